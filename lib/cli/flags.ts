@@ -1,0 +1,108 @@
+/** Turns listed options into command-line flags, and flags and a config file into one set of options. */
+import { readFile } from 'node:fs/promises';
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { RunError, invalidValue } from '../errors.js';
+import { unknownOption } from '../options.js';
+import type { ListedOption, OptionGroup } from '../options.js';
+
+/** The headings of flags, in their order. */
+export const groups: readonly OptionGroup[] = ['Training', 'TD3', 'Sparsity', 'Machine'];
+
+/** Add a flag for every option that has a group, under that group's heading. */
+export function addFlags(command: Command, options: readonly ListedOption[]): void {
+  for (const group of groups) {
+    for (const option of options.filter((candidate) => candidate.group === group)) {
+      const flag = new Option(`--${flagName(option.key)} ${placeholderOf(option)}`);
+      flag.description = describe(option);
+      flag.argParser((text: string) => parseFlag(option, text)).helpGroup(`${group}:`);
+      command.addOption(flag);
+    }
+  }
+}
+
+/** "batchSize" is written "--batch-size", "adamBeta1" "--adam-beta1". */
+export function flagName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function placeholderOf({ placeholder, kind }: ListedOption): string {
+  return placeholder ?? `<${kind}>`;
+}
+
+function describe({ description, defaultValue, choices, kind }: ListedOption): string {
+  const parts = [formatDefault(defaultValue)];
+  if (kind === 'schedule') parts.push('expression');
+  parts.push(...(choices ?? []).filter((value) => value !== defaultValue));
+  const shown = parts.filter((part) => part !== '').join(' | ');
+  return shown === '' ? description : `${description} [${shown}]`;
+}
+
+/** A default as a user would type it after the flag; empty if there is none. */
+export function formatDefault(value: unknown): string {
+  if (value === undefined) return '';
+  if (typeof value === 'number' && value > 0 && value < 1e-3) return value.toExponential();
+  if (Array.isArray(value)) return value.join(',');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number);
+}
+
+/** The value that `text` stands for; what it should have been is checked with all the others. */
+function parseFlag({ key, kind }: ListedOption, text: string): unknown {
+  if (kind === 'number') return toNumber(text);
+  if (kind === 'numbers') return text.split(',').map(toNumber);
+  if (kind === 'schedule') return toNumber(text);
+  if (kind === 'text') return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw invalidValue(key, 'valid JSON', text, 'Put it in single quotes: \'{"name": 1}\'');
+  }
+}
+
+/** A number if the text is one; otherwise the text, for the check to complain about. */
+function toNumber(text: string): number | string {
+  const number = Number(text);
+  return text.trim() === '' || Number.isNaN(number) ? text : number;
+}
+
+/**
+ * Read a config file: a JSON object with options by name.
+ *
+ * @param known the keys it may have
+ * @throws RunError if it cannot be read or is no JSON, InvalidValueError for an unknown key
+ */
+export async function readConfigFile(
+  path: string,
+  known: readonly string[],
+): Promise<Record<string, unknown>> {
+  const config = parseConfig(path, await readText(path));
+  for (const key of Object.keys(config)) {
+    if (!known.includes(key)) throw unknownOption(key, known, ` in ${path}`);
+  }
+  return config;
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new RunError(`Cannot read the config file: ${reason}. Check the path after --config`, {
+      cause,
+    });
+  }
+}
+
+function parseConfig(path: string, text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new RunError(`The config file ${path} is not valid JSON: ${reason}`, { cause });
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw invalidValue(path, 'a JSON object with options by name', value);
+}

@@ -1,0 +1,51 @@
+/** The reference of all options as Markdown, made from the schemas that check them. */
+import { listOptions } from '../options.js';
+import type { ListedOption } from '../options.js';
+import { flagName, formatDefault, groups } from './flags.js';
+import { runConfigSchema } from './train-config.js';
+
+/** Markdown tables of all options of a run, one under each heading. */
+export function hyperparameterTable(): string {
+  const options = listOptions(runConfigSchema);
+  const sections = groups.map((group) => {
+    const rows = options.filter((option) => option.group === group).map(tableRow);
+    return `## ${group}\n\n${formatTable([['Option', 'Flag', 'Default', 'Meaning'], ...rows])}`;
+  });
+  return `${sections.join('\n\n')}\n`;
+}
+
+/** The text of docs/hyperparameters.md. */
+export function hyperparameterPage(): string {
+  return `# Hyperparameters
+
+Every option of a run is a flag of \`rnm-td3 train\` and a key of its \`--config\` file; those under
+TD3, Sparsity and Machine are options of \`Td3Agent\` too. Where the meaning ends in "(expression)",
+the value may be an expression of the environment step \`t\`, such as \`"0.2 * exp(-t / 2e5)"\`: numbers,
+\`t\`, \`pi\`, \`e\`, \`+ - * / ^\`, comparisons, \`condition ? a : b\`, parentheses and the functions
+\`exp\`, \`log\`, \`sqrt\`, \`min\`, \`max\`, \`abs\`, \`pow\`, \`floor\`, \`ceil\`, \`round\`, \`cos\`, \`sin\`, \`tanh\` and
+\`sign\`. Noise is measured in half action ranges: for an action from -1 to 1 in the action's own units.
+
+This page is made from the schemas in \`lib/td3/config.ts\` and \`lib/cli/train-config.ts\`.
+
+${hyperparameterTable()}`;
+}
+
+function tableRow({ key, kind, description, defaultValue, choices }: ListedOption): string[] {
+  const value = formatDefault(defaultValue);
+  const others = (choices ?? []).filter((choice) => choice !== defaultValue);
+  const notes = [
+    ...(others.length > 0 ? [`Or ${others.map((choice) => `\`${choice}\``).join(', ')}.`] : []),
+    ...(kind === 'schedule' ? ['(expression)'] : []),
+  ];
+  const meaning = [description, ...notes].join(' ');
+  return [`\`${key}\``, `\`--${flagName(key)}\``, value === '' ? '' : `\`${value}\``, meaning];
+}
+
+/** A Markdown table with aligned columns, as prettier writes it; the first row is the head. */
+function formatTable(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (cells: string[]): string =>
+    `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
+  const [head = [], ...body] = rows;
+  return [head, widths.map((width) => '-'.repeat(width)), ...body].map(line).join('\n');
+}

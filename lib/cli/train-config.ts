@@ -1,0 +1,38 @@
+/** Options of a training run that are not the agent's: the task, how long, how often, where to. */
+import { z } from 'zod';
+import { option } from '../options.js';
+import { hyperparameterSchema } from '../td3/config.js';
+
+function steps(least: number, value: number, description: string, placeholder = '<steps>') {
+  const expected = least === 0 ? 'a non-negative integer' : 'a positive integer';
+  const schema = z.int().min(least).default(value);
+  return option(schema, description, { group: 'Training', expected, kind: 'number', placeholder });
+}
+
+const training = {
+  env: option(z.string().min(1), 'Task to learn, e.g. HalfCheetah-v5.', {
+    expected: 'the name of a task, such as "HalfCheetah-v5"',
+    kind: 'text',
+  }),
+  envOptions: option(
+    z.record(z.string(), z.unknown()).default(() => ({})),
+    'Options of the task, e.g. \'{"ctrlCostWeight": 0}\'.',
+    { group: 'Training', expected: 'a JSON object', kind: 'json' },
+  ),
+  steps: steps(1, 1_000_000, 'Environment steps to train for.'),
+  evalInterval: steps(1, 5000, 'Steps between evaluations without noise.'),
+  evalEpisodes: steps(1, 10, 'Episodes per evaluation.', '<episodes>'),
+  logInterval: steps(1, 1000, 'Steps between logged metrics.'),
+  checkpointInterval: steps(1, 10_000, 'Steps between checkpoints.'),
+  out: option(
+    z.string().min(1).optional(),
+    'Run folder to write; without it, a new one in runs/.',
+    { group: 'Training', expected: 'the path of a folder', kind: 'text', placeholder: '<folder>' },
+  ),
+};
+
+/** Everything `rnm-td3 train` takes: as flags, and as keys of a config file. */
+export const runConfigSchema = z.strictObject({ ...training, ...hyperparameterSchema.shape });
+
+/** A run as the command line resolved it. */
+export type RunConfig = z.output<typeof runConfigSchema>;

@@ -1,0 +1,40 @@
+/**
+ * What a reinforcement-learning task looks like to the agent and to the training loop.
+ *
+ * The terms follow Gymnasium: an episode is `terminated` by the task itself (no reward follows),
+ * or `truncated` by a limit outside it (it would have gone on, so values are still bootstrapped).
+ */
+
+/** What one step returns. */
+export interface StepResult {
+  /** Observation after the step, length `observationSize`. Owned by the caller. */
+  observation: Float64Array;
+  /** Reward of this step. */
+  reward: number;
+  /** The task ended by its own rules: the value of the next state is zero. */
+  terminated: boolean;
+  /** The episode was cut off (time limit): the value of the next state is still estimated. */
+  truncated: boolean;
+  /** The terms the reward is made of, and what else the task reports. */
+  info: Readonly<Record<string, number>>;
+}
+
+/** A task. Implement this interface to train on a task of your own. */
+export interface Environment {
+  /** Name for logs and run folders, e.g. "HalfCheetah-v5". */
+  readonly id: string;
+  /** Length of an observation. */
+  readonly observationSize: number;
+  /** Length of an action. */
+  readonly actionSize: number;
+  /** Least value of each action component, length `actionSize`. */
+  readonly actionLow: Float32Array;
+  /** Greatest value of each action component, length `actionSize`. */
+  readonly actionHigh: Float32Array;
+  /** Begin an episode. With a seed, start the task's random numbers anew from it. */
+  reset(options?: { seed?: number }): Float64Array;
+  /** Apply an action of length `actionSize` for one step. */
+  step(action: ArrayLike<number>): StepResult;
+  /** Free what the task holds. Further calls throw. */
+  close(): void;
+}

@@ -1,0 +1,168 @@
+/**
+ * The physics behind one environment: a compiled MuJoCo model, its data, and views of both.
+ *
+ * MuJoCo runs as WebAssembly. Its arrays are views of one growing heap: whenever the heap grows
+ * (any new model or data may cause it) every view is detached, has length 0 and swallows writes.
+ * Fetching a view costs more than a physics step of a small model, so views are fetched once and
+ * again only when they were found detached.
+ */
+import loadMujoco from '@mujoco/mujoco';
+import type { MainModule, MjData, MjModel } from '@mujoco/mujoco';
+import { RunError, invalidValue } from '../../errors.js';
+
+let engine: Promise<MainModule> | undefined;
+
+/** The MuJoCo module of this process; the first call compiles it. */
+export function loadEngine(): Promise<MainModule> {
+  engine ??= loadMujoco();
+  return engine;
+}
+
+/** The arrays of `mjData` that tasks read or write, under MuJoCo's meanings. */
+interface Views {
+  qpos: Float64Array;
+  qvel: Float64Array;
+  ctrl: Float64Array;
+  /** Solver's initial guess; part of the state if a step is to be repeated exactly. */
+  qaccWarmstart: Float64Array;
+  /** Positions of the body frames, [nbody, 3]. */
+  xpos: Float64Array;
+  /** Positions of the bodies' centres of mass, [nbody, 3]. */
+  xipos: Float64Array;
+  /** Positions of the sites, [nsite, 3]. */
+  siteXpos: Float64Array;
+  /** Inertia and mass of the bodies about the centre of mass of their tree, [nbody, 10]. */
+  cinert: Float64Array;
+  /** Velocities of the bodies about the centre of mass of their tree, [nbody, 6]. */
+  cvel: Float64Array;
+  /** External forces on the bodies, [nbody, 6]; zero until the first step. */
+  cfrcExt: Float64Array;
+  qfrcActuator: Float64Array;
+  qfrcConstraint: Float64Array;
+}
+
+function fetchViews(data: MjData): Views {
+  return {
+    qpos: data.qpos,
+    qvel: data.qvel,
+    ctrl: data.ctrl,
+    qaccWarmstart: data.qacc_warmstart,
+    xpos: data.xpos,
+    xipos: data.xipos,
+    siteXpos: data.site_xpos,
+    cinert: data.cinert,
+    cvel: data.cvel,
+    cfrcExt: data.cfrc_ext,
+    qfrcActuator: data.qfrc_actuator,
+    qfrcConstraint: data.qfrc_constraint,
+  };
+}
+
+/** A model and its state. Free it with `close()`: it lives outside the garbage collector's reach. */
+export class Simulation {
+  /** The compiled model, for reading sizes, masses and the like. */
+  readonly model: MjModel;
+  /** Seconds of one physics step. */
+  readonly timestep: number;
+  /** Generalised positions the model starts from, length nq. */
+  readonly initialQpos: Float64Array;
+  /** Masses of the bodies, length nbody. */
+  readonly bodyMass: Float64Array;
+  readonly #mujoco: MainModule;
+  readonly #data: MjData;
+  #views: Views;
+
+  /**
+   * @param mujoco what `loadEngine()` resolved to
+   * @param mjcf the model as MJCF text
+   * @throws InvalidValueError with MuJoCo's own message when the text is no valid model
+   */
+  constructor(mujoco: MainModule, mjcf: string) {
+    this.#mujoco = mujoco;
+    this.model = compile(mujoco, mjcf);
+    this.#data = newData(mujoco, this.model);
+    this.#views = fetchViews(this.#data);
+    this.timestep = this.model.opt.timestep;
+    this.initialQpos = Float64Array.from(this.model.qpos0 as Float64Array);
+    this.bodyMass = Float64Array.from(this.model.body_mass as Float64Array);
+    mujoco.mj_forward(this.model, this.#data);
+  }
+
+  /** Views of the state; do not keep them beyond the current call. */
+  get views(): Views {
+    if (this.#views.qpos.length === 0) this.#views = fetchViews(this.#data);
+    return this.#views;
+  }
+
+  /** Number of a body, for indexing `xpos` and the like; a number is checked and returned. */
+  body(nameOrIndex: string | number): number {
+    const { model } = this;
+    const kind = this.#mujoco.mjtObj.mjOBJ_BODY.value;
+    const index =
+      typeof nameOrIndex === 'number'
+        ? nameOrIndex
+        : this.#mujoco.mj_name2id(model, kind, nameOrIndex);
+    if (Number.isInteger(index) && index >= 0 && index < model.nbody) return index;
+    const expected = `the name of a body of the model or an integer from 0 to ${model.nbody - 1}`;
+    throw invalidValue('body', expected, nameOrIndex);
+  }
+
+  /**
+   * Hold `control` for `count` physics steps, then compute the contact forces.
+   *
+   * Everything derived from qpos and qvel (xpos, cinert, ...) is left as the last physics step saw
+   * it, one timestep behind. Gymnasium's tasks are defined on these lagging values, therefore
+   * nothing here may call `mj_forward`.
+   */
+  advance(control: Float32Array, count: number): void {
+    const mujoco = this.#mujoco;
+    const { model } = this;
+    const data = this.#data;
+    this.views.ctrl.set(control);
+    for (let i = 0; i < count; i++) mujoco.mj_step(model, data);
+    mujoco.mj_rnePostConstraint(model, data);
+  }
+
+  /** Back to the model's initial state, time and solver included. */
+  clear(): void {
+    this.#mujoco.mj_resetData(this.model, this.#data);
+  }
+
+  /** Set positions and velocities and compute all that derives from them. */
+  setState(qpos: ArrayLike<number>, qvel: ArrayLike<number>): void {
+    const { views } = this;
+    views.qpos.set(qpos);
+    views.qvel.set(qvel);
+    this.#mujoco.mj_forward(this.model, this.#data);
+  }
+
+  /** Free model and data. */
+  close(): void {
+    this.#data.delete();
+    this.model.delete();
+  }
+}
+
+function compile(mujoco: MainModule, mjcf: string): MjModel {
+  try {
+    return mujoco.MjModel.from_xml_string(mjcf);
+  } catch (cause) {
+    const reason = (cause as Error).message.trim().replaceAll(/\s*\n\s*/g, ', ');
+    const error = invalidValue('model', 'a valid MJCF text', mjcf.slice(0, 60), reason);
+    error.cause = cause;
+    throw error;
+  }
+}
+
+function newData(mujoco: MainModule, model: MjModel): MjData {
+  try {
+    return new mujoco.MjData(model);
+  } catch (cause) {
+    model.delete();
+    throw new RunError(
+      'MuJoCo could not reserve memory for another simulation. Close environments that are no ' +
+        'longer used, or give the model a smaller <size memory="..."/>.',
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,85 @@
+/** Environments by name: the built-in tasks and those a user registers. */
+import { InvalidValueError, invalidValue } from '../errors.js';
+import type { Environment } from './environment.js';
+import { MujocoEnvironment } from './mujoco/engine.js';
+import { loadEngine } from './mujoco/simulation.js';
+import { tasks } from './mujoco/tasks/index.js';
+import type { TaskId, TaskOptions } from './mujoco/tasks/index.js';
+
+/** Makes an environment of a registered name. */
+export type EnvironmentFactory = (
+  options: Readonly<Record<string, unknown>>,
+) => Environment | Promise<Environment>;
+
+const factories = new Map<string, EnvironmentFactory>();
+for (const task of Object.values(tasks)) {
+  factories.set(task.id, async (options) => {
+    return new MujocoEnvironment(await loadEngine(), task as never, options);
+  });
+}
+
+/** The names that `makeEnv` knows now. */
+export function environmentIds(): string[] {
+  return [...factories.keys()];
+}
+
+/**
+ * Give a name to an environment of your own, so that `makeEnv` and the command line know it.
+ *
+ * @throws InvalidValueError when the name is empty or taken
+ */
+export function registerEnvironment(id: string, factory: EnvironmentFactory): void {
+  if (typeof id !== 'string' || id === '') throw invalidValue('id', 'a non-empty string', id);
+  if (typeof factory !== 'function') throw invalidValue('factory', 'a function', factory);
+  if (factories.has(id)) throw invalidValue('id', 'a name not yet taken', id);
+  factories.set(id, factory);
+}
+
+/**
+ * Make an environment by name.
+ *
+ * @param id e.g. "HalfCheetah-v5"; see `environmentIds()`
+ * @param options the task's options, by default Gymnasium's (camelCase); see each task's file
+ * @throws InvalidValueError for an unknown name or option
+ */
+export async function makeEnv<Id extends TaskId>(
+  id: Id,
+  options?: Partial<TaskOptions[Id]>,
+): Promise<MujocoEnvironment<TaskOptions[Id]>>;
+export async function makeEnv(
+  id: string,
+  options?: Readonly<Record<string, unknown>>,
+): Promise<Environment>;
+export async function makeEnv(
+  id: string,
+  options: Readonly<Record<string, unknown>> = {},
+): Promise<Environment> {
+  const factory = factories.get(id);
+  if (factory === undefined) throw unknownEnvironment(id);
+  return factory(options);
+}
+
+function unknownEnvironment(id: unknown): Error {
+  const known = environmentIds();
+  if (typeof id !== 'string') return invalidValue('id', 'the name of an environment', id);
+  const distances = known.map((name) => editDistance(id.toLowerCase(), name.toLowerCase()));
+  const nearest = known[distances.indexOf(Math.min(...distances))];
+  return new InvalidValueError(
+    `Unknown environment ${JSON.stringify(id)}. Did you mean ${nearest}? ` +
+      `Known environments: ${known.join(', ')}.`,
+  );
+}
+
+/** Least number of characters to insert, delete or replace to turn `a` into `b` (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(replaced, previous[j]! + 1, current[j - 1]! + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length]!;
+}

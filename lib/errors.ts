@@ -1,0 +1,79 @@
+/**
+ * The one place that words errors about values a caller passed.
+ *
+ * Every message has the same form, so that a user learns to read it once:
+ * "Expected batchSize to be a positive integer but received -3 of type number".
+ */
+
+/** An error caused by a value that a caller passed; the command line prints it without a stack. */
+export class InvalidValueError extends TypeError {
+  override readonly name = 'InvalidValueError';
+}
+
+/** An error of the world around the program (disk, file content, device), with what to do next. */
+export class RunError extends Error {
+  override readonly name = 'RunError';
+}
+
+/** How a value is shown in an error message: short, and never throwing. */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
+    return `${String(value)} of type ${typeof value}`;
+  }
+  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
+  if (typeof value === 'symbol') return value.toString();
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    const length = 'length' in value ? value.length : value.byteLength;
+    return `${value.constructor.name} of length ${String(length)}`;
+  }
+  return `object ${value.constructor?.name ?? ''}`.trim();
+}
+
+/**
+ * Make (not throw) the error for a value that is not what was expected.
+ *
+ * @param name the parameter's name, as the caller writes it
+ * @param expected what it has to be, e.g. "a positive integer"
+ * @param received the value that came instead
+ * @param remedy optional sentence that says what to do next
+ */
+export function invalidValue(
+  name: string,
+  expected: string,
+  received: unknown,
+  remedy?: string,
+): InvalidValueError {
+  const tail = remedy === undefined ? '' : `. ${remedy}`;
+  return new InvalidValueError(
+    `Expected ${name} to be ${expected} but received ${describeValue(received)}${tail}`,
+  );
+}
+
+/** Check that `value` is an integer of at least `minimum` (default 1) and return it. */
+export function checkInteger(name: string, value: unknown, minimum = 1): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= minimum) return value;
+  const expected =
+    minimum === 1
+      ? 'a positive integer'
+      : minimum === 0
+        ? 'a non-negative integer'
+        : `an integer of at least ${minimum}`;
+  throw invalidValue(name, expected, value);
+}
+
+/** Check that `value` is a finite number within [low, high] and return it. */
+export function checkNumber(
+  name: string,
+  value: unknown,
+  low = -Infinity,
+  high = Infinity,
+): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= low && value <= high) {
+    return value;
+  }
+  const range =
+    low === -Infinity && high === Infinity ? 'a finite number' : `a number from ${low} to ${high}`;
+  throw invalidValue(name, range, value);
+}

@@ -1,0 +1,294 @@
+/** Every hyperparameter of the agent: type, default, meaning and the values it may take. */
+import { z } from 'zod';
+import { invalidValue } from '../errors.js';
+import { option, parseOptions, refineBy } from '../options.js';
+import type { OptionGroup } from '../options.js';
+import { parsePattern } from './pattern.js';
+import { compileSchedule } from './schedule.js';
+import type { Schedule, ScheduleRange } from './schedule.js';
+
+/** The hyperparameters that may be expressions of the environment step, and their ranges. */
+const scheduleRanges = {
+  explorationNoise: { min: 0 },
+  learningRate: { min: 0 },
+  maskInterval: { min: 1, integer: true },
+} as const satisfies Record<string, ScheduleRange>;
+
+/** A hyperparameter that may be an expression of the environment step. */
+export type ScheduleName = keyof typeof scheduleRanges;
+
+function integer(group: OptionGroup, least: number, value: number, description: string) {
+  const schema = z.int().min(least).default(value);
+  const expected = least === 1 ? 'a positive integer' : 'a non-negative integer';
+  return option(schema, description, { group, expected, kind: 'number', placeholder: '<count>' });
+}
+
+/** A number in the interval that `expected` puts into words. */
+function number(value: number, schema: z.ZodNumber, expected: string, description: string) {
+  return option(schema.default(value), description, { group: 'TD3', expected, kind: 'number' });
+}
+
+function schedule(group: OptionGroup, name: ScheduleName, value: number, description: string) {
+  const schema = z
+    .union([z.number(), z.string()])
+    .superRefine(refineBy((v) => void compileSchedule(name, v, scheduleRanges[name])))
+    .default(value);
+  const expected = 'a number or an expression of t';
+  return option(schema, description, { group, expected, kind: 'schedule', placeholder: '<expr>' });
+}
+
+function choice<const T extends readonly [string, ...string[]]>(
+  group: OptionGroup,
+  placeholder: string,
+  values: T,
+  description: string,
+) {
+  const names = values.map((value) => `"${value}"`);
+  const expected = names.length === 1 ? (names[0] ?? '') : `one of ${names.join(', ')}`;
+  const schema = z.enum(values).default(values[0]);
+  return option(schema, description, {
+    group,
+    expected,
+    kind: 'text',
+    placeholder,
+    choices: values,
+  });
+}
+
+function pattern(name: string) {
+  return z.string().superRefine(refineBy((value) => void parsePattern(name, value)));
+}
+
+const patternInfo = {
+  group: 'Sparsity',
+  expected: '"dense" or a pattern N:M with 1 <= N <= M <= 32',
+  kind: 'text',
+  placeholder: '<pattern>',
+} as const;
+
+const size = (description: string) =>
+  option(z.int().min(1), description, { expected: 'a positive integer', kind: 'number' });
+
+/** Action limits: one number for all components, or one for each. */
+const limits = (description: string) =>
+  option(z.custom<number | ArrayLike<number>>(isLimit), description, {
+    expected: 'a finite number or an array of actionSize finite numbers',
+    kind: 'numbers',
+  });
+
+function isLimit(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+  return isList && Array.from(value as ArrayLike<unknown>).every((x) => Number.isFinite(x));
+}
+
+/** What the task prescribes. The training loop fills these in from the environment. */
+const spaces = {
+  observationSize: size('Length of an observation.'),
+  actionSize: size('Length of an action.'),
+  actionLow: limits('Least value of each action component.'),
+  actionHigh: limits('Greatest value of each action component.'),
+};
+
+const td3 = {
+  hiddenSizes: option(
+    z
+      .array(z.int().min(1))
+      .min(1)
+      .default(() => [256, 256]),
+    'Widths of the hidden layers of actor and critics.',
+    {
+      group: 'TD3',
+      expected: 'a list of positive integers, one per hidden layer',
+      expectedItem: 'a positive integer',
+      kind: 'numbers',
+      placeholder: '<widths>',
+    },
+  ),
+  batchSize: integer('TD3', 1, 256, 'Transitions per update.'),
+  gamma: number(0.99, z.number().min(0).max(1), 'a number from 0 to 1', 'Discount factor.'),
+  tau: number(
+    0.005,
+    z.number().min(0).max(1),
+    'a number from 0 to 1',
+    'Polyak step of targets towards the online networks.',
+  ),
+  policyDelay: integer('TD3', 1, 2, 'Critic updates per update of actor and targets.'),
+  policyNoise: number(
+    0.2,
+    z.number().min(0),
+    'a number of at least 0',
+    'Deviation of target policy smoothing noise, in half action ranges.',
+  ),
+  noiseClip: number(
+    0.5,
+    z.number().min(0),
+    'a number of at least 0',
+    'Limit of target policy smoothing noise, in half action ranges.',
+  ),
+  explorationNoise: schedule(
+    'TD3',
+    'explorationNoise',
+    0.1,
+    'Deviation of exploration noise, in half action ranges.',
+  ),
+  learningRate: schedule('TD3', 'learningRate', 3e-4, "Adam's step size for actor and critics."),
+  adamBeta1: number(
+    0.9,
+    z.number().min(0).lt(1),
+    'a number from 0 to below 1',
+    "Decay of Adam's mean gradient.",
+  ),
+  adamBeta2: number(
+    0.999,
+    z.number().min(0).lt(1),
+    'a number from 0 to below 1',
+    "Decay of Adam's mean squared gradient.",
+  ),
+  adamEpsilon: number(
+    1e-8,
+    z.number().gt(0),
+    'a number above 0',
+    "Added to the root in Adam's denominator.",
+  ),
+  bufferSize: integer(
+    'TD3',
+    1,
+    1_000_000,
+    'Transitions in the replay buffer; the oldest go first.',
+  ),
+  learningStarts: integer(
+    'TD3',
+    0,
+    10_000,
+    'First steps, with random actions and without updates.',
+  ),
+};
+
+const sparsity = {
+  sparsity: option(
+    pattern('sparsity').default('1:4'),
+    'Row-wise N:M pattern of all six networks, or "dense".',
+    patternInfo,
+  ),
+  actorSparsity: option(
+    pattern('actorSparsity').optional(),
+    'Pattern of actor and target, if not that of sparsity.',
+    patternInfo,
+  ),
+  criticSparsity: option(
+    pattern('criticSparsity').optional(),
+    'Pattern of critics and targets, if not that of sparsity.',
+    patternInfo,
+  ),
+  sparseLayers: choice(
+    'Sparsity',
+    '<layers>',
+    ['all', 'hidden'],
+    'Layers that are sparse: all, or all but the first and the last.',
+  ),
+  gradientRule: choice(
+    'Sparsity',
+    '<rule>',
+    ['masked', 'ste', 'sr-ste'],
+    'Weights that learn: the active, or all (ste), dormant ones decayed (sr-ste).',
+  ),
+  srLambda: option(z.number().min(0).default(2e-4), 'Decay of dormant weights under sr-ste.', {
+    group: 'Sparsity',
+    expected: 'a number of at least 0',
+    kind: 'number',
+  }),
+  maskInterval: schedule('Sparsity', 'maskInterval', 1000, 'Updates between mask updates.'),
+  targetMask: choice(
+    'Sparsity',
+    '<source>',
+    ['project', 'follow'],
+    'Masks of target networks: from their own weights, or those of the online ones.',
+  ),
+};
+
+const machine = {
+  seed: option(
+    z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1)
+      .default(0),
+    'Same seed, same machine: same run, bit for bit.',
+    {
+      group: 'Machine',
+      expected: 'an integer from 0 to 4294967295',
+      kind: 'number',
+      placeholder: '<seed>',
+    },
+  ),
+  device: choice('Machine', '<device>', ['auto', 'cpu'], 'Where the networks live.'),
+  threads: integer('Machine', 0, 0, 'Threads of the CPU backend; 0 takes all cores.'),
+};
+
+/** The agent's options. Keys that it does not know are errors. */
+export const agentConfigSchema = z.strictObject({ ...spaces, ...td3, ...sparsity, ...machine });
+
+/** The agent's options without those that the task prescribes: what a user chooses. */
+export const hyperparameterSchema = z.strictObject({ ...td3, ...sparsity, ...machine });
+
+/** Options of an agent: `observationSize`, `actionSize`, `actionLow`, `actionHigh`, and any others. */
+export type Td3Options = z.input<typeof agentConfigSchema>;
+
+/** Hyperparameters as a user gives them; every one is optional. */
+export type HyperparameterOptions = z.input<typeof hyperparameterSchema>;
+
+/** Every option with its value; plain data that survives JSON. */
+export type Td3Config = Omit<
+  z.output<typeof agentConfigSchema>,
+  'actionLow' | 'actionHigh' | 'actorSparsity' | 'criticSparsity'
+> & {
+  /** Least value of each action component, length `actionSize`. */
+  actionLow: number[];
+  /** Greatest value of each action component, length `actionSize`. */
+  actionHigh: number[];
+  /** Pattern of the actor and its target. */
+  actorSparsity: string;
+  /** Pattern of the critics and their targets. */
+  criticSparsity: string;
+};
+
+/**
+ * Check an agent's options and fill in the defaults.
+ *
+ * @throws InvalidValueError that names the option, what it may be, and what it was
+ */
+export function resolveConfig(options: Td3Options): Td3Config {
+  const parsed = parseOptions(agentConfigSchema, options);
+  const actionLow = spread('actionLow', parsed.actionLow, parsed.actionSize);
+  const actionHigh = spread('actionHigh', parsed.actionHigh, parsed.actionSize);
+  actionLow.forEach((low, i) => {
+    if (low < (actionHigh[i] ?? NaN)) return;
+    throw invalidValue(`actionHigh[${i}]`, `greater than actionLow[${i}] (${low})`, actionHigh[i]);
+  });
+  return {
+    ...parsed,
+    actionLow,
+    actionHigh,
+    actorSparsity: parsed.actorSparsity ?? parsed.sparsity,
+    criticSparsity: parsed.criticSparsity ?? parsed.sparsity,
+  };
+}
+
+/** Compile the hyperparameters that may be expressions of the environment step. */
+export function compileSchedules(
+  config: Readonly<Record<ScheduleName, number | string>>,
+): Record<ScheduleName, Schedule> {
+  const compile = (name: ScheduleName) => compileSchedule(name, config[name], scheduleRanges[name]);
+  return {
+    explorationNoise: compile('explorationNoise'),
+    learningRate: compile('learningRate'),
+    maskInterval: compile('maskInterval'),
+  };
+}
+
+function spread(name: string, value: number | ArrayLike<number>, length: number): number[] {
+  if (typeof value === 'number') return Array.from({ length }, () => value);
+  if (value.length === length) return Array.from(value);
+  throw invalidValue(name, `a number or an array of length ${length} (actionSize)`, value);
+}

@@ -1,0 +1,29 @@
+/** Errors of the file system, in words that say what to do next. */
+import { RunError } from '../errors.js';
+
+const remedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'The disk is full: free space on it or choose a folder on another disk with --out',
+  EDQUOT: 'Your quota is used up: free space or choose a folder on another disk with --out',
+  EFBIG: 'The file size limit is reached: raise it (ulimit -f) or choose another disk with --out',
+  EACCES: 'You may not write there: change its permissions or choose another folder with --out',
+  EPERM: 'You may not write there: change its permissions or choose another folder with --out',
+  EROFS: 'The disk is read-only: choose a folder on another disk with --out',
+  ENOTDIR: 'Something on that path is a file: remove it or choose another folder with --out',
+  EEXIST: 'Something else is there: remove it or choose another folder with --out',
+  EIO: 'The disk reports a hardware error: choose a folder on another disk with --out',
+  EMFILE: 'Too many files are open: raise the limit (ulimit -n)',
+};
+
+/**
+ * Make (not throw) the error for a file that could not be written.
+ *
+ * @param path the file or folder
+ * @param error what the file system threw
+ */
+export function writeError(path: string, error: unknown): RunError {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const remedy = remedies[code] ?? 'Choose another folder with --out';
+  return new RunError(`Expected to write ${path} but received ${message}. ${remedy}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,177 @@
+/** Pictures of learning: return against environment steps, as SVG and PNG. */
+import { invalidValue } from '../errors.js';
+
+/** One evaluation. */
+export interface CurvePoint {
+  /** Environment step. */
+  step: number;
+  /** Mean return. */
+  value: number;
+  /** Least return of the evaluation; drawn as a band where a series is a single run. */
+  low?: number | undefined;
+  /** Greatest return of the evaluation. */
+  high?: number | undefined;
+}
+
+/** A line of the picture: one run, or several whose mean is drawn with a band from least to best. */
+export interface CurveSeries {
+  /** Name in the legend. */
+  label: string;
+  /** One list of points for each run (seed), evaluated at the same steps. */
+  runs: readonly (readonly CurvePoint[])[];
+}
+
+/** What to draw. */
+export interface LearningCurveOptions {
+  title: string;
+  /** Line below the title. Default: what line and band mean. */
+  subtitle?: string;
+  /** In the order of the legend; a single one gets no legend. */
+  series: readonly CurveSeries[];
+  /** Size of the plot itself in pixels. Default: 640. */
+  width?: number;
+  /** Default: 360. */
+  height?: number;
+}
+
+/** One row of the data that the picture is made of. */
+interface Row {
+  series: string;
+  step: number;
+  mean: number;
+  low: number;
+  high: number;
+}
+
+/** Distinct for colour-blind readers too, and readable on white (Okabe and Ito). */
+const palette = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
+const font = 'Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif';
+
+/**
+ * Draw learning curves.
+ *
+ * @returns the picture as SVG text and as PNG bytes, at twice the size for sharp screens
+ * @throws InvalidValueError when there is nothing to draw
+ */
+export async function renderLearningCurve(
+  options: LearningCurveOptions,
+): Promise<{ svg: string; png: Uint8Array }> {
+  const rows = options.series.flatMap(({ label, runs }) => summarize(label, runs));
+  if (rows.length === 0) throw invalidValue('series', 'at least one point', options.series);
+
+  // Loading these takes most of a second: only when a picture is wanted.
+  const [vega, vegaLite, { Resvg }] = await Promise.all([
+    import('vega'),
+    import('vega-lite'),
+    import('@resvg/resvg-js'),
+  ]);
+  const spec = vegaLite.compile(describePlot(options, rows) as never).spec;
+  const view = new vega.View(vega.parse(spec), { renderer: 'none' });
+  const svg = await view.toSVG();
+  view.finalize();
+  const picture = new Resvg(svg, {
+    background: 'white',
+    fitTo: { mode: 'zoom', value: 2 },
+    font: { defaultFontFamily: 'DejaVu Sans' },
+  });
+  return { svg, png: picture.render().asPng() };
+}
+
+/** One row for each step: a run's own figures, or mean and extremes over several runs. */
+function summarize(series: string, runs: CurveSeries['runs']): Row[] {
+  const [only] = runs;
+  if (only !== undefined && runs.length === 1) {
+    return only.map(({ step, value, low = value, high = value }) => {
+      return { series, step, mean: value, low, high };
+    });
+  }
+  const steps = new Map<number, number[]>();
+  for (const { step, value } of runs.flat()) {
+    steps.set(step, [...(steps.get(step) ?? []), value]);
+  }
+  return [...steps].map(([step, values]) => ({
+    series,
+    step,
+    mean: values.reduce((sum, value) => sum + value, 0) / values.length,
+    low: Math.min(...values),
+    high: Math.max(...values),
+  }));
+}
+
+function describePlot(options: LearningCurveOptions, rows: readonly Row[]): object {
+  const { title, series, width = 640, height = 360 } = options;
+  const labels = series.map(({ label }) => label);
+  const color = {
+    field: 'series',
+    type: 'nominal',
+    scale: { domain: labels, range: palette },
+    legend: labels.length === 1 ? null : { title: null, orient: 'top-left', offset: 8 },
+  };
+  const x = {
+    field: 'step',
+    type: 'quantitative',
+    title: 'Environment steps',
+    axis: { format: '~s', tickCount: 8 },
+    scale: { domainMin: 0, nice: false },
+  };
+  const y = (field: string): object => ({
+    field,
+    type: 'quantitative',
+    title: 'Return',
+    axis: { format: ',~f', tickCount: 6 },
+    scale: { zero: false, nice: true },
+  });
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    width,
+    height,
+    padding: 16,
+    background: 'white',
+    title: { text: title, subtitle: options.subtitle ?? describeBand(series) },
+    data: { values: rows },
+    encoding: { x, color },
+    layer: [
+      { mark: { type: 'area', opacity: 0.16 }, encoding: { y: y('low'), y2: { field: 'high' } } },
+      {
+        mark: { type: 'line', strokeWidth: 2.5, strokeJoin: 'round', point: { size: 28 } },
+        encoding: { y: y('mean') },
+      },
+    ],
+    config: plotStyle,
+  };
+}
+
+function describeBand(series: readonly CurveSeries[]): string {
+  const several = series.some(({ runs }) => runs.length > 1);
+  return several
+    ? 'Line: mean over seeds. Band: least to best seed. Each point: noise-free episodes.'
+    : 'Line: mean of noise-free episodes. Band: least to best episode.';
+}
+
+const plotStyle = {
+  font,
+  view: { stroke: null },
+  title: {
+    anchor: 'start',
+    fontSize: 17,
+    fontWeight: 600,
+    subtitleFontSize: 12,
+    subtitleColor: '#666',
+    subtitlePadding: 6,
+    offset: 14,
+  },
+  axis: {
+    labelFontSize: 12,
+    titleFontSize: 13,
+    titleFontWeight: 'normal',
+    titlePadding: 10,
+    labelColor: '#444',
+    titleColor: '#222',
+    gridColor: '#e6e6e6',
+    domainColor: '#999',
+    tickColor: '#999',
+  },
+  axisX: { grid: false },
+  axisY: { domain: false, ticks: false, labelPadding: 6 },
+  legend: { labelFontSize: 13, symbolStrokeWidth: 3, symbolType: 'stroke', symbolSize: 220 },
+};

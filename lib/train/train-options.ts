@@ -1,0 +1,145 @@
+/** What `train` takes and what it gives. */
+import type { Environment } from '../envs/environment.js';
+import { checkInteger, invalidValue } from '../errors.js';
+import type { Evaluation } from './evaluate.js';
+import type { MetricWriter } from './metrics.js';
+import type { TrainableAgent } from './trainable.js';
+
+/** Options of `train`. */
+export interface TrainOptions {
+  /** Task to train on. It is reset with `seed` and left open. */
+  env: Environment;
+  /** Another instance of the task, for evaluations. Without it, each evaluation cuts short the
+   * running episode of `env`. */
+  evalEnv?: Environment | undefined;
+  /** Agent to train. One that was restored goes on from its own step count. */
+  agent: TrainableAgent;
+  /** Environment steps in all, warm-up included. */
+  steps: number;
+  /** Steps between evaluations. Default: 5,000. */
+  evalInterval?: number | undefined;
+  /** Episodes of each evaluation. Default: 10. */
+  evalEpisodes?: number | undefined;
+  /** Steps between records of metrics. Default: 1,000. */
+  logInterval?: number | undefined;
+  /** Steps between checkpoints. Default: 10,000. */
+  checkpointInterval?: number | undefined;
+  /** Run folder, new or empty. Default: a new one in `runs/`. */
+  out?: string | undefined;
+  /** Seed of the environments. The agent has its own. Default: 0. */
+  seed?: number | undefined;
+  /** Ends training after the present step, with everything saved. */
+  signal?: AbortSignal | undefined;
+  /** Called about 20 times a second, and before evaluations and saving. */
+  onProgress?: ((progress: TrainProgress) => void) | undefined;
+  /** Called after each evaluation. */
+  onEvaluation?: ((record: EvaluationRecord) => void) | undefined;
+  /** Where else metrics go, besides `metrics.jsonl` and TensorBoard. */
+  writers?: readonly MetricWriter[] | undefined;
+  /** What else `config.json` shall hold, e.g. the environment's options. */
+  config?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Where a run stands. */
+export interface TrainProgress {
+  phase: 'warm-up' | 'training' | 'evaluating' | 'saving';
+  /** Environment steps done, of `steps`. */
+  step: number;
+  steps: number;
+  /** Calls of `agent.learn` so far. */
+  updates: number;
+  /** Episodes finished. */
+  episodes: number;
+  /** Lately, evaluations excluded. */
+  stepsPerSecond: number;
+  /** Lately, evaluations excluded. */
+  updatesPerSecond: number;
+  /** Return of the last training episode. */
+  lastReturn?: number | undefined;
+  /** Mean return of the last training episodes, up to 10. */
+  meanReturn?: number | undefined;
+  /** The latest evaluation. */
+  evaluation?: EvaluationRecord | undefined;
+  /** Estimate of the time left; not known during warm-up. */
+  secondsLeft?: number | undefined;
+}
+
+/** An evaluation within a run. */
+export interface EvaluationRecord extends Evaluation {
+  /** Environment step of the run. */
+  step: number;
+  /** Seconds of training until then, evaluations excluded. */
+  trainSeconds: number;
+  /** Seconds since the run began, this and earlier evaluations included. */
+  wallSeconds: number;
+}
+
+/** What came out of a run; also the content of `summary.json`. */
+export interface TrainResult {
+  /** The run folder. */
+  folder: string;
+  env: string;
+  /** Pattern, e.g. "1:4", "dense", or "2:4-1:4" where actor and critics differ. */
+  sparsity: string;
+  seed: number;
+  /** Environment steps done. */
+  steps: number;
+  /** Calls of `agent.learn`. */
+  updates: number;
+  /** Training episodes finished. */
+  episodes: number;
+  /** All steps that were asked for are done. */
+  finished: boolean;
+  /** It was ended early by the signal. */
+  interrupted: boolean;
+  /** Seconds of training, evaluations excluded. */
+  trainSeconds: number;
+  /** Seconds in all. */
+  wallSeconds: number;
+  /** Over all of training, warm-up included, evaluations excluded. */
+  stepsPerSecond: number;
+  /** The last evaluation. */
+  finalEvaluation?: EvaluationRecord | undefined;
+  /** Every evaluation in order. */
+  evaluations: EvaluationRecord[];
+  /** What else is worth knowing, e.g. why there is no picture. */
+  notices: string[];
+}
+
+/** `TrainOptions` after checks, with the defaults filled in. */
+export interface TrainSettings extends TrainOptions {
+  evalEnv: Environment;
+  evalInterval: number;
+  evalEpisodes: number;
+  logInterval: number;
+  checkpointInterval: number;
+  seed: number;
+}
+
+/**
+ * Check options and fill in defaults.
+ *
+ * @throws InvalidValueError that names the option
+ */
+export function resolveTrainOptions(options: TrainOptions): TrainSettings {
+  const { env, agent, evalEnv = env } = options;
+  checkInteger('steps', options.steps);
+  if (options.steps <= agent.steps) {
+    const expected = `more than the ${agent.steps} steps that the agent has done`;
+    throw invalidValue('steps', expected, options.steps);
+  }
+  for (const size of ['observationSize', 'actionSize'] as const) {
+    if (evalEnv[size] !== env[size]) {
+      throw invalidValue(`evalEnv.${size}`, `${env[size]}, as in env,`, evalEnv[size]);
+    }
+  }
+  return {
+    ...options,
+    evalEnv,
+    evalInterval: checkInteger('evalInterval', options.evalInterval ?? 5000),
+    evalEpisodes: checkInteger('evalEpisodes', options.evalEpisodes ?? 10),
+    logInterval: checkInteger('logInterval', options.logInterval ?? 1000),
+    checkpointInterval: checkInteger('checkpointInterval', options.checkpointInterval ?? 10_000),
+    seed: checkInteger('seed', options.seed ?? 0, 0),
+  };
+}

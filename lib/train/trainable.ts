@@ -1,0 +1,74 @@
+/** What the training loop needs of an agent, so that it depends on no particular one. */
+import type { SafeTensor } from './formats/safetensors.js';
+
+/** One step of experience. */
+export interface ObservedTransition {
+  /** Before the step, length `observationSize`. */
+  observation: ArrayLike<number>;
+  /** Length `actionSize`, in the units of the environment. */
+  action: ArrayLike<number>;
+  reward: number;
+  /** After the step, length `observationSize`. */
+  nextObservation: ArrayLike<number>;
+  /** The task ended: nothing is bootstrapped from `nextObservation`. */
+  terminated: boolean;
+  /** The episode was cut off: values are still bootstrapped. */
+  truncated: boolean;
+}
+
+/** A fully connected layer as exported: masked weights are zeros. */
+export interface PolicyLayer {
+  /** [outSize, inSize], row-major. */
+  weight: Float32Array;
+  /** Length outSize. */
+  bias: Float32Array;
+  inSize: number;
+  outSize: number;
+}
+
+/**
+ * A deterministic policy: ReLU between the layers, tanh after the last, then scaled from [-1, 1] to
+ * the action range of each component.
+ */
+export interface PolicyNetwork {
+  layers: PolicyLayer[];
+  /** Least value of each action component. */
+  actionLow: Float32Array;
+  /** Greatest value of each action component. */
+  actionHigh: Float32Array;
+}
+
+/** All that an agent needs to be made again as it was. */
+export interface AgentState {
+  tensors: Record<string, SafeTensor>;
+  metadata: Record<string, string>;
+}
+
+/** An agent that `train` and `evaluate` can drive. */
+export interface TrainableAgent {
+  /** Resolved hyperparameters; must survive JSON. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Transitions observed so far. */
+  readonly steps: number;
+  /** Calls of `learn` so far. */
+  readonly updates: number;
+  /** Warm-up is over and the replay holds a batch: `learn` may be called. */
+  readonly ready: boolean;
+  /** The action for an observation, with exploration noise if asked for. */
+  act(observation: ArrayLike<number>, options?: { explore?: boolean }): Float32Array;
+  /**
+   * Remember a transition and count the step.
+   *
+   * @throws InvalidValueError when something in it is NaN or infinite; nothing is remembered then
+   */
+  observe(transition: ObservedTransition): void;
+  /** One update from the replay. */
+  learn(): void;
+  /** Figures of the latest updates: losses, Q means, density and SAD per network, ... */
+  metrics(): Record<string, number>;
+  /** The present policy, with masks applied. */
+  policy(): PolicyNetwork;
+  state(): AgentState;
+  /** @throws InvalidValueError when the state is another agent's */
+  loadState(state: AgentState): void;
+}

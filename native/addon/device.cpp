@@ -1,0 +1,60 @@
+#include <stdexcept>
+
+#include "addon/arguments.h"
+#include "addon/objects.h"
+#include "cpu/backend_cpu.h"
+
+namespace rnm::addon {
+
+Napi::Function DeviceObject::define(Napi::Env env) {
+  return DefineClass(env, "Device",
+                     {InstanceMethod<&DeviceObject::info>("info"),
+                      InstanceMethod<&DeviceObject::fill>("fill"),
+                      InstanceMethod<&DeviceObject::fillNormal>("fillNormal"),
+                      InstanceMethod<&DeviceObject::smooth>("smooth"),
+                      InstanceMethod<&DeviceObject::tdTarget>("tdTarget"),
+                      InstanceMethod<&DeviceObject::mseGradient>("mseGradient")});
+}
+
+DeviceObject::DeviceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  const std::string name = stringAt(info, 0);
+  if (name != "cpu") throw std::invalid_argument("This build has no device \"" + name + "\"");
+  backend_ = cpu::makeCpuBackend(intAt(info, 1), stringAt(info, 2));
+  info.This().As<Napi::Object>().TypeTag(&kTag);
+}
+
+Napi::Value DeviceObject::info(const Napi::CallbackInfo& info) {
+  const BackendInfo about = backend_->info();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("name", about.name);
+  result.Set("description", about.description);
+  result.Set("isa", about.isa);
+  result.Set("threads", about.threads);
+  return result;
+}
+
+void DeviceObject::fill(const Napi::CallbackInfo& info) {
+  backend_->fill(viewAt(info, 0), static_cast<float>(numberAt(info, 3)));
+}
+
+void DeviceObject::fillNormal(const Napi::CallbackInfo& info) {
+  backend_->fillNormal(viewAt(info, 0), static_cast<uint64_t>(int64At(info, 3)),
+                       static_cast<uint64_t>(int64At(info, 4)));
+}
+
+void DeviceObject::smooth(const Napi::CallbackInfo& info) {
+  backend_->smooth(viewAt(info, 0), viewAt(info, 3), floatVectorAt(info, 6),
+                   floatVectorAt(info, 7), static_cast<float>(numberAt(info, 8)),
+                   static_cast<float>(numberAt(info, 9)));
+}
+
+void DeviceObject::tdTarget(const Napi::CallbackInfo& info) {
+  backend_->tdTarget(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
+                     static_cast<float>(numberAt(info, 9)), viewAt(info, 10));
+}
+
+void DeviceObject::mseGradient(const Napi::CallbackInfo& info) {
+  backend_->mseGradient(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6));
+}
+
+}  // namespace rnm::addon

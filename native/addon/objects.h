@@ -1,0 +1,114 @@
+// The classes that JavaScript sees. Each holds a core object and keeps its backend alive.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "core/backend.h"
+#include "cpu/nm_matrix.h"
+
+namespace rnm::addon {
+
+class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
+ public:
+  static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 1};
+  static constexpr const char* kName = "a device";
+  static Napi::Function define(Napi::Env env);
+  // (name, threads, isa)
+  explicit DeviceObject(const Napi::CallbackInfo& info);
+  std::shared_ptr<Backend> shared() const { return backend_; }
+
+ private:
+  Napi::Value info(const Napi::CallbackInfo& info);
+  void fill(const Napi::CallbackInfo& info);
+  void fillNormal(const Napi::CallbackInfo& info);
+  void smooth(const Napi::CallbackInfo& info);
+  void tdTarget(const Napi::CallbackInfo& info);
+  void mseGradient(const Napi::CallbackInfo& info);
+  std::shared_ptr<Backend> backend_;
+};
+
+class MatrixObject : public Napi::ObjectWrap<MatrixObject> {
+ public:
+  static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 2};
+  static constexpr const char* kName = "a matrix";
+  static Napi::Function define(Napi::Env env);
+  // (device, rows, columns)
+  explicit MatrixObject(const Napi::CallbackInfo& info);
+  std::shared_ptr<Matrix> shared() const { return matrix_; }
+
+ private:
+  void upload(const Napi::CallbackInfo& info);
+  void download(const Napi::CallbackInfo& info);
+  size_t elements(const Napi::CallbackInfo& info) const;
+  std::shared_ptr<Backend> backend_;
+  std::shared_ptr<Matrix> matrix_;
+};
+
+class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
+ public:
+  static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 3};
+  static constexpr const char* kName = "a network";
+  static Napi::Function define(Napi::Env env);
+  // (device, specification)
+  explicit NetworkObject(const Napi::CallbackInfo& info);
+
+ private:
+  void forward(const Napi::CallbackInfo& info);
+  void backward(const Napi::CallbackInfo& info);
+  void adam(const Napi::CallbackInfo& info);
+  void polyak(const Napi::CallbackInfo& info);
+  void copyFrom(const Napi::CallbackInfo& info);
+  Napi::Value updateMasks(const Napi::CallbackInfo& info);
+  Napi::Value followMasks(const Napi::CallbackInfo& info);
+  Napi::Value divergence(const Napi::CallbackInfo& info);
+  void read(const Napi::CallbackInfo& info);
+  void write(const Napi::CallbackInfo& info);
+  Napi::Value adamSteps(const Napi::CallbackInfo& info);
+  void setAdamSteps(const Napi::CallbackInfo& info);
+  Napi::Value bytes(const Napi::CallbackInfo& info);
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<Network> network_;
+};
+
+class ReplayObject : public Napi::ObjectWrap<ReplayObject> {
+ public:
+  static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 4};
+  static constexpr const char* kName = "a replay buffer";
+  static Napi::Function define(Napi::Env env);
+  // (device, capacity, observations, actions)
+  explicit ReplayObject(const Napi::CallbackInfo& info);
+
+ private:
+  void add(const Napi::CallbackInfo& info);
+  void sample(const Napi::CallbackInfo& info);
+  void read(const Napi::CallbackInfo& info);
+  Napi::Value size(const Napi::CallbackInfo& info);
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<Replay> replay_;
+};
+
+// One sparse matrix on the host, for people who want the data structure itself.
+class NmMatrixObject : public Napi::ObjectWrap<NmMatrixObject> {
+ public:
+  static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 5};
+  static constexpr const char* kName = "an N:M matrix";
+  static Napi::Function define(Napi::Env env);
+  // (dense weights, outputs, inputs, n, m)
+  explicit NmMatrixObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value values(const Napi::CallbackInfo& info);
+  Napi::Value columns(const Napi::CallbackInfo& info);
+  Napi::Value transposed(const Napi::CallbackInfo& info);
+  Napi::Value materialize(const Napi::CallbackInfo& info);
+  Napi::Value stored(const Napi::CallbackInfo& info);
+  void assign(const Napi::CallbackInfo& info);
+  Napi::Value updateMask(const Napi::CallbackInfo& info);
+  Napi::Value divergence(const Napi::CallbackInfo& info);
+  Napi::Value bytes(const Napi::CallbackInfo& info);
+  std::unique_ptr<cpu::NmMatrix> matrix_;
+};
+
+}  // namespace rnm::addon

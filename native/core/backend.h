@@ -1,0 +1,182 @@
+// The kernel contract: what a device has to be able to do for TD3 on row-wise N:M networks.
+//
+// Its unit is a network pass, not a matrix product, so that a CPU can keep a batch tile in cache
+// through all layers and a GPU can enqueue a pass as a few kernels. Everything above it (the addon
+// and the TypeScript) is written once against this file; one conformance suite checks every
+// backend. Calls are ordered as on one stream. Invalid arguments throw std::invalid_argument.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/nm.h"
+
+namespace rnm {
+
+// A batch matrix of float32, [rows, columns]: one row per sample. Its layout is the backend's.
+class Matrix {
+ public:
+  virtual ~Matrix() = default;
+  int rows() const { return rows_; }
+  int columns() const { return columns_; }
+  // Copies columns [first, first + count) of all rows from/to a row-major array [rows, count].
+  virtual void upload(const float* source, int first, int count) = 0;
+  virtual void download(float* target, int first, int count) const = 0;
+
+ protected:
+  Matrix(int rows, int columns) : rows_(rows), columns_(columns) {}
+
+ private:
+  int rows_, columns_;
+};
+
+// Columns [first, first + columns) of a matrix: how inputs are concatenated without a copy.
+// Shares ownership: a network that keeps its input for the backward pass keeps it alive.
+struct MatrixView {
+  std::shared_ptr<Matrix> matrix;
+  int first = 0;
+  int columns = 0;
+};
+
+// How weight gradients treat dormant weights:
+//   masked  only active weights get gradients and Adam steps (RNM-TD3, arXiv 2602.14578)
+//   ste     straight-through: the dense gradient goes to all weights
+//   srSte   ste plus srLambda * (1 - mask) * W (Zhou et al. 2021, "Learning N:M fine-grained
+//           structured sparse neural networks from scratch", eq. 9)
+enum class GradientRule { masked, ste, srSte };
+
+struct NetworkSpec {
+  std::vector<int> sizes;           // inputs, hidden widths..., outputs
+  std::vector<NmPattern> patterns;  // one per layer
+  int members = 1;                  // ensemble size (2 for twin critics)
+  GradientRule rule = GradientRule::masked;
+  float srLambda = 2e-4f;
+  // Output: identity if empty, else tanh scaled to [low, high] per dimension. Hidden: ReLU.
+  std::vector<float> low, high;
+  bool trainable = true;  // false: no gradients and moments (target networks)
+  uint64_t seed = 0;      // PyTorch's default: U(-1/sqrt(in), 1/sqrt(in)) for weights and biases
+  uint64_t stream = 0;    // tells networks of one seed apart
+};
+
+// Which part of a network's state a read or write means. Weight-shaped parts are dense
+// [out, in] whatever the pattern; bias-shaped parts are [out].
+enum class Part {
+  weight,         // the whole stored W, dormant weights included
+  maskedWeight,   // W with dormant weights at zero (read only)
+  mask,           // 1 where active
+  weightMoment1,  // Adam's first moment, zero where dormant under `masked`
+  weightMoment2,
+  weightGradient,  // read only
+  bias,
+  biasMoment1,
+  biasMoment2,
+  biasGradient,  // read only
+};
+
+struct AdamOptions {
+  double learningRate, beta1, beta2, epsilon;
+};
+
+struct MemberRange {
+  int first = 0;
+  int count = 1;
+};
+
+// An ensemble of multilayer perceptrons of one shape: its weights, and passes through it.
+class Network {
+ public:
+  virtual ~Network() = default;
+  const NetworkSpec& spec() const { return spec_; }
+  int layers() const { return static_cast<int>(spec_.sizes.size()) - 1; }
+
+  // output[:, e * outputs + j] = member first+e's output j. With `keep`, activations stay for a
+  // following backward of the same members.
+  virtual void forward(const MatrixView& input, const MatrixView& output, MemberRange members,
+                       bool keep) = 0;
+
+  // Gradients of the last kept forward. outputGradient is laid out as the output was.
+  // weightGradient: overwrite the weight and bias gradients of these members.
+  // inputGradient (matrix may be null): receives dL/d input[:, inputFirst + j], summed over the
+  // members, for as many columns as it has.
+  virtual void backward(const MatrixView& outputGradient, MemberRange members, bool weightGradient,
+                        const MatrixView& inputGradient, int inputFirst) = 0;
+
+  // One Adam step with PyTorch's semantics on all members; counts steps.
+  virtual void adam(const AdamOptions& options) = 0;
+  // W += tau * (source.W - W) over the whole stored W and the biases.
+  virtual void polyak(const Network& source, float tau) = 0;
+  // Weights, biases and masks of a network of the same shape.
+  virtual void copyFrom(const Network& source) = 0;
+  // Projects every sparse layer again. Returns the number of mask entries that changed.
+  virtual int64_t updateMasks() = 0;
+  // Takes the masks of a network of the same shape. Returns the number of changed entries.
+  virtual int64_t followMasks(const Network& source) = 0;
+  // Sparse architecture divergence: positions in which the masks of two networks differ.
+  virtual int64_t divergence(const Network& other) const = 0;
+
+  virtual void read(int member, int layer, Part part, float* target) const = 0;
+  virtual void write(int member, int layer, Part part, const float* source) = 0;
+  int64_t adamSteps() const { return adamSteps_; }
+  void setAdamSteps(int64_t steps) { adamSteps_ = steps; }
+  // Bytes held for weights, indices, moments and gradients (activations not counted).
+  virtual size_t bytes() const = 0;
+
+ protected:
+  explicit Network(NetworkSpec spec) : spec_(std::move(spec)) {}
+  NetworkSpec spec_;
+  int64_t adamSteps_ = 0;
+};
+
+// Where a sampled batch goes.
+struct BatchViews {
+  MatrixView observation, action, reward, nextObservation, terminated;
+};
+
+// A ring buffer of transitions (observation, action, reward, next observation, terminated).
+class Replay {
+ public:
+  virtual ~Replay() = default;
+  virtual int64_t size() const = 0;
+  virtual int64_t capacity() const = 0;
+  virtual int rowLength() const = 0;
+  // Appends one transition, laid out as observation, action, reward, next observation, terminated.
+  virtual void add(const float* row) = 0;
+  // Fills the views with rows drawn uniformly with replacement, from (seed, draw) alone.
+  virtual void sample(uint64_t seed, uint64_t draw, const BatchViews& batch) = 0;
+  // Rows in order of age, for checkpoints.
+  virtual void read(int64_t first, int64_t count, float* rows) const = 0;
+};
+
+struct BackendInfo {
+  std::string name;         // "cpu"
+  std::string description;  // what it runs on, one line
+  std::string isa;          // instruction set of the kernels
+  int threads = 1;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual BackendInfo info() const = 0;
+  virtual std::shared_ptr<Matrix> matrix(int rows, int columns) = 0;
+  virtual std::unique_ptr<Network> network(const NetworkSpec& spec) = 0;
+  virtual std::unique_ptr<Replay> replay(int64_t capacity, int observations, int actions) = 0;
+
+  virtual void fill(const MatrixView& target, float value) = 0;
+  // Standard normals from (seed, stream) and the element's place alone.
+  virtual void fillNormal(const MatrixView& target, uint64_t seed, uint64_t stream) = 0;
+  // Target policy smoothing (Fujimoto et al. 2018, TD3): per dimension with half-range h,
+  // action = clip(action + clip(noiseScale * noise, -noiseClip, noiseClip) * h, low, high).
+  virtual void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
+                      const std::vector<float>& high, float noiseScale, float noiseClip) = 0;
+  // target = reward + gamma * (1 - terminated) * min over the columns of q.
+  virtual void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q, float gamma,
+                        const MatrixView& target) = 0;
+  // gradient[:, e] = 2 * (q[:, e] - target) / rows: of the sum over e of the mean squared errors.
+  virtual void mseGradient(const MatrixView& q, const MatrixView& target, const MatrixView& gradient) = 0;
+};
+
+}  // namespace rnm

@@ -1,0 +1,148 @@
+#include "cpu/backend_cpu.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <thread>
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include "core/philox.h"
+#include "cpu/kernel_choice.h"
+#include "cpu/matrix.h"
+#include "cpu/network.h"
+#include "cpu/replay.h"
+#include "cpu/thread_pool.h"
+
+namespace rnm::cpu {
+namespace {
+
+constexpr int kMaxThreads = 256;
+
+// Cores that this process may use, which in a container can be fewer than the machine has.
+int usableCores() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+int resolveThreads(int threads) {
+  if (threads < 0 || threads > kMaxThreads) {
+    throw std::invalid_argument("Expected threads to be from 0 (all cores) to 256 but received " +
+                                std::to_string(threads));
+  }
+  return threads == 0 ? std::min(usableCores(), kMaxThreads) : threads;
+}
+
+class CpuBackend : public Backend {
+ public:
+  CpuBackend(int threads, const std::string& isa)
+      : kernels_(chooseKernels(isa)), pool_(resolveThreads(threads)) {}
+
+  BackendInfo info() const override {
+    return {"cpu", std::string("CPU kernels ") + kernels_.name, kernels_.name, pool_.threads()};
+  }
+  std::shared_ptr<Matrix> matrix(int rows, int columns) override {
+    if (rows < 1 || columns < 1) {
+      throw std::invalid_argument("Expected a matrix's rows and columns to be positive integers");
+    }
+    return std::make_shared<CpuMatrix>(rows, columns);
+  }
+  std::unique_ptr<Network> network(const NetworkSpec& spec) override {
+    return std::make_unique<CpuNetwork>(spec, pool_, kernels_);
+  }
+  std::unique_ptr<Replay> replay(int64_t capacity, int observations, int actions) override {
+    return std::make_unique<CpuReplay>(capacity, observations, actions, pool_);
+  }
+
+  void fill(const MatrixView& target, float value) override {
+    const TileView view = tileView(target, "target");
+    forEachElement(view, [&](int tile, int column, int b) { view.column(tile, column)[b] = value; });
+  }
+
+  void fillNormal(const MatrixView& target, uint64_t seed, uint64_t stream) override {
+    const TileView view = tileView(target, "target");
+    pool_.run(view.tiles, [&](int tile, int) {
+      const int lanes = view.lanes(tile);
+      // Neighbouring samples of a column share a block of random bits.
+      for (int c = 0; c < view.columns; ++c) {
+        float* values = view.column(tile, c);
+        for (int b = 0; b < lanes; b += 4) {
+          const uint64_t sample = static_cast<uint64_t>(tile) * kTile + b;
+          const Philox4 bits = philox(seed, stream, (static_cast<uint64_t>(c) << 32) + sample / 4);
+          float normals[4];
+          normalsFrom(bits.value[0], bits.value[1], &normals[0], &normals[1]);
+          normalsFrom(bits.value[2], bits.value[3], &normals[2], &normals[3]);
+          std::copy_n(normals, std::min(4, lanes - b), values + b);
+        }
+      }
+    });
+  }
+
+  void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
+              const std::vector<float>& high, float noiseScale, float noiseClip) override {
+    const TileView a = tileView(action, "action");
+    const TileView n = tileView(noise, "noise", a.rows, a.columns);
+    if (low.size() != static_cast<size_t>(a.columns) || high.size() != low.size()) {
+      throw std::invalid_argument("Expected low and high to have one value for each action");
+    }
+    forEachElement(a, [&](int tile, int c, int b) {
+      const float draw = noiseScale * n.column(tile, c)[b];
+      const float clipped = std::min(std::max(draw, -noiseClip), noiseClip);
+      float* value = a.column(tile, c) + b;
+      const float moved = *value + clipped * (0.5f * (high[c] - low[c]));
+      // The order of the arguments lets a NaN through.
+      *value = std::min(std::max(moved, low[c]), high[c]);
+    });
+  }
+
+  void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q,
+                float gamma, const MatrixView& target) override {
+    const TileView value = tileView(q, "q");
+    const TileView r = tileView(reward, "reward", value.rows, 1);
+    const TileView end = tileView(terminated, "terminated", value.rows, 1);
+    const TileView y = tileView(target, "target", value.rows, 1);
+    forEachElement(y, [&](int tile, int, int b) {
+      float least = value.column(tile, 0)[b];
+      for (int e = 1; e < value.columns; ++e) least = std::min(least, value.column(tile, e)[b]);
+      y.tile(tile)[b] = r.tile(tile)[b] + gamma * (1.0f - end.tile(tile)[b]) * least;
+    });
+  }
+
+  void mseGradient(const MatrixView& q, const MatrixView& target,
+                   const MatrixView& gradient) override {
+    const TileView value = tileView(q, "q");
+    const TileView y = tileView(target, "target", value.rows, 1);
+    const TileView g = tileView(gradient, "gradient", value.rows, value.columns);
+    const float scale = 2.0f / static_cast<float>(value.rows);
+    forEachElement(g, [&](int tile, int e, int b) {
+      g.column(tile, e)[b] = scale * (value.column(tile, e)[b] - y.tile(tile)[b]);
+    });
+  }
+
+ private:
+  // These matrices are a few columns wide: one thread is done before others would have woken.
+  template <typename Action>
+  static void forEachElement(const TileView& view, const Action& action) {
+    for (int tile = 0; tile < view.tiles; ++tile) {
+      const int lanes = view.lanes(tile);
+      for (int column = 0; column < view.columns; ++column) {
+        for (int b = 0; b < lanes; ++b) action(tile, column, b);
+      }
+    }
+  }
+
+  const KernelTable& kernels_;
+  ThreadPool pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> makeCpuBackend(int threads, const std::string& isa) {
+  return std::make_unique<CpuBackend>(threads, isa);
+}
+
+}  // namespace rnm::cpu

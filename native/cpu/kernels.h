@@ -1,0 +1,81 @@
+// The CPU's kernels as a table of plain functions, one table per instruction set.
+//
+// A batch is held in tiles of 32 samples, [tile][feature][32]: a feature of a tile is two AVX-512
+// vectors, and a tile of 256 features fits the L1 cache. Kernels work on one tile (forward, data
+// gradient) or on a range of output rows over all tiles (weight gradient).
+//
+// The sources of the tables are compiled once per instruction set: no STL here or there, or the
+// linker could pick an AVX-512 copy of a shared inline function for a machine without it.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace rnm::cpu {
+
+constexpr int kTile = 32;
+
+// One layer's weights as the kernels see them. columns == nullptr: dense, values [out, in].
+struct WeightsRef {
+  int inputs, outputs;
+  int perRow;               // values per output row
+  int perBlock;             // values of a row that lie within one block of about 32 inputs
+  const float* values;      // [outputs, perRow]
+  const uint16_t* columns;  // [outputs, perRow], ascending within a row
+  // Transposed index, input by input: entries [start[i], start[i + 1]) have these output rows.
+  const uint32_t* transposedStart;
+  const uint16_t* transposedRows;
+  const float* transposedValues;
+};
+
+struct ForwardArgs {
+  WeightsRef weights;
+  const float* bias;
+  const float* x;  // [inputs][32]
+  float* y;        // [outputs][32]
+  bool relu;
+};
+
+struct DataGradientArgs {
+  WeightsRef weights;
+  const float* dy;        // [outputs][32]
+  float* dx;              // [count][32], for inputs first .. first + count - 1
+  int first, count;
+  const float* activity;  // [count][32]: dx is zeroed where this is not positive; may be null
+  bool accumulate;        // add to dx instead of overwriting it
+};
+
+struct WeightGradientArgs {
+  WeightsRef weights;
+  const float* x;   // tile t at x + t * xStride, [inputs][32]
+  const float* dy;  // tile t at dy + t * dyStride, [outputs][32]
+  size_t xStride, dyStride;
+  int tiles;
+  int rowBegin, rowEnd;
+  bool dense;           // gradient at all positions [outputs, inputs], else [outputs, perRow]
+  float* gradient;      // overwritten in the given rows
+  float* biasGradient;  // [outputs], likewise
+};
+
+struct AdamArgs {
+  float *weights, *moment1, *moment2;
+  const float* gradient;
+  size_t count;
+  float beta1, beta2, stepSize, inverseCorrection2, epsilon;
+};
+
+struct KernelTable {
+  const char* name;
+  // y = W x + b, then ReLU if asked for.
+  void (*forward)(const ForwardArgs&);
+  // dx = W^T dy.
+  void (*dataGradient)(const DataGradientArgs&);
+  // dW[o, i] = sum over the batch of dy[o] x[i].
+  void (*weightGradient)(const WeightGradientArgs&);
+  // PyTorch's Adam: w -= stepSize * m / (sqrt(v) * inverseCorrection2 + epsilon).
+  void (*adam)(const AdamArgs&);
+  // target += tau * (source - target).
+  void (*polyak)(float* target, const float* source, size_t count, float tau);
+};
+
+}  // namespace rnm::cpu

@@ -1,0 +1,254 @@
+#include "cpu/layer.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace rnm::cpu {
+
+Layer::Layer(int outputs, int inputs, NmPattern pattern, GradientRule rule, float srLambda,
+             bool trainable)
+    : weights(outputs, inputs, pattern),
+      bias(outputs),
+      srLambda_(rule == GradientRule::srSte ? srLambda : 0.0f),
+      trainable_(trainable),
+      denseGradient_(pattern.dense() || rule != GradientRule::masked) {
+  if (!trainable) return;
+  const size_t count = static_cast<size_t>(outputs) * gradientPerRow();
+  gradient = AlignedArray<float>(count);
+  moment1 = AlignedArray<float>(count);
+  moment2 = AlignedArray<float>(count);
+  biasGradient = AlignedArray<float>(outputs);
+  biasMoment1 = AlignedArray<float>(outputs);
+  biasMoment2 = AlignedArray<float>(outputs);
+}
+
+namespace {
+
+AdamArgs adamArgs(const AdamStep& s, float* weights, const float* gradient, float* moment1,
+                  float* moment2, size_t count) {
+  return {weights, moment1, moment2,      gradient, count,
+          s.beta1, s.beta2, s.stepSize, s.inverseCorrection2, s.epsilon};
+}
+
+}  // namespace
+
+void Layer::adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels,
+                     Scratch scratch) {
+  kernels.adam(adamArgs(step, bias.data() + begin, biasGradient.data() + begin,
+                        biasMoment1.data() + begin, biasMoment2.data() + begin, end - begin));
+  if (weights.sparse() && denseGradient_) {
+    for (int row = begin; row < end; ++row) straightThroughRow(row, step, kernels, scratch);
+  } else {
+    const size_t at = static_cast<size_t>(begin) * gradientPerRow();
+    const size_t count = static_cast<size_t>(end - begin) * gradientPerRow();
+    kernels.adam(adamArgs(step, weights.values() + at, gradient.data() + at, moment1.data() + at,
+                          moment2.data() + at, count));
+  }
+  weights.refreshTransposed(begin, end);
+}
+
+// The whole W takes the step; active and dormant weights are unpacked for it and packed again.
+void Layer::straightThroughRow(int row, const AdamStep& step, const KernelTable& kernels,
+                               Scratch scratch) {
+  const size_t at = static_cast<size_t>(row) * inputs();
+  weights.expandRow(row, scratch.row);
+  if (srLambda_ != 0.0f) {
+    weights.dormantColumns(row, scratch.columns);
+    for (int k = 0; k < weights.dormantPerRow(); ++k) {
+      const int column = scratch.columns[k];
+      gradient[at + column] += srLambda_ * scratch.row[column];
+    }
+  }
+  kernels.adam(adamArgs(step, scratch.row, gradient.data() + at, moment1.data() + at,
+                        moment2.data() + at, inputs()));
+  weights.storeRow(row, scratch.row);
+}
+
+void Layer::polyakRows(int begin, int end, const Layer& source, float tau,
+                       const KernelTable& kernels, Scratch scratch) {
+  kernels.polyak(bias.data() + begin, source.bias.data() + begin, end - begin, tau);
+  for (int row = begin; row < end; ++row) {
+    if (weights.sameRowMask(row, source.weights)) {
+      kernels.polyak(weights.rowValues(row), source.weights.rowValues(row), weights.perRow(), tau);
+      kernels.polyak(weights.rowDormant(row), source.weights.rowDormant(row),
+                     weights.dormantPerRow(), tau);
+      continue;
+    }
+    weights.expandRow(row, scratch.row);
+    source.weights.expandRow(row, scratch.other);
+    kernels.polyak(scratch.row, scratch.other, inputs(), tau);
+    weights.storeRow(row, scratch.row);
+  }
+}
+
+// Under `masked` a newly active weight starts with zero moments and a weight that goes dormant
+// loses its own; under the straight-through rules moments belong to all of W and stay.
+void Layer::remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns,
+                        float* scratch) {
+  float* values = moment.data() + static_cast<size_t>(row) * weights.perRow();
+  std::fill_n(scratch, inputs(), 0.0f);
+  const uint16_t* before = weights.rowColumns(row);
+  for (int k = 0; k < weights.perRow(); ++k) scratch[before[k]] = values[k];
+  for (int k = 0; k < weights.perRow(); ++k) values[k] = scratch[columns[k]];
+}
+
+int Layer::changeRowMask(int row, const uint16_t* columns, Scratch scratch) {
+  if (std::equal(columns, columns + weights.perRow(), weights.rowColumns(row))) return 0;
+  if (trainable_ && !denseGradient_) {
+    remapMoment(moment1, row, columns, scratch.other);
+    remapMoment(moment2, row, columns, scratch.other);
+  }
+  weights.expandRow(row, scratch.row);
+  return weights.setRow(row, columns, scratch.row);
+}
+
+int64_t Layer::projectRows(int begin, int end, Scratch scratch) {
+  int64_t changed = 0;
+  if (!weights.sparse()) return changed;
+  for (int row = begin; row < end; ++row) {
+    weights.projectStoredRow(row, scratch.columns, scratch.row);
+    changed += changeRowMask(row, scratch.columns, scratch);
+  }
+  return changed;
+}
+
+int64_t Layer::followRows(int begin, int end, const Layer& source, Scratch scratch) {
+  int64_t changed = 0;
+  if (!weights.sparse()) return changed;
+  for (int row = begin; row < end; ++row) {
+    changed += changeRowMask(row, source.weights.rowColumns(row), scratch);
+  }
+  return changed;
+}
+
+void Layer::copyRows(int begin, int end, const Layer& source, Scratch scratch) {
+  std::copy(source.bias.data() + begin, source.bias.data() + end, bias.data() + begin);
+  for (int row = begin; row < end; ++row) {
+    source.weights.expandRow(row, scratch.row);
+    if (weights.sparse()) {
+      weights.setRow(row, source.weights.rowColumns(row), scratch.row);
+    } else {
+      weights.storeRow(row, scratch.row);
+    }
+  }
+}
+
+// ---------------------------------------------------------------- reading and writing from outside
+
+const AlignedArray<float>& Layer::array(Part part) const {
+  switch (part) {
+    case Part::weightMoment1: return moment1;
+    case Part::weightMoment2: return moment2;
+    case Part::weightGradient: return gradient;
+    case Part::bias: return bias;
+    case Part::biasMoment1: return biasMoment1;
+    case Part::biasMoment2: return biasMoment2;
+    case Part::biasGradient: return biasGradient;
+    default: throw std::invalid_argument("This part of a layer is not held as one array");
+  }
+}
+
+void Layer::readRow(Part part, int row, float* target) const {
+  if (part == Part::weight) return weights.expandRow(row, target);
+  if (part == Part::maskedWeight) return weights.expandMaskedRow(row, target);
+  if (part == Part::mask) {
+    std::vector<uint8_t> mask(inputs());
+    weights.maskRow(row, mask.data());
+    std::copy(mask.begin(), mask.end(), target);
+    return;
+  }
+  const float* values = array(part).data() + static_cast<size_t>(row) * gradientPerRow();
+  if (denseGradient_) {
+    std::copy_n(values, inputs(), target);
+    return;
+  }
+  std::fill_n(target, inputs(), 0.0f);
+  for (int k = 0; k < weights.perRow(); ++k) target[weights.rowColumns(row)[k]] = values[k];
+}
+
+void Layer::read(Part part, float* target) const {
+  const bool ofTraining = part != Part::weight && part != Part::maskedWeight &&
+                          part != Part::mask && part != Part::bias;
+  if (ofTraining && !trainable_) {
+    throw std::invalid_argument("A target network holds no moments and no gradients");
+  }
+  if (part >= Part::bias) {
+    std::copy_n(array(part).data(), outputs(), target);
+    return;
+  }
+  for (int row = 0; row < outputs(); ++row) {
+    readRow(part, row, target + static_cast<size_t>(row) * inputs());
+  }
+}
+
+void Layer::writeRow(Part part, int row, const float* source) {
+  if (part == Part::weight) return weights.storeRow(row, source);
+  float* values = (part == Part::weightMoment1 ? moment1 : moment2).data() +
+                  static_cast<size_t>(row) * gradientPerRow();
+  for (int k = 0; k < gradientPerRow(); ++k) {
+    values[k] = source[denseGradient_ ? k : weights.rowColumns(row)[k]];
+  }
+}
+
+// The active columns of one row of a mask given as numbers; throws unless it fits the pattern.
+void Layer::appendMaskRow(const float* mask, int row, std::vector<uint16_t>& columns) const {
+  const NmPattern& pattern = weights.pattern();
+  for (int begin = 0; begin < inputs(); begin += pattern.m) {
+    const int size = std::min(pattern.m, inputs() - begin);
+    const int expected = std::min(pattern.n, size);
+    int active = 0;
+    for (int i = 0; i < size; ++i) {
+      if (mask[begin + i] == 0.0f) continue;
+      columns.push_back(static_cast<uint16_t>(begin + i));
+      ++active;
+    }
+    if (active != expected) {
+      throw std::invalid_argument("Expected the mask to have " + std::to_string(expected) +
+                                  " active entries in row " + std::to_string(row) + ", columns " +
+                                  std::to_string(begin) + " to " +
+                                  std::to_string(begin + size - 1) + " but received " +
+                                  std::to_string(active));
+    }
+  }
+}
+
+void Layer::writeMask(const float* mask) {
+  if (!weights.sparse()) return;
+  // All rows are checked before any is changed.
+  std::vector<uint16_t> columns;
+  for (int row = 0; row < outputs(); ++row) {
+    appendMaskRow(mask + static_cast<size_t>(row) * inputs(), row, columns);
+  }
+  std::vector<float> scratch(inputs()), other(inputs());
+  for (int row = 0; row < outputs(); ++row) {
+    changeRowMask(row, columns.data() + static_cast<size_t>(row) * weights.perRow(),
+                  {scratch.data(), other.data(), nullptr});
+  }
+}
+
+void Layer::write(Part part, const float* source) {
+  const bool moments = part == Part::weightMoment1 || part == Part::weightMoment2 ||
+                       part == Part::biasMoment1 || part == Part::biasMoment2;
+  if (moments && !trainable_) throw std::invalid_argument("A target network holds no moments");
+  if (part == Part::mask) {
+    writeMask(source);
+  } else if (part == Part::bias || part == Part::biasMoment1 || part == Part::biasMoment2) {
+    std::copy_n(source, outputs(), const_cast<float*>(array(part).data()));
+  } else if (part == Part::weight || moments) {
+    for (int row = 0; row < outputs(); ++row) {
+      writeRow(part, row, source + static_cast<size_t>(row) * inputs());
+    }
+  } else {
+    throw std::invalid_argument("This part of a layer is read only");
+  }
+  restoreIndex();
+}
+
+size_t Layer::bytes() const {
+  return weights.bytes() + bias.bytes() + gradient.bytes() + moment1.bytes() + moment2.bytes() +
+         biasGradient.bytes() + biasMoment1.bytes() + biasMoment2.bytes();
+}
+
+}  // namespace rnm::cpu

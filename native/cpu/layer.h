@@ -1,0 +1,71 @@
+// One layer of one network: its weights, biases and what training keeps of them.
+#pragma once
+
+#include <vector>
+
+#include "core/backend.h"
+#include "cpu/aligned.h"
+#include "cpu/nm_matrix.h"
+
+namespace rnm::cpu {
+
+// Adam's constants for one step, bias corrections included.
+struct AdamStep {
+  float beta1, beta2, stepSize, inverseCorrection2, epsilon;
+};
+
+class Layer {
+ public:
+  Layer(int outputs, int inputs, NmPattern pattern, GradientRule rule, float srLambda, bool trainable);
+
+  NmMatrix weights;
+  AlignedArray<float> bias;
+  // Gradient and moments: [outputs, gradientPerRow()], compressed like the values under `masked`,
+  // dense under the straight-through rules. Empty unless trainable.
+  AlignedArray<float> gradient, moment1, moment2;
+  AlignedArray<float> biasGradient, biasMoment1, biasMoment2;
+
+  int outputs() const { return weights.outputs(); }
+  int inputs() const { return weights.inputs(); }
+  bool trainable() const { return trainable_; }
+  bool denseGradient() const { return denseGradient_; }
+  int gradientPerRow() const { return denseGradient_ ? inputs() : weights.perRow(); }
+
+  // All of these work on rows [begin, end); scratch holds at least 2 * inputs floats and
+  // 2 * inputs uint16. They touch nothing outside their rows, so that rows may run in parallel.
+  struct Scratch {
+    float* row;
+    float* other;
+    uint16_t* columns;
+  };
+  void adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
+  void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels,
+                  Scratch scratch);
+  // New masks from the layer's own weights, or another's masks. Returns changed mask entries.
+  int64_t projectRows(int begin, int end, Scratch scratch);
+  int64_t followRows(int begin, int end, const Layer& source, Scratch scratch);
+  void copyRows(int begin, int end, const Layer& source, Scratch scratch);
+
+  void read(Part part, float* target) const;
+  void write(Part part, const float* source);
+  // Masks or weights were changed by hand: brings the transposed index up to date.
+  void restoreIndex() {
+    if (weights.hasTransposed()) weights.buildTransposed();
+  }
+  size_t bytes() const;
+
+ private:
+  int changeRowMask(int row, const uint16_t* columns, Scratch scratch);
+  void remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns, float* scratch);
+  void straightThroughRow(int row, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
+  const AlignedArray<float>& array(Part part) const;
+  void readRow(Part part, int row, float* target) const;
+  void writeRow(Part part, int row, const float* source);
+  void appendMaskRow(const float* mask, int row, std::vector<uint16_t>& columns) const;
+  void writeMask(const float* mask);
+
+  float srLambda_;
+  bool trainable_, denseGradient_;
+};
+
+}  // namespace rnm::cpu

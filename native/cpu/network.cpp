@@ -1,0 +1,365 @@
+#include "cpu/network.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "core/philox.h"
+
+namespace rnm::cpu {
+
+namespace {
+
+// Weights in a piece of row-parallel work: small enough to balance, large enough to amortise.
+constexpr int kWeightsPerPiece = 8192;
+
+void checkSpec(const NetworkSpec& spec) {
+  if (spec.sizes.size() < 2) throw std::invalid_argument("Expected a network to have a layer");
+  if (spec.patterns.size() + 1 != spec.sizes.size()) {
+    throw std::invalid_argument("Expected one N:M pattern for each layer");
+  }
+  if (spec.members < 1) throw std::invalid_argument("Expected members to be a positive integer");
+  const size_t outputs = spec.sizes.back();
+  if (spec.low.size() != spec.high.size() || (!spec.low.empty() && spec.low.size() != outputs)) {
+    throw std::invalid_argument("Expected low and high to have one value for each output");
+  }
+}
+
+}  // namespace
+
+CpuNetwork::CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTable& kernels)
+    : Network(spec), pool_(pool), kernels_(kernels) {
+  checkSpec(spec);
+  for (int member = 0; member < spec.members; ++member) {
+    for (int l = 0; l < layers(); ++l) {
+      layers_.emplace_back(spec.sizes[l + 1], spec.sizes[l], spec.patterns[l], spec.rule,
+                           spec.srLambda, spec.trainable);
+    }
+  }
+  reserveScratch(pool.threads());
+  planRows();
+  initialise();
+}
+
+void CpuNetwork::reserveScratch(int threads) {
+  const int widest = *std::max_element(spec_.sizes.begin(), spec_.sizes.end());
+  for (int t = 0; t < threads; ++t) {
+    passScratch_.emplace_back(static_cast<size_t>(widest) * kTile * 2);
+    rowScratch_.emplace_back(static_cast<size_t>(widest) * 2);
+    columnScratch_.emplace_back(static_cast<size_t>(widest) * 2);
+  }
+}
+
+Layer::Scratch CpuNetwork::scratch(int thread) {
+  AlignedArray<float>& rows = rowScratch_[thread];
+  return {rows.data(), rows.data() + rows.size() / 2, columnScratch_[thread].data()};
+}
+
+void CpuNetwork::planRows() {
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const int rows = layers_[i].outputs();
+    // A multiple of 8 rows, so that pieces end where the kernels' row blocks do.
+    const int piece = std::max(8, kWeightsPerPiece / layers_[i].weights.perRow() / 8 * 8);
+    for (int begin = 0; begin < rows; begin += piece) {
+      ranges_.push_back({static_cast<int>(i), begin, std::min(rows, begin + piece)});
+    }
+  }
+}
+
+// PyTorch's default for nn.Linear: weights and biases from U(-1/sqrt(in), 1/sqrt(in)).
+void CpuNetwork::initialise() {
+  uint64_t position = 0;
+  std::vector<float> row;
+  for (Layer& target : layers_) {
+    const float bound = 1.0f / std::sqrt(static_cast<float>(target.inputs()));
+    const auto draw = [&] {
+      const Philox4 bits = philox(spec_.seed, spec_.stream, position / 4);
+      return bound * (2.0f * uniformFrom(bits.value[position++ % 4]) - 1.0f);
+    };
+    row.resize(target.inputs());
+    for (int o = 0; o < target.outputs(); ++o) {
+      std::generate(row.begin(), row.end(), draw);
+      target.weights.storeRow(o, row.data());
+    }
+    for (int o = 0; o < target.outputs(); ++o) target.bias[o] = draw();
+  }
+  updateMasks();
+}
+
+void CpuNetwork::checkMembers(MemberRange members) const {
+  if (members.first < 0 || members.count < 1 || members.count > spec_.members - members.first) {
+    throw std::invalid_argument("Expected members to lie within the ensemble of " +
+                                std::to_string(spec_.members));
+  }
+}
+
+const CpuNetwork& CpuNetwork::sameShape(const Network& other, const char* name) const {
+  const auto* network = dynamic_cast<const CpuNetwork*>(&other);
+  if (!network || network->spec_.sizes != spec_.sizes ||
+      network->spec_.members != spec_.members || network->spec_.patterns != spec_.patterns) {
+    throw std::invalid_argument(std::string("Expected ") + name +
+                                " to be a network of this device with the same shape and patterns");
+  }
+  return *network;
+}
+
+// ---------------------------------------------------------------- forward
+
+void CpuNetwork::keepInput(const MatrixView& input, const TileView& view, MemberRange members) {
+  kept_.inputMatrix = input;
+  kept_.input = view;
+  kept_.members = members;
+  if (kept_.tiles == view.tiles && !kept_.activity.empty()) return;
+  kept_.tiles = view.tiles;
+  kept_.activity.clear();
+  kept_.delta.clear();
+  for (int l = 0; l < layers(); ++l) {
+    const size_t size = static_cast<size_t>(spec_.members) * view.tiles * width(l) * kTile;
+    kept_.activity.emplace_back(size);
+    kept_.delta.emplace_back(size);
+  }
+}
+
+void CpuNetwork::forward(const MatrixView& input, const MatrixView& output, MemberRange members,
+                         bool keep) {
+  checkMembers(members);
+  const TileView x = tileView(input, "input");
+  if (x.columns != spec_.sizes.front()) {
+    throw std::invalid_argument("Expected input to have " + std::to_string(spec_.sizes.front()) +
+                                " columns but received " + std::to_string(x.columns));
+  }
+  const TileView y = tileView(output, "output", x.rows, members.count * spec_.sizes.back());
+  if (keep) keepInput(input, x, members);
+  pool_.run(members.count * x.tiles, [&](int task, int thread) {
+    const int slot = task / x.tiles;
+    forwardTile(x, y, members.first + slot, slot, task % x.tiles, keep, thread);
+  });
+}
+
+void CpuNetwork::forwardTile(const TileView& x, const TileView& y, int member, int slot, int tile,
+                             bool keep, int thread) {
+  const int last = layers() - 1;
+  float* const pingPong[2] = {passScratch_[thread].data(),
+                              passScratch_[thread].data() + passScratch_[thread].size() / 2};
+  float* const out = y.column(tile, slot * width(last));
+  const float* in = x.tile(tile);
+  for (int l = 0; l <= last; ++l) {
+    const Layer& current = layer(member, l);
+    float* target = l == last ? out
+                    : keep    ? keptTile(kept_.activity, l, member, tile)
+                              : pingPong[l % 2];
+    kernels_.forward({current.weights.ref(), current.bias.data(), in, target, l < last});
+    in = target;
+  }
+  if (squashed()) {
+    squash(out, keep ? keptTile(kept_.activity, last, member, tile) : nullptr, y.lanes(tile));
+  }
+}
+
+// y = centre + halfRange * tanh(y); tanh's value is kept for its derivative.
+void CpuNetwork::squash(float* y, float* kept, int lanes) const {
+  for (int j = 0; j < width(layers() - 1); ++j) {
+    const float half = 0.5f * (spec_.high[j] - spec_.low[j]);
+    const float centre = 0.5f * (spec_.high[j] + spec_.low[j]);
+    for (int b = 0; b < lanes; ++b) {
+      const float t = std::tanh(y[j * kTile + b]);
+      if (kept) kept[j * kTile + b] = t;
+      y[j * kTile + b] = centre + half * t;
+    }
+  }
+}
+
+// ---------------------------------------------------------------- backward
+
+void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
+                          bool weightGradient, const MatrixView& inputGradient, int inputFirst) {
+  checkMembers(members);
+  if (!kept_.inputMatrix.matrix || members.first < kept_.members.first ||
+      members.first + members.count > kept_.members.first + kept_.members.count) {
+    throw std::invalid_argument("Call forward with keep for these members before backward");
+  }
+  if (weightGradient && !spec_.trainable) {
+    throw std::invalid_argument("A target network has no weight gradients");
+  }
+  const TileView dy = tileView(outputGradient, "outputGradient", kept_.input.rows,
+                               members.count * spec_.sizes.back());
+  TileView dx;
+  if (inputGradient.matrix) {
+    dx = tileView(inputGradient, "inputGradient", kept_.input.rows, inputGradient.columns);
+    if (inputFirst < 0 || inputFirst > spec_.sizes.front() - dx.columns) {
+      throw std::invalid_argument("Expected inputGradient's columns to lie within the input");
+    }
+  }
+  // The transposed index of the first layer is built only for networks whose input gradient is used.
+  for (int m = members.first; m < members.first + members.count; ++m) {
+    for (int l = dx.data ? 0 : 1; l < layers(); ++l) {
+      if (!layer(m, l).weights.hasTransposed()) layer(m, l).weights.buildTransposed();
+    }
+  }
+  // A tile's members run one after the other, since they add to the same input gradient.
+  const int perTask = dx.data ? members.count : 1;
+  pool_.run(members.count / perTask * kept_.tiles, [&](int task, int) {
+    const int tile = task % kept_.tiles;
+    for (int i = 0; i < perTask; ++i) {
+      const int slot = task / kept_.tiles + i;
+      outputDelta(dy, members.first + slot, slot, tile);
+      backwardTile(members.first + slot, tile, dx.data ? &dx : nullptr, inputFirst, i > 0);
+    }
+  });
+  if (!weightGradient) return;
+  const int firstLayer = members.first * layers();
+  const int endLayer = firstLayer + members.count * layers();
+  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int) {
+    const RowRange& range = ranges_[task];
+    if (range.layer >= firstLayer && range.layer < endLayer) weightGradientRows(range);
+  });
+}
+
+// dL/d(pre-activation) of the last layer; padding lanes become zero.
+void CpuNetwork::outputDelta(const TileView& outputGradient, int member, int slot, int tile) {
+  const int last = layers() - 1;
+  const int lanes = outputGradient.lanes(tile);
+  const float* dy = outputGradient.column(tile, slot * width(last));
+  const float* t = keptTile(kept_.activity, last, member, tile);
+  float* delta = keptTile(kept_.delta, last, member, tile);
+  for (int j = 0; j < width(last); ++j) {
+    const float half = squashed() ? 0.5f * (spec_.high[j] - spec_.low[j]) : 1.0f;
+    for (int b = 0; b < kTile; ++b) {
+      const int at = j * kTile + b;
+      const float slope = squashed() ? half * (1.0f - t[at] * t[at]) : 1.0f;
+      delta[at] = b < lanes ? dy[at] * slope : 0.0f;
+    }
+  }
+}
+
+void CpuNetwork::backwardTile(int member, int tile, const TileView* inputGradient, int inputFirst,
+                              bool accumulate) {
+  for (int l = layers() - 1; l > 0; --l) {
+    kernels_.dataGradient({layer(member, l).weights.ref(),
+                           keptTile(kept_.delta, l, member, tile),
+                           keptTile(kept_.delta, l - 1, member, tile), 0, width(l - 1),
+                           keptTile(kept_.activity, l - 1, member, tile), false});
+  }
+  if (!inputGradient) return;
+  kernels_.dataGradient({layer(member, 0).weights.ref(), keptTile(kept_.delta, 0, member, tile),
+                         inputGradient->tile(tile), inputFirst, inputGradient->columns, nullptr,
+                         accumulate});
+}
+
+void CpuNetwork::weightGradientRows(const RowRange& range) {
+  Layer& target = layers_[range.layer];
+  const int member = range.layer / layers();
+  const int l = range.layer % layers();
+  const float* x = l == 0 ? kept_.input.data : keptTile(kept_.activity, l - 1, member, 0);
+  const size_t xStride = l == 0 ? kept_.input.stride : static_cast<size_t>(width(l - 1)) * kTile;
+  kernels_.weightGradient({target.weights.ref(), x, keptTile(kept_.delta, l, member, 0), xStride,
+                           static_cast<size_t>(width(l)) * kTile, kept_.tiles, range.begin,
+                           range.end, target.denseGradient(), target.gradient.data(),
+                           target.biasGradient.data()});
+}
+
+// ---------------------------------------------------------------- optimiser, targets, masks
+
+void CpuNetwork::adam(const AdamOptions& options) {
+  if (!spec_.trainable) throw std::invalid_argument("A target network takes no Adam steps");
+  ++adamSteps_;
+  const double steps = static_cast<double>(adamSteps_);
+  const double correction1 = 1.0 - std::pow(options.beta1, steps);
+  const double correction2 = 1.0 - std::pow(options.beta2, steps);
+  const AdamStep step = {static_cast<float>(options.beta1), static_cast<float>(options.beta2),
+                         static_cast<float>(options.learningRate / correction1),
+                         static_cast<float>(1.0 / std::sqrt(correction2)),
+                         static_cast<float>(options.epsilon)};
+  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
+    const RowRange& r = ranges_[task];
+    layers_[r.layer].adamRows(r.begin, r.end, step, kernels_, scratch(thread));
+  });
+}
+
+void CpuNetwork::polyak(const Network& source, float tau) {
+  const CpuNetwork& from = sameShape(source, "source");
+  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
+    const RowRange& r = ranges_[task];
+    layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_,
+                                scratch(thread));
+  });
+  for (Layer& target : layers_) target.restoreIndex();
+}
+
+// Runs action(layer, range, scratch) -> changed entries over all rows, then mends the indices.
+template <typename Action>
+int64_t CpuNetwork::changeRows(const Action& action) {
+  std::atomic<int64_t> changed{0};
+  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
+    changed += action(layers_[ranges_[task].layer], ranges_[task], scratch(thread));
+  });
+  for (Layer& target : layers_) target.restoreIndex();
+  return changed;
+}
+
+void CpuNetwork::copyFrom(const Network& source) {
+  const CpuNetwork& from = sameShape(source, "source");
+  changeRows([&](Layer& target, const RowRange& r, Layer::Scratch s) {
+    target.copyRows(r.begin, r.end, from.layers_[r.layer], s);
+    return 0;
+  });
+}
+
+int64_t CpuNetwork::updateMasks() {
+  return changeRows([](Layer& target, const RowRange& r, Layer::Scratch s) {
+    return target.projectRows(r.begin, r.end, s);
+  });
+}
+
+int64_t CpuNetwork::followMasks(const Network& source) {
+  const CpuNetwork& from = sameShape(source, "source");
+  return changeRows([&](Layer& target, const RowRange& r, Layer::Scratch s) {
+    return target.followRows(r.begin, r.end, from.layers_[r.layer], s);
+  });
+}
+
+int64_t CpuNetwork::divergence(const Network& other) const {
+  const CpuNetwork& to = sameShape(other, "other");
+  int64_t total = 0;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const NmMatrix& a = layers_[i].weights;
+    const NmMatrix& b = to.layers_[i].weights;
+    if (!a.sparse()) continue;
+    for (int row = 0; row < a.outputs(); ++row) {
+      total += rowDivergence(a.rowColumns(row), a.perRow(), b.rowColumns(row), b.perRow());
+    }
+  }
+  return total;
+}
+
+// ---------------------------------------------------------------- state
+
+namespace {
+
+void checkPlace(const Network& network, int member, int layer) {
+  if (member < 0 || member >= network.spec().members || layer < 0 || layer >= network.layers()) {
+    throw std::invalid_argument("Expected member and layer to be within the network");
+  }
+}
+
+}  // namespace
+
+void CpuNetwork::read(int member, int index, Part part, float* target) const {
+  checkPlace(*this, member, index);
+  layer(member, index).read(part, target);
+}
+
+void CpuNetwork::write(int member, int index, Part part, const float* source) {
+  checkPlace(*this, member, index);
+  layer(member, index).write(part, source);
+}
+
+size_t CpuNetwork::bytes() const {
+  size_t total = 0;
+  for (const Layer& l : layers_) total += l.bytes();
+  return total;
+}
+
+}  // namespace rnm::cpu

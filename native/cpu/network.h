@@ -1,0 +1,87 @@
+// The CPU's network passes. A thread takes a tile of the batch through all layers, so that
+// activations stay in cache and threads meet once per pass; the weight gradient is a second phase,
+// split over output rows. No result depends on the number of threads.
+#pragma once
+
+#include <vector>
+
+#include "core/backend.h"
+#include "cpu/kernels.h"
+#include "cpu/layer.h"
+#include "cpu/matrix.h"
+#include "cpu/thread_pool.h"
+
+namespace rnm::cpu {
+
+class CpuNetwork : public Network {
+ public:
+  CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTable& kernels);
+
+  void forward(const MatrixView& input, const MatrixView& output, MemberRange members,
+               bool keep) override;
+  void backward(const MatrixView& outputGradient, MemberRange members, bool weightGradient,
+                const MatrixView& inputGradient, int inputFirst) override;
+  void adam(const AdamOptions& options) override;
+  void polyak(const Network& source, float tau) override;
+  void copyFrom(const Network& source) override;
+  int64_t updateMasks() override;
+  int64_t followMasks(const Network& source) override;
+  int64_t divergence(const Network& other) const override;
+  void read(int member, int layer, Part part, float* target) const override;
+  void write(int member, int layer, Part part, const float* source) override;
+  size_t bytes() const override;
+
+ private:
+  // What a kept forward pass leaves for the backward pass, per member and tile.
+  struct Kept {
+    MatrixView inputMatrix;  // keeps the input alive
+    TileView input;
+    MemberRange members{0, 0};
+    int tiles = 0;
+    // [layer][member][tile][width of the layer's output][32]; the last layer's is tanh's value.
+    std::vector<AlignedArray<float>> activity;
+    std::vector<AlignedArray<float>> delta;  // dL/d(pre-activation), same shape
+  };
+  struct RowRange {
+    int layer, begin, end;  // layer counts through all members
+  };
+
+  int width(int layer) const { return spec_.sizes[layer + 1]; }
+  bool squashed() const { return !spec_.low.empty(); }
+  Layer& layer(int member, int index) { return layers_[member * layers() + index]; }
+  const Layer& layer(int member, int index) const { return layers_[member * layers() + index]; }
+  // Where a layer's kept values of one member and tile begin.
+  float* keptTile(std::vector<AlignedArray<float>>& kept, int index, int member, int tile) {
+    return kept[index].data() +
+           (static_cast<size_t>(member) * kept_.tiles + tile) * width(index) * kTile;
+  }
+
+  void initialise();
+  void planRows();
+  void reserveScratch(int threads);
+  Layer::Scratch scratch(int thread);
+  void keepInput(const MatrixView& input, const TileView& view, MemberRange members);
+  void checkMembers(MemberRange members) const;
+  const CpuNetwork& sameShape(const Network& other, const char* name) const;
+
+  void forwardTile(const TileView& x, const TileView& y, int member, int slot, int tile, bool keep,
+                   int thread);
+  void squash(float* y, float* kept, int lanes) const;
+  void outputDelta(const TileView& outputGradient, int member, int slot, int tile);
+  void backwardTile(int member, int tile, const TileView* inputGradient, int inputFirst,
+                    bool accumulate);
+  void weightGradientRows(const RowRange& range);
+  template <typename Action>
+  int64_t changeRows(const Action& action);
+
+  ThreadPool& pool_;
+  const KernelTable& kernels_;
+  std::vector<Layer> layers_;      // [member][layer]
+  std::vector<RowRange> ranges_;   // all rows of all layers, in pieces of similar work
+  std::vector<AlignedArray<float>> passScratch_;  // per thread: two tiles of the widest layer
+  std::vector<AlignedArray<float>> rowScratch_;   // per thread: two rows
+  std::vector<AlignedArray<uint16_t>> columnScratch_;
+  Kept kept_;
+};
+
+}  // namespace rnm::cpu

@@ -1,0 +1,80 @@
+// NmMatrix: the one owner of a layer's weights, row-wise N:M sparse or dense.
+//
+// `values` holds the active weights, row by row; passes, Adam and Polyak work on it directly.
+// `dormant` holds the last value of every inactive weight, likewise row by row in ascending
+// column order: both together are the whole stored W, and neither repeats the other.
+#pragma once
+
+#include <cstdint>
+
+#include "core/nm.h"
+#include "cpu/aligned.h"
+#include "cpu/kernels.h"
+
+namespace rnm::cpu {
+
+class NmMatrix {
+ public:
+  // All weights zero; sparse masks are those of the projection of zeros (lowest columns active).
+  NmMatrix(int outputs, int inputs, NmPattern pattern);
+
+  int outputs() const { return outputs_; }
+  int inputs() const { return inputs_; }
+  bool sparse() const { return !pattern_.dense(); }
+  const NmPattern& pattern() const { return pattern_; }
+  int perRow() const { return perRow_; }
+  int dormantPerRow() const { return inputs_ - perRow_; }
+
+  float* values() { return values_.data(); }
+  const float* values() const { return values_.data(); }
+  float* rowValues(int row) { return values_.data() + static_cast<size_t>(row) * perRow_; }
+  const float* rowValues(int row) const { return values_.data() + static_cast<size_t>(row) * perRow_; }
+  float* rowDormant(int row) { return dormant_.data() + static_cast<size_t>(row) * dormantPerRow(); }
+  const float* rowDormant(int row) const {
+    return dormant_.data() + static_cast<size_t>(row) * dormantPerRow();
+  }
+  const uint16_t* rowColumns(int row) const {
+    return columns_.data() + static_cast<size_t>(row) * perRow_;
+  }
+
+  // Compress: takes a dense row [inputs] of the whole W at the present mask.
+  void storeRow(int row, const float* weights);
+  // The whole stored row, dormant weights included.
+  void expandRow(int row, float* weights) const;
+  // The row with zeros at dormant positions (a row of materialize()).
+  void expandMaskedRow(int row, float* weights) const;
+  void maskRow(int row, uint8_t* mask) const;
+  // Dormant columns of a row, ascending: dormantPerRow() of them.
+  void dormantColumns(int row, uint16_t* columns) const;
+
+  // Gives a row these active columns and these weights. Returns how many mask entries changed.
+  int setRow(int row, const uint16_t* columns, const float* weights);
+  // The columns that a projection of the present W would make active.
+  void projectStoredRow(int row, uint16_t* columns, float* scratch) const;
+  bool sameRowMask(int row, const NmMatrix& other) const;
+
+  // The transposed index (inputs -> values), which the data gradient reads. Built on demand, since
+  // target networks never need it; rebuilt by the owner after masks change.
+  void buildTransposed();
+  bool hasTransposed() const { return transposedStart_.size() > 0; }
+  // Copies the values of rows [begin, end) to their places in the transposed index.
+  void refreshTransposed(int begin, int end);
+  const uint32_t* transposedStart() const { return transposedStart_.data(); }
+  const uint16_t* transposedRows() const { return transposedRows_.data(); }
+  const uint32_t* transposedSlots() const { return transposedSlots_.data(); }
+
+  WeightsRef ref() const;
+  size_t bytes() const;
+
+ private:
+  int outputs_, inputs_, perRow_;
+  NmPattern pattern_;
+  AlignedArray<float> values_, dormant_;
+  AlignedArray<uint16_t> columns_;
+  AlignedArray<uint32_t> transposedStart_;   // [inputs + 1]
+  AlignedArray<uint16_t> transposedRows_;    // [values], by input
+  AlignedArray<uint32_t> transposedSlots_;   // [values]: value k's place in the transposed index
+  AlignedArray<float> transposedValues_;     // [values], by input
+};
+
+}  // namespace rnm::cpu

@@ -1,0 +1,71 @@
+#include "cpu/replay.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "core/philox.h"
+
+namespace rnm::cpu {
+
+// The stream of sampled indices; network initialisation and noise use others.
+constexpr uint64_t kIndexStream = 0x1d5u;
+
+CpuReplay::CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool)
+    : capacity_(capacity), observations_(observations), actions_(actions), pool_(pool) {
+  if (capacity < 1 || capacity > 0xffffffffll || observations < 1 || actions < 1) {
+    throw std::invalid_argument("Expected a replay buffer's sizes to be positive integers");
+  }
+  // calloc leaves pages untouched until rows arrive: a large buffer costs nothing up front.
+  rows_.reset(static_cast<float*>(std::calloc(static_cast<size_t>(capacity) * rowLength(), sizeof(float))));
+  if (!rows_) {
+    throw std::invalid_argument(
+        "Expected bufferSize to fit into memory but " + std::to_string(capacity) + " rows take " +
+        std::to_string(capacity * rowLength() * 4 / 1000000) + " MB. Use a smaller bufferSize");
+  }
+}
+
+void CpuReplay::add(const float* source) {
+  std::copy_n(source, rowLength(), rows_.get() + next_ * rowLength());
+  next_ = (next_ + 1) % capacity_;
+  size_ = std::min(size_ + 1, capacity_);
+}
+
+void CpuReplay::gatherTile(const TileView (&views)[5], int tile, uint64_t seed,
+                           uint64_t draw) const {
+  for (int b = 0; b < views[0].lanes(tile); ++b) {
+    const uint64_t sample = static_cast<uint64_t>(tile) * kTile + b;
+    // A draw has 2^32 positions of its own: four samples to a Philox block.
+    const Philox4 bits = philox(seed, kIndexStream, (draw << 32) + sample / 4);
+    const float* source = row(indexFrom(bits.value[sample % 4], static_cast<uint32_t>(size_)));
+    for (const TileView& view : views) {
+      float* target = view.tile(tile) + b;
+      for (int c = 0; c < view.columns; ++c) target[c * kTile] = *source++;
+    }
+  }
+}
+
+void CpuReplay::sample(uint64_t seed, uint64_t draw, const BatchViews& batch) {
+  if (size_ == 0) throw std::invalid_argument("The replay buffer is empty: observe transitions first");
+  const int rows = tileView(batch.reward, "reward").rows;
+  const TileView views[5] = {
+      tileView(batch.observation, "observation", rows, observations_),
+      tileView(batch.action, "action", rows, actions_), tileView(batch.reward, "reward", rows, 1),
+      tileView(batch.nextObservation, "nextObservation", rows, observations_),
+      tileView(batch.terminated, "terminated", rows, 1)};
+  pool_.run(views[0].tiles, [&](int tile, int) { gatherTile(views, tile, seed, draw); });
+}
+
+void CpuReplay::read(int64_t first, int64_t count, float* target) const {
+  if (first < 0 || count < 0 || first + count > size_) {
+    throw std::invalid_argument("Expected rows to lie within the replay buffer's " +
+                                std::to_string(size_));
+  }
+  const int64_t oldest = size_ == capacity_ ? next_ : 0;
+  for (int64_t i = 0; i < count; ++i) {
+    std::copy_n(row((oldest + first + i) % capacity_), rowLength(), target + i * rowLength());
+  }
+}
+
+}  // namespace rnm::cpu

@@ -1,0 +1,88 @@
+#include "cpu/thread_pool.h"
+
+#include <chrono>
+
+namespace rnm::cpu {
+namespace {
+
+// How long a thread spins before it sleeps: longer than the gaps between the phases of an update,
+// short enough to leave the core to others between updates.
+constexpr auto kSpin = std::chrono::microseconds(60);
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+    phase_.fetch_add(1);
+  }
+  wake_.notify_all();
+  for (auto& worker : workers_) worker.join();
+}
+
+void ThreadPool::drain(int thread) {
+  for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) {
+    call_(context_, i, thread);
+  }
+}
+
+void ThreadPool::runErased(int count, Call call, const void* context) {
+  if (workers_.empty() || count <= 1) {
+    for (int i = 0; i < count; ++i) call(context, i, 0);
+    return;
+  }
+  count_ = count;
+  call_ = call;
+  context_ = context;
+  next_.store(0, std::memory_order_relaxed);
+  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  {
+    // The lock closes the gap between a worker's last look at the phase and its going to sleep.
+    std::lock_guard<std::mutex> lock(mutex_);
+    phase_.fetch_add(1, std::memory_order_release);
+  }
+  wake_.notify_all();
+  drain(0);
+  // Every worker has to be out of this phase before its task may go away. After a while the core
+  // is given up: on a busy machine the worker that is waited for may need this one.
+  for (int spins = 0; busy_.load(std::memory_order_acquire) > 0; ++spins) {
+    if (spins < 4096) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+bool ThreadPool::waitForPhase(uint64_t seen) {
+  const auto deadline = std::chrono::steady_clock::now() + kSpin;
+  while (phase_.load(std::memory_order_acquire) == seen) {
+    for (int i = 0; i < 32; ++i) pause();
+    if (std::chrono::steady_clock::now() < deadline) continue;
+    std::unique_lock<std::mutex> lock(mutex_);
+    wake_.wait(lock, [&] { return phase_.load(std::memory_order_relaxed) != seen; });
+  }
+  return !stop_.load();
+}
+
+void ThreadPool::work(int thread) {
+  for (uint64_t seen = 0; waitForPhase(seen); busy_.fetch_sub(1, std::memory_order_release)) {
+    ++seen;
+    drain(thread);
+  }
+}
+
+}  // namespace rnm::cpu

@@ -1,0 +1,122 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Command } from 'commander';
+import { addFlags, flagName, readConfigFile } from '../../lib/cli/flags.js';
+import { runConfigSchema } from '../../lib/cli/train-config.js';
+import { resolveRun } from '../../lib/cli/train.js';
+import { listOptions } from '../../lib/options.js';
+
+function parseFlags(...args: string[]): Record<string, unknown> {
+  const command = new Command();
+  addFlags(command, listOptions(runConfigSchema));
+  return command.parse(args, { from: 'user' }).opts();
+}
+
+describe('flags', () => {
+  test('every option but the task is a flag, under its group', () => {
+    const command = new Command();
+    addFlags(command, listOptions(runConfigSchema));
+    const flags = command.options.map((option) => option.attributeName());
+    const keys = Object.keys(runConfigSchema.shape).filter((key) => key !== 'env');
+    expect(flags.toSorted()).toEqual(keys.toSorted());
+    expect(new Set(command.options.map((option) => option.helpGroupHeading))).toEqual(
+      new Set(['Training:', 'TD3:', 'Sparsity:', 'Machine:']),
+    );
+  });
+
+  test('names are in kebab case', () => {
+    expect(flagName('hiddenSizes')).toBe('hidden-sizes');
+    expect(flagName('adamBeta1')).toBe('adam-beta1');
+  });
+
+  test('text becomes values', () => {
+    const flags = parseFlags(
+      ...['--batch-size', '64', '--hidden-sizes', '400,300', '--learning-rate', '3e-4'],
+      ...['--exploration-noise', '0.1*exp(-t)', '--env-options', '{"a": [1]}', '--sparsity', '2:4'],
+    );
+    expect(flags).toEqual({
+      batchSize: 64,
+      hiddenSizes: [400, 300],
+      learningRate: 3e-4,
+      explorationNoise: '0.1*exp(-t)',
+      envOptions: { a: [1] },
+      sparsity: '2:4',
+    });
+  });
+
+  test('text that is no number is kept for the check to complain about', async () => {
+    const flags = parseFlags('--batch-size', 'many', '--hidden-sizes', '64,');
+    expect(flags).toEqual({ batchSize: 'many', hiddenSizes: [64, ''] });
+    await expect(resolveRun('X', { batchSize: 'many' })).rejects.toThrow(
+      'Expected batchSize to be a positive integer but received "many"',
+    );
+    await expect(resolveRun('X', { hiddenSizes: [64, ''] })).rejects.toThrow(
+      'Expected hiddenSizes[1] to be a positive integer but received ""',
+    );
+  });
+
+  test('JSON that is none is an error', () => {
+    expect(() => parseFlags('--env-options', '{a: 1}')).toThrow(
+      'Expected envOptions to be valid JSON but received "{a: 1}". Put it in single quotes',
+    );
+  });
+});
+
+describe('config file', () => {
+  let folder: string;
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'rnm-td3-'))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  function write(text: string): string {
+    const path = join(folder, 'config.json');
+    writeFileSync(path, text);
+    return path;
+  }
+
+  test('flags go before the file, the file before defaults', async () => {
+    const config = write('{"env": "Hopper-v5", "batchSize": 64, "gamma": 0.9, "steps": 7}');
+    const run = await resolveRun(undefined, { config, batchSize: 32 });
+    expect(run).toMatchObject({
+      env: 'Hopper-v5',
+      batchSize: 32,
+      gamma: 0.9,
+      steps: 7,
+      tau: 0.005,
+    });
+    expect(await resolveRun('Ant-v5', { config })).toMatchObject({ env: 'Ant-v5', batchSize: 64 });
+  });
+
+  test('an unknown key is an error that names file and nearest key', async () => {
+    const path = write('{"batchsiez": 64}');
+    await expect(readConfigFile(path, ['tau', 'batchSize'])).rejects.toThrow(
+      `Expected an option name in ${path} to be a known one but received "batchsiez". ` +
+        'Did you mean batchSize?',
+    );
+  });
+
+  test.each(['[]', '3', 'null', '"x"'])('%s is no set of options', async (text) => {
+    await expect(readConfigFile(write(text), [])).rejects.toThrow('to be a JSON object with opt');
+  });
+
+  test('what is not JSON, or not there, is an error that names the file', async () => {
+    const path = write('{"a": }');
+    await expect(readConfigFile(path, [])).rejects.toThrow(`${path} is not valid JSON: Unexpected`);
+    await expect(readConfigFile(join(folder, 'none.json'), [])).rejects.toThrow(
+      /^Cannot read the config file: ENOENT.*none\.json.*Check the path after --config$/,
+    );
+  });
+
+  test('a wrong value in the file is an error', async () => {
+    await expect(resolveRun('X', { config: write('{"tau": "x"}') })).rejects.toThrow(
+      'Expected tau to be a number from 0 to 1 but received "x"',
+    );
+  });
+
+  test('without a task there is an error', async () => {
+    await expect(resolveRun(undefined, {})).rejects.toThrow(
+      'Expected env to be the name of a task, such as "HalfCheetah-v5" but received undefined',
+    );
+  });
+});

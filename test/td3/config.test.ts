@@ -1,0 +1,146 @@
+import { describe, expect, test } from '@jest/globals';
+import { listOptions } from '../../lib/options.js';
+import {
+  agentConfigSchema,
+  compileSchedules,
+  hyperparameterSchema,
+  resolveConfig,
+} from '../../lib/td3/config.js';
+import { parsePattern } from '../../lib/td3/pattern.js';
+
+const spaces = { observationSize: 3, actionSize: 2, actionLow: -1, actionHigh: 1 };
+const resolve = (options: object) => () => resolveConfig({ ...spaces, ...options });
+
+describe('resolveConfig', () => {
+  test('fills in the defaults', () => {
+    expect(resolveConfig(spaces)).toEqual({
+      observationSize: 3,
+      actionSize: 2,
+      actionLow: [-1, -1],
+      actionHigh: [1, 1],
+      hiddenSizes: [256, 256],
+      batchSize: 256,
+      gamma: 0.99,
+      tau: 0.005,
+      policyDelay: 2,
+      policyNoise: 0.2,
+      noiseClip: 0.5,
+      explorationNoise: 0.1,
+      learningRate: 3e-4,
+      adamBeta1: 0.9,
+      adamBeta2: 0.999,
+      adamEpsilon: 1e-8,
+      bufferSize: 1_000_000,
+      learningStarts: 10_000,
+      sparsity: '1:4',
+      actorSparsity: '1:4',
+      criticSparsity: '1:4',
+      sparseLayers: 'all',
+      gradientRule: 'masked',
+      srLambda: 2e-4,
+      maskInterval: 1000,
+      targetMask: 'project',
+      seed: 0,
+      device: 'auto',
+      threads: 0,
+    });
+  });
+
+  test('resolving what was resolved, and saved as JSON, changes nothing', () => {
+    const config = resolveConfig({
+      ...spaces,
+      actionLow: new Float32Array([-1, -0.4]),
+      actionHigh: [1, 0.4],
+      criticSparsity: '2:4',
+      sparsity: 'dense',
+      learningRate: '3e-4 * 0.5 ^ (t / 1e5)',
+    });
+    expect(config).toMatchObject({ actorSparsity: 'dense', criticSparsity: '2:4' });
+    expect(config.actionLow).toEqual([-1, Math.fround(-0.4)]);
+    expect(resolveConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
+
+  test('defaults are not shared between configs', () => {
+    resolveConfig(spaces).hiddenSizes.push(1);
+    expect(resolveConfig(spaces).hiddenSizes).toEqual([256, 256]);
+  });
+
+  test('undefined counts as not given', () => {
+    expect(resolveConfig({ ...spaces, batchSize: undefined, actorSparsity: undefined })).toEqual(
+      resolveConfig(spaces),
+    );
+  });
+
+  test.each<[object, string]>([
+    [{ batchSize: -3 }, 'batchSize to be a positive integer but received -3 of type number'],
+    [{ batchSize: '64' }, 'batchSize to be a positive integer but received "64"'],
+    [{ batchSize: null }, 'batchSize to be a positive integer but received null'],
+    [{ learningStarts: 0.5 }, 'learningStarts to be a non-negative integer but received 0.5'],
+    [{ gamma: 1.01 }, 'gamma to be a number from 0 to 1 but received 1.01'],
+    [{ tau: NaN }, 'tau to be a number from 0 to 1 but received NaN'],
+    [{ adamBeta1: 1 }, 'adamBeta1 to be a number from 0 to below 1 but received 1'],
+    [{ adamEpsilon: 0 }, 'adamEpsilon to be a number above 0 but received 0'],
+    [{ seed: 2 ** 32 }, 'seed to be an integer from 0 to 4294967295 but received 4294967296'],
+    [{ hiddenSizes: [64, 0] }, 'hiddenSizes[1] to be a positive integer but received 0'],
+    [{ hiddenSizes: [] }, 'hiddenSizes to be a list of positive integers, one per hidden layer'],
+    [{ hiddenSizes: 64 }, 'hiddenSizes to be a list of positive integers, one per hidden layer'],
+    [{ gradientRule: 'str' }, 'gradientRule to be one of "masked", "ste", "sr-ste" but received'],
+    [{ sparsity: '5:4' }, 'sparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32 but rec'],
+    [{ actorSparsity: 4 }, 'actorSparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32'],
+    [{ explorationNoise: -1 }, 'explorationNoise to be a finite number of at least 0, or an expr'],
+    [{ explorationNoise: [1] }, 'explorationNoise to be a number or an expression of t but recei'],
+    [{ learningRate: 'exp(x)' }, 'learningRate to be a number or an expression of t (the name x'],
+    [{ maskInterval: 0 }, 'maskInterval to be an integer of at least 1, or an expression of t'],
+    [{ observationSize: undefined }, 'observationSize to be a positive integer but received undef'],
+    [{ actionLow: [-1] }, 'actionLow to be a number or an array of length 2 (actionSize) but rec'],
+    [{ actionLow: [-1, NaN] }, 'actionLow to be a finite number or an array of actionSize finite'],
+    [{ actionHigh: [1, -1] }, 'actionHigh[1] to be greater than actionLow[1] (-1) but received -1'],
+  ])('%p', (options, message) => {
+    expect(resolve(options)).toThrow(`Expected ${message}`);
+  });
+
+  test('an unknown key is named, with the nearest known one', () => {
+    expect(resolve({ learning_rat: 1 })).toThrow(
+      'Expected an option name to be a known one but received "learning_rat". ' +
+        'Did you mean learningRate?',
+    );
+    expect(resolve({ zzzzzzzzz: 1 })).toThrow('Known are observationSize, actionSize,');
+  });
+
+  test.each([[undefined], [null], [3], ['x']])('%p is not an object of options', (options) => {
+    expect(() => resolveConfig(options as never)).toThrow('Expected the options to be an object');
+  });
+});
+
+test('every option has a one-line meaning, and every hyperparameter a group', () => {
+  const options = listOptions(agentConfigSchema);
+  expect(options.filter((o) => !/^[A-Z].*\.$/.test(o.description))).toEqual([]);
+  expect(options.filter((o) => o.description.length > 100)).toEqual([]);
+  expect(listOptions(hyperparameterSchema).filter((o) => o.group === undefined)).toEqual([]);
+});
+
+test('schedules are compiled with the ranges of their options', () => {
+  const schedules = compileSchedules(
+    resolveConfig({ ...spaces, explorationNoise: '0.5 - t', maskInterval: '10.4 + t' }),
+  );
+  expect(schedules.maskInterval.at(1)).toBe(11);
+  expect(schedules.learningRate).toMatchObject({ constant: true, source: 3e-4 });
+  expect(() => schedules.explorationNoise.at(1)).toThrow('at t = 1 to be a finite number of at le');
+});
+
+describe('parsePattern', () => {
+  test('numbers, or null for dense', () => {
+    expect(parsePattern('sparsity', '2:4')).toEqual({ n: 2, m: 4 });
+    expect(parsePattern('sparsity', '32:32')).toEqual({ n: 32, m: 32 });
+    expect(parsePattern('sparsity', 'dense')).toBeNull();
+  });
+
+  test.each(['', '0:4', '5:4', '1:33', '1-4', '1:4:8', '-1:4', '1.5:4', ':4', null, 4])(
+    '%p is no pattern',
+    (value) => {
+      expect(() => parsePattern('sparsity', value)).toThrow(
+        'Expected sparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32 but received',
+      );
+    },
+  );
+});
