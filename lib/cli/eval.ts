@@ -1,47 +1,74 @@
 /** `rnm-td3 eval <run>` */
 import type { Command } from 'commander';
-import { checkInteger } from '../errors.js';
+import { z } from 'zod';
+import { listOptions, option, parseOptions } from '../options.js';
+import { machineOptions } from '../td3/config.js';
+import type { Evaluation } from '../train/index.js';
+import { addFlags } from './flags.js';
 import { formatNumber } from './format.js';
-import { addMachineFlags } from './machine-flags.js';
-import type { MachineFlags } from './machine-flags.js';
 import type { CommandContext } from './program.js';
 import { withSignals } from './signals.js';
+import { formatTable } from './table.js';
 import { paint, print, printJson } from './terminal.js';
 import type { Terminal } from './terminal.js';
 
-interface EvalFlags extends MachineFlags {
-  episodes: number;
-  seed: number;
-  json?: boolean;
-}
+const schema = z.strictObject({
+  episodes: option(z.int().min(1).default(10), 'Episodes to run.', {
+    group: 'Evaluation',
+    expected: 'a positive integer',
+    kind: 'number',
+    placeholder: '<count>',
+  }),
+  seed: option(z.int().min(0).default(0), 'Seed that the episodes are drawn from.', {
+    group: 'Evaluation',
+    expected: 'a non-negative integer',
+    kind: 'number',
+    placeholder: '<seed>',
+  }),
+  ...machineOptions,
+});
 
 /** Add arguments, flags and action to the command. */
 export function define(command: Command, { terminal }: CommandContext): void {
   command
     .argument('<run>', 'Run folder, as "rnm-td3 train" printed it.')
-    .option('--episodes <count>', 'Episodes to run. [10]', Number, 10)
-    .option('--seed <seed>', 'Seed of the episodes. [0]', Number, 0)
     .option('--json', 'Print one JSON object on standard output, and nothing else.')
-    .action((run: string, flags: EvalFlags) => evaluateRun(run, flags, terminal));
-  addMachineFlags(command);
+    .action(async (run: string, { json, ...flags }: { json?: boolean }) => {
+      await evaluateRun(run, parseOptions(schema, flags), json === true, terminal);
+    });
+  addFlags(command, listOptions(schema));
 }
 
-async function evaluateRun(path: string, flags: EvalFlags, terminal: Terminal): Promise<void> {
-  const { episodes, seed, json, ...machine } = flags;
-  checkInteger('episodes', episodes);
-  checkInteger('seed', seed, 0);
+async function evaluateRun(
+  path: string,
+  { episodes, seed, ...machine }: z.output<typeof schema>,
+  json: boolean,
+  terminal: Terminal,
+): Promise<void> {
   const { loadRun } = await import('./load-run.js');
   const { makeEnv } = await import('../envs/index.js');
   const { evaluate } = await import('../train/index.js');
   const { agent, env: id, envOptions, steps } = loadRun(path, machine, terminal);
   const env = await makeEnv(id, envOptions);
   try {
-    const result = await withSignals(terminal, (signal) =>
-      evaluate(agent, env, { episodes, seed, signal }),
-    );
-    if (json === true) printJson(terminal.stdout, { env: id, steps, seed, ...result });
-    else await printEvaluation(terminal, `${id} after ${formatNumber(steps)} steps`, result);
+    const result = await withSignals((signal) => evaluate(agent, env, { episodes, seed, signal }));
+    if (json) printJson(terminal.stdout, { run: path, env: id, steps, seed, ...result });
+    else printEvaluation(terminal, `${id} after ${formatNumber(steps)} steps of training`, result);
   } finally {
+    agent.close();
     env.close();
   }
+}
+
+function printEvaluation({ stdout }: Terminal, title: string, result: Evaluation): void {
+  const columns = ['Episode', 'Return', 'Steps'].map((name) => ({ title: name, numeric: true }));
+  const rows = result.returns.map((value, i) => [
+    String(i + 1),
+    formatNumber(value, 1),
+    formatNumber(result.lengths[i]),
+  ]);
+  print(stdout, `${title}\n\n${formatTable(stdout, columns, rows)}\n`);
+  const mean = `${formatNumber(result.mean, 1)} ± ${formatNumber(result.std, 1)}`;
+  const range = `from ${formatNumber(result.min, 1)} to ${formatNumber(result.max, 1)}`;
+  print(stdout, `Mean return ${paint(stdout, 'bold', mean)}, ${range}`);
 }

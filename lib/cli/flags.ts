@@ -4,20 +4,16 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { RunError, invalidValue } from '../errors.js';
 import { unknownOption } from '../options.js';
-import type { ListedOption, OptionGroup } from '../options.js';
-
-/** The headings of flags, in their order. */
-export const groups: readonly OptionGroup[] = ['Training', 'TD3', 'Sparsity', 'Machine'];
+import type { ListedOption } from '../options.js';
 
 /** Add a flag for every option that has a group, under that group's heading. */
 export function addFlags(command: Command, options: readonly ListedOption[]): void {
-  for (const group of groups) {
-    for (const option of options.filter((candidate) => candidate.group === group)) {
-      const flag = new Option(`--${flagName(option.key)} ${placeholderOf(option)}`);
-      flag.description = describe(option);
-      flag.argParser((text: string) => parseFlag(option, text)).helpGroup(`${group}:`);
-      command.addOption(flag);
-    }
+  for (const option of options) {
+    if (option.group === undefined) continue;
+    const flag = new Option(`--${flagName(option.key)} ${placeholderOf(option)}`);
+    flag.description = describe(option);
+    flag.argParser((text: string) => parseFlag(option, text)).helpGroup(`${option.group}:`);
+    command.addOption(flag);
   }
 }
 
@@ -68,18 +64,17 @@ function toNumber(text: string): number | string {
 /**
  * Read a config file: a JSON object with options by name.
  *
- * @param known the keys it may have
- * @throws RunError if it cannot be read or is no JSON, InvalidValueError for an unknown key
+ * @throws RunError if it cannot be read or is no JSON, InvalidValueError if it is no object
  */
-export async function readConfigFile(
-  path: string,
-  known: readonly string[],
-): Promise<Record<string, unknown>> {
-  const config = parseConfig(path, await readText(path));
+export async function readConfigFile(path: string): Promise<Record<string, unknown>> {
+  return parseConfig(path, await readText(path));
+}
+
+/** Check that a config file has no keys but those `known`. */
+export function checkKeys(path: string, config: object, known: readonly string[]): void {
   for (const key of Object.keys(config)) {
     if (!known.includes(key)) throw unknownOption(key, known, ` in ${path}`);
   }
-  return config;
 }
 
 async function readText(path: string): Promise<string> {

@@ -1,13 +1,14 @@
 /** The reference of all options as Markdown, made from the schemas that check them. */
 import { listOptions } from '../options.js';
 import type { ListedOption } from '../options.js';
-import { flagName, formatDefault, groups } from './flags.js';
+import { flagName, formatDefault } from './flags.js';
 import { runConfigSchema } from './train-config.js';
 
 /** Markdown tables of all options of a run, one under each heading. */
 export function hyperparameterTable(): string {
   const options = listOptions(runConfigSchema);
-  const sections = groups.map((group) => {
+  const groups = new Set(options.flatMap(({ group }) => group ?? []));
+  const sections = [...groups].map((group) => {
     const rows = options.filter((option) => option.group === group).map(tableRow);
     return `## ${group}\n\n${formatTable([['Option', 'Flag', 'Default', 'Meaning'], ...rows])}`;
   });

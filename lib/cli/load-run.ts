@@ -1,8 +1,9 @@
 /** Opens what `rnm-td3 train` wrote. */
+import { existsSync } from 'node:fs';
 import { Td3Agent } from '../td3/agent.js';
 import type { Td3Options } from '../td3/config.js';
 import { RunFolder } from '../train/index.js';
-import type { MachineFlags } from './machine-flags.js';
+import type { TrainResult } from '../train/index.js';
 import { paint, print } from './terminal.js';
 import type { Terminal } from './terminal.js';
 
@@ -15,21 +16,27 @@ export interface LoadedRun {
   envOptions: Record<string, unknown>;
   /** Environment steps the agent was trained for. */
   steps: number;
+  /** Mean return of the run's last evaluation. */
+  evaluationReturn: number | undefined;
 }
 
 /**
  * Make the agent of a run again.
  *
  * @param path the run folder
- * @param flags where to compute, if not where the run did
+ * @param machine where to compute
  * @throws RunError when there is no run or no whole checkpoint in it
  */
-export function loadRun(path: string, flags: MachineFlags, terminal: Terminal): LoadedRun {
+export function loadRun(
+  path: string,
+  machine: Pick<Td3Options, 'device' | 'threads'>,
+  terminal: Terminal,
+): LoadedRun {
   const folder = RunFolder.open(path);
   const { checkpoint, notice } = folder.readCheckpoint();
   if (notice !== undefined) print(terminal.stderr, paint(terminal.stderr, 'dim', notice));
   const { env, envOptions } = folder.readConfig();
-  const agent = new Td3Agent({ ...(checkpoint.config as Td3Options), ...flags });
+  const agent = new Td3Agent({ ...(checkpoint.config as Td3Options), ...machine });
   agent.loadState(checkpoint.state);
   return {
     folder,
@@ -37,5 +44,13 @@ export function loadRun(path: string, flags: MachineFlags, terminal: Terminal): 
     env: String(env),
     envOptions: (envOptions ?? {}) as Record<string, unknown>,
     steps: checkpoint.steps,
+    evaluationReturn: lastEvaluation(folder),
   };
+}
+
+/** A run that was cut off has no summary; one that was stopped early may have no evaluation. */
+function lastEvaluation(folder: RunFolder): number | undefined {
+  if (!existsSync(folder.summaryPath)) return undefined;
+  const { finalEvaluation } = folder.readSummary() as Partial<TrainResult>;
+  return finalEvaluation?.mean;
 }

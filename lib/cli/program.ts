@@ -1,6 +1,8 @@
 /** The command line: finds the command, runs it, words its errors, returns the exit code. */
+import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../train/package-version.js';
+import { interruptedExitCode } from './signals.js';
 import { paint, print } from './terminal.js';
 import type { Terminal } from './terminal.js';
 
@@ -11,7 +13,7 @@ export type DefineCommand = (command: Command, context: CommandContext) => void;
 export interface CommandContext {
   terminal: Terminal;
   /** Ends the command line with this exit code. */
-  exit(code: number): void;
+  exit: (code: number) => void;
 }
 
 interface CommandModule {
@@ -58,14 +60,21 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
   let code = 0;
   const program = buildProgram({ terminal, exit: (value) => (code = value) });
   try {
-    // With no command at all, help is what the user wants; it is not an error.
-    await program.parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
+    await program.parseAsync(normalize(args), { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
+    if (error instanceof Error && error.name === 'AbortError') return interruptedExitCode;
     reportError(error, terminal, program.opts()['debug'] === true);
     return 1;
   }
+}
+
+/** Help on a command loads the command; no command at all asks for help and is no error. */
+function normalize(args: readonly string[]): string[] {
+  const [first, ...rest] = args;
+  if (first === undefined) return ['--help'];
+  return first === 'help' && rest.length > 0 ? [...rest, '--help'] : [...args];
 }
 
 function buildProgram(context: CommandContext): Command {
@@ -129,7 +138,7 @@ function stackOf(error: Error): string {
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
   const { cause } = error;
   if (cause === undefined) return frames.join('\n');
-  const text = cause instanceof Error ? `${cause.message}\n${stackOf(cause)}` : String(cause);
+  const text = cause instanceof Error ? `${cause.message}\n${stackOf(cause)}` : inspect(cause);
   return `${frames.join('\n')}\ncaused by: ${text}`;
 }
 

@@ -1,36 +1,25 @@
 /** The progress bar of a training run: redrawn on a terminal, a line now and then elsewhere. */
 import { SingleBar } from 'cli-progress';
 import { formatDuration, formatNumber } from './format.js';
+import type { TrainProgress } from '../train/index.js';
 import type { Output } from './terminal.js';
 
 /** Milliseconds between two lines where the output is no terminal. */
 const plainInterval = 15_000;
 
 const format =
-  '{bar} {percentage}%  {value}/{total}  {stepRate} steps/s  {updateRate} updates/s  ' +
-  'return {lastReturn}  {left} left';
+  '{bar} {percentage}%  {value}/{total}  {state}  return {lastReturn}  ' +
+  '{stepRate} steps/s  {updateRate} updates/s';
 
-/** Characters of a line without its bar. */
-const textWidth = 82;
-
-/** What the bar shows. */
-export interface ProgressFigures {
-  /** Environment steps done. */
-  step: number;
-  stepsPerSecond: number;
-  updatesPerSecond: number;
-  /** Return of the last training episode; null before the first has ended. */
-  lastReturn: number | null;
-}
+/** Characters of a line without its bar; a narrow terminal cuts off the end. */
+const textWidth = 86;
 
 /** Shows how far a run is. */
 export class ProgressBar {
   readonly #bar: SingleBar;
-  readonly #total: number;
 
   /** @param total environment steps of the whole run */
   constructor(output: Output, total: number) {
-    this.#total = total;
     this.#bar = new SingleBar({
       barsize: Math.min(Math.max((output.columns ?? 100) - textWidth, 6), 30),
       barCompleteChar: '█',
@@ -44,26 +33,29 @@ export class ProgressBar {
       notTTYSchedule: plainInterval,
       gracefulExit: false,
     });
-    this.#bar.start(total, 0, this.#payload(0, NaN, NaN, null));
+    this.#bar.start(total, 0, payload({ phase: 'warm-up' }));
   }
 
   /** Show new figures. */
-  update({ step, stepsPerSecond, updatesPerSecond, lastReturn }: ProgressFigures): void {
-    this.#bar.update(step, this.#payload(step, stepsPerSecond, updatesPerSecond, lastReturn));
+  update(progress: TrainProgress): void {
+    this.#bar.update(progress.step, payload(progress));
   }
 
   /** Draw the last state and leave it on the screen. */
   stop(): void {
     this.#bar.stop();
   }
+}
 
-  #payload(step: number, stepRate: number, updateRate: number, lastReturn: number | null) {
-    return {
-      stepRate: formatNumber(stepRate),
-      updateRate: formatNumber(updateRate),
-      lastReturn: formatNumber(lastReturn, 1),
-      // The present rate, not the mean: warm-up without updates is far faster than what follows.
-      left: formatDuration((this.#total - step) / stepRate),
-    };
-  }
+function payload(progress: Partial<TrainProgress> & Pick<TrainProgress, 'phase'>) {
+  const { phase, secondsLeft } = progress;
+  return {
+    stepRate: formatNumber(progress.stepsPerSecond),
+    updateRate: formatNumber(progress.updatesPerSecond),
+    lastReturn: formatNumber(progress.lastReturn, 1),
+    state:
+      phase === 'training' && secondsLeft !== undefined
+        ? `${formatDuration(secondsLeft)} left`
+        : phase,
+  };
 }

@@ -9,23 +9,26 @@ export interface Column {
   numeric?: boolean;
 }
 
+/** cli-table3 draws a frame of these parts unless they are empty. */
+const noFrame = Object.fromEntries(
+  ['top', 'left', 'mid', 'right', 'bottom'].flatMap((side) =>
+    ['', '-left', '-mid', '-right'].map((end) => [`${side}${end}`, '']),
+  ),
+);
+
 /** Lines of a table without frames; headings are dim on a terminal. */
 export function formatTable(
   output: Output,
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
 ): string {
-  const none = Object.fromEntries(
-    'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid'
-      .split(' ')
-      .map((part) => [part, '']),
-  );
   const table = new Table({
     head: columns.map(({ title }) => paint(output, 'dim', title)),
     colAligns: columns.map(({ numeric }) => (numeric === true ? 'right' : 'left')),
-    chars: { ...none, middle: '  ' },
+    chars: { ...noFrame, middle: '  ' },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
   for (const row of rows) table.push([...row]);
-  return table.toString();
+  // The last column is padded too; that space would wrap on a narrow terminal.
+  return table.toString().replace(/ +$/gm, '');
 }

@@ -1,25 +1,46 @@
 /** `rnm-td3 train <env>` */
 import type { Command } from 'commander';
 import { listOptions, parseOptions } from '../options.js';
-import { addFlags, readConfigFile } from './flags.js';
+import { compileSchedules, hyperparameterSchema } from '../td3/config.js';
+import type { HyperparameterOptions } from '../td3/config.js';
+import type { TrainResult } from '../train/index.js';
+import { addFlags, checkKeys, readConfigFile } from './flags.js';
 import type { CommandContext } from './program.js';
+import { interruptedExitCode, withSignals } from './signals.js';
 import { runConfigSchema } from './train-config.js';
 import type { RunConfig } from './train-config.js';
+import type { TrainReport } from './train-report.js';
 
 interface TrainFlags extends Record<string, unknown> {
   config?: string;
   json?: boolean;
 }
 
+const footer = `
+In brackets: the default, then what else there is. An expression is one of the step t, such as
+"0.2 * exp(-t / 2e5)". Noise of 1 half action range is 1 for actions from -1 to 1.
+
+Examples:
+  $ rnm-td3 train HalfCheetah-v5 --sparsity 1:4 --steps 100000
+  $ rnm-td3 train Hopper-v5 --sparsity 2:4 --actor-sparsity dense --seed 1 --out runs/hopper
+  $ rnm-td3 train Ant-v5 --exploration-noise "max(0.05, 0.2 * exp(-t / 2e5))"`;
+
 /** Add arguments, flags and action to the command. */
-export function define(command: Command, context: CommandContext): void {
+export function define(command: Command, { terminal, exit }: CommandContext): void {
   command
     .argument('[env]', 'Task to learn, e.g. HalfCheetah-v5; "rnm-td3 info" lists all.')
-    .option('-c, --config <file>', 'JSON file with any of the options below; flags win.')
+    .option(
+      '-c, --config <file>',
+      "JSON file with any of the options below, or a run's; flags win.",
+    )
     .option('--json', 'Print JSON lines on standard output, and nothing else.')
+    .addHelpText('after', footer)
     .action(async (env: string | undefined, flags: TrainFlags) => {
-      console.log(await resolveRun(env, flags));
-      context.exit(0);
+      const config = await resolveRun(env, flags);
+      const { jsonReport, plainReport } = await import('./train-report.js');
+      const report = flags.json === true ? jsonReport(terminal) : plainReport(terminal);
+      const { interrupted } = await runTraining(config, report);
+      if (interrupted) exit(interruptedExitCode);
     });
   addFlags(command, listOptions(runConfigSchema));
 }
@@ -27,7 +48,78 @@ export function define(command: Command, context: CommandContext): void {
 /** Flags go before the config file, the config file before defaults. */
 export async function resolveRun(env: string | undefined, flags: TrainFlags): Promise<RunConfig> {
   const { config: path, json: _, ...given } = flags;
+  const file = path === undefined ? {} : await readOptions(path);
+  const config = { ...file, ...given, ...(env !== undefined && { env }) };
+  const resolved = parseOptions(runConfigSchema, config);
+  checkSchedules(resolved);
+  return resolved;
+}
+
+/** Options from a config file, or from the config.json of a run, to do it again. */
+async function readOptions(path: string): Promise<Record<string, unknown>> {
   const known = Object.keys(runConfigSchema.shape);
-  const file = path === undefined ? {} : await readConfigFile(path, known);
-  return parseOptions(runConfigSchema, { ...file, ...given, ...(env !== undefined && { env }) });
+  const config = await readConfigFile(path);
+  if (!('format' in config)) {
+    checkKeys(path, config, known);
+    return config;
+  }
+  const { agent, ...run } = config;
+  const all = Object.entries({ ...run, ...(agent as object) });
+  // The rest is what the task prescribes, and what describes the file.
+  return Object.fromEntries(all.filter(([key]) => known.includes(key)));
+}
+
+/** Try the schedules all along the run: better now than when one goes wrong after hours. */
+function checkSchedules(config: RunConfig): void {
+  const probes = 1000;
+  for (const schedule of Object.values(compileSchedules(config))) {
+    if (schedule.constant) continue;
+    for (let i = 0; i <= probes; i++) schedule.at(Math.round((i / probes) * config.steps));
+  }
+}
+
+async function runTraining(config: RunConfig, report: TrainReport): Promise<TrainResult> {
+  const { makeEnv } = await import('../envs/index.js');
+  const { Td3Agent } = await import('../td3/agent.js');
+  const { train } = await import('../train/index.js');
+  const { envOptions, steps, seed, out } = config;
+  const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
+  const env = await makeEnv(config.env, envOptions);
+  const evalEnv = await makeEnv(config.env, envOptions);
+  const { observationSize, actionSize, actionLow, actionHigh } = env;
+  const spaces = { observationSize, actionSize, actionLow, actionHigh };
+  const agent = new Td3Agent({ ...spaces, ...hyperparametersOf(config) });
+  report.start(config, agent);
+  const run = (signal: AbortSignal): Promise<TrainResult> =>
+    train({
+      env,
+      evalEnv,
+      agent,
+      steps,
+      seed,
+      out,
+      evalInterval,
+      evalEpisodes,
+      logInterval,
+      checkpointInterval,
+      config: { envOptions },
+      signal,
+      onProgress: (progress) => report.progress(progress),
+      onEvaluation: (record) => report.evaluation(record),
+    });
+  try {
+    const result = await withSignals(run, () => report.stopping());
+    report.end(result);
+    return result;
+  } finally {
+    report.close();
+    agent.close();
+    evalEnv.close();
+    env.close();
+  }
+}
+
+function hyperparametersOf(config: RunConfig): HyperparameterOptions {
+  const keys = Object.keys(hyperparameterSchema.shape) as (keyof HyperparameterOptions)[];
+  return Object.fromEntries(keys.map((key) => [key, config[key]]));
 }

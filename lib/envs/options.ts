@@ -3,6 +3,7 @@
  * against them, name by name and type by type.
  */
 import { InvalidValueError, checkInteger, checkNumber, invalidValue } from '../errors.js';
+import { findNearest } from '../nearest.js';
 
 /** Lower and upper end; either may be infinite. */
 export type Range = readonly [low: number, high: number];
@@ -41,13 +42,18 @@ export function resolveOptions<Options extends MujocoOptions>(
   const resolved: Partial<Record<string, unknown>> = Object.assign({}, defaults);
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
-    if (!Object.hasOwn(defaults, name)) {
-      const known = Object.keys(defaults).join(', ');
-      throw new InvalidValueError(`Unknown option ${name} of ${id}. Known options: ${known}.`);
-    }
+    if (!Object.hasOwn(defaults, name)) throw unknownOption(id, name, Object.keys(defaults));
     resolved[name] = checkOption(name, defaults[name as keyof Options], value);
   }
   return Object.freeze(resolved) as Readonly<Options>;
+}
+
+function unknownOption(id: string, name: string, known: readonly string[]): Error {
+  const nearest = findNearest(name, known);
+  const question = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+  return new InvalidValueError(
+    `Unknown option ${name} of ${id}.${question} Known are ${known.join(', ')}`,
+  );
 }
 
 function checkOption(name: string, standard: unknown, value: unknown): unknown {

@@ -1,5 +1,6 @@
 /** Environments by name: the built-in tasks and those a user registers. */
 import { InvalidValueError, invalidValue } from '../errors.js';
+import { findNearest } from '../nearest.js';
 import type { Environment } from './environment.js';
 import { MujocoEnvironment } from './mujoco/engine.js';
 import { loadEngine } from './mujoco/simulation.js';
@@ -60,26 +61,12 @@ export async function makeEnv(
 }
 
 function unknownEnvironment(id: unknown): Error {
-  const known = environmentIds();
   if (typeof id !== 'string') return invalidValue('id', 'the name of an environment', id);
-  const distances = known.map((name) => editDistance(id.toLowerCase(), name.toLowerCase()));
-  const nearest = known[distances.indexOf(Math.min(...distances))];
+  const known = environmentIds();
+  const nearest = findNearest(id, known) ?? findNearest(`${id}-v5`, known);
+  const question = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
   return new InvalidValueError(
-    `Unknown environment ${JSON.stringify(id)}. Did you mean ${nearest}? ` +
-      `Known environments: ${known.join(', ')}.`,
+    `Unknown environment ${JSON.stringify(id)}.${question} Known are ${known.join(', ')}; ` +
+      'registerEnvironment() adds one of your own.',
   );
-}
-
-/** Least number of characters to insert, delete or replace to turn `a` into `b` (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(replaced, previous[j]! + 1, current[j - 1]! + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length]!;
 }

@@ -207,7 +207,7 @@ const sparsity = {
   ),
 };
 
-const machine = {
+const random = {
   seed: option(
     z
       .int()
@@ -222,15 +222,21 @@ const machine = {
       placeholder: '<seed>',
     },
   ),
+};
+
+/** Where to compute. */
+export const machineOptions = {
   device: choice('Machine', '<device>', ['auto', 'cpu'], 'Where the networks live.'),
   threads: integer('Machine', 0, 0, 'Threads of the CPU backend; 0 takes all cores.'),
 };
 
+const hyperparameters = { ...td3, ...sparsity, ...random, ...machineOptions };
+
 /** The agent's options. Keys that it does not know are errors. */
-export const agentConfigSchema = z.strictObject({ ...spaces, ...td3, ...sparsity, ...machine });
+export const agentConfigSchema = z.strictObject({ ...spaces, ...hyperparameters });
 
 /** The agent's options without those that the task prescribes: what a user chooses. */
-export const hyperparameterSchema = z.strictObject({ ...td3, ...sparsity, ...machine });
+export const hyperparameterSchema = z.strictObject(hyperparameters);
 
 /** Options of an agent: `observationSize`, `actionSize`, `actionLow`, `actionHigh`, and any others. */
 export type Td3Options = z.input<typeof agentConfigSchema>;

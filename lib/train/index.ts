@@ -2,6 +2,7 @@
 export { readJsonLines, writeFileAtomic } from './atomic-file.js';
 export { decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
 export type { Checkpoint } from './checkpoint.js';
+export { describeSparsity } from './describe-run.js';
 export { evaluate } from './evaluate.js';
 export type { EvaluateOptions, Evaluation } from './evaluate.js';
 export { encodeOnnxPolicy } from './formats/onnx.js';
@@ -10,7 +11,7 @@ export type { SafeTensor, SafeTensorFile, SafeTensorType } from './formats/safet
 export { TensorBoardWriter } from './formats/tensorboard.js';
 export { renderLearningCurve } from './learning-curve.js';
 export type { CurvePoint, CurveSeries, LearningCurveOptions } from './learning-curve.js';
-export { describeSparsity, train } from './loop.js';
+export { train } from './loop.js';
 export type { MetricRecord, MetricWriter } from './metrics.js';
 export { packageVersion } from './package-version.js';
 export { encodePolicy, policyMetadata } from './policy.js';

@@ -60,11 +60,9 @@ export async function renderLearningCurve(
   if (rows.length === 0) throw invalidValue('series', 'at least one point', options.series);
 
   // Loading these takes most of a second: only when a picture is wanted.
-  const [vega, vegaLite, { Resvg }] = await Promise.all([
-    import('vega'),
-    import('vega-lite'),
-    import('@resvg/resvg-js'),
-  ]);
+  const vega = await import('vega');
+  const vegaLite = await import('vega-lite');
+  const { Resvg } = await import('@resvg/resvg-js');
   const spec = vegaLite.compile(describePlot(options, rows) as never).spec;
   const view = new vega.View(vega.parse(spec), { renderer: 'none' });
   const svg = await view.toSVG();
@@ -105,13 +103,13 @@ function describePlot(options: LearningCurveOptions, rows: readonly Row[]): obje
     field: 'series',
     type: 'nominal',
     scale: { domain: labels, range: palette },
-    legend: labels.length === 1 ? null : { title: null, orient: 'top-left', offset: 8 },
+    legend: labels.length === 1 ? null : { title: null, orient: 'top' },
   };
   const x = {
     field: 'step',
     type: 'quantitative',
     title: 'Environment steps',
-    axis: { format: '~s', tickCount: 8 },
+    axis: { labelExpr: "datum.value ? format(datum.value, '~s') : '0'", tickCount: 8 },
     scale: { domainMin: 0, nice: false },
   };
   const y = (field: string): object => ({
@@ -144,7 +142,7 @@ function describePlot(options: LearningCurveOptions, rows: readonly Row[]): obje
 function describeBand(series: readonly CurveSeries[]): string {
   const several = series.some(({ runs }) => runs.length > 1);
   return several
-    ? 'Line: mean over seeds. Band: least to best seed. Each point: noise-free episodes.'
+    ? 'Line: mean over seeds. Band: least to best seed.'
     : 'Line: mean of noise-free episodes. Band: least to best episode.';
 }
 
@@ -171,7 +169,15 @@ const plotStyle = {
     domainColor: '#999',
     tickColor: '#999',
   },
-  axisX: { grid: false },
-  axisY: { domain: false, ticks: false, labelPadding: 6 },
-  legend: { labelFontSize: 13, symbolStrokeWidth: 3, symbolType: 'stroke', symbolSize: 220 },
+  axisX: { grid: false, labelFlush: false },
+  axisY: { domain: false, ticks: false, labelPadding: 6, titlePadding: 0 },
+  legend: {
+    labelFontSize: 13,
+    symbolType: 'stroke',
+    symbolSize: 260,
+    symbolStrokeWidth: 3,
+    symbolOpacity: 1,
+    columnPadding: 24,
+    offset: 10,
+  },
 };

@@ -8,7 +8,7 @@ import type { PolicyNetwork } from './trainable.js';
 export interface PolicyOrigin {
   /** Task it was trained on. */
   env: string;
-  /** Pattern of the actor, e.g. "1:4" or "dense". */
+  /** Pattern of the networks, e.g. "1:4" or "dense". */
   sparsity: string;
   /** Environment steps of training. */
   steps: number;

@@ -61,7 +61,8 @@ struct AdamArgs {
   float *weights, *moment1, *moment2;
   const float* gradient;
   size_t count;
-  float beta1, beta2, stepSize, inverseCorrection2, epsilon;
+  // 1 - beta is rounded from double: 1 - 0.999f is off by 5e-5.
+  float beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;
 };
 
 struct KernelTable {

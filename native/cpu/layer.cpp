@@ -29,7 +29,8 @@ namespace {
 AdamArgs adamArgs(const AdamStep& s, float* weights, const float* gradient, float* moment1,
                   float* moment2, size_t count) {
   return {weights, moment1, moment2,      gradient, count,
-          s.beta1, s.beta2, s.stepSize, s.inverseCorrection2, s.epsilon};
+          s.beta1, s.rest1, s.beta2,      s.rest2,  s.stepSize,
+          s.inverseCorrection2, s.epsilon};
 }
 
 }  // namespace

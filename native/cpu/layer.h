@@ -11,7 +11,7 @@ namespace rnm::cpu {
 
 // Adam's constants for one step, bias corrections included.
 struct AdamStep {
-  float beta1, beta2, stepSize, inverseCorrection2, epsilon;
+  float beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;  // rest = 1 - beta
 };
 
 class Layer {

@@ -268,7 +268,8 @@ void CpuNetwork::adam(const AdamOptions& options) {
   const double steps = static_cast<double>(adamSteps_);
   const double correction1 = 1.0 - std::pow(options.beta1, steps);
   const double correction2 = 1.0 - std::pow(options.beta2, steps);
-  const AdamStep step = {static_cast<float>(options.beta1), static_cast<float>(options.beta2),
+  const AdamStep step = {static_cast<float>(options.beta1), static_cast<float>(1.0 - options.beta1),
+                         static_cast<float>(options.beta2), static_cast<float>(1.0 - options.beta2),
                          static_cast<float>(options.learningRate / correction1),
                          static_cast<float>(1.0 / std::sqrt(correction2)),
                          static_cast<float>(options.epsilon)};

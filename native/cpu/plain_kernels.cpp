@@ -78,8 +78,8 @@ void weightGradient(const WeightGradientArgs& a) {
 void adam(const AdamArgs& a) {
   for (size_t i = 0; i < a.count; ++i) {
     const float g = a.gradient[i];
-    a.moment1[i] = a.beta1 * a.moment1[i] + (1 - a.beta1) * g;
-    a.moment2[i] = a.beta2 * a.moment2[i] + (1 - a.beta2) * g * g;
+    a.moment1[i] = a.beta1 * a.moment1[i] + a.rest1 * g;
+    a.moment2[i] = a.beta2 * a.moment2[i] + a.rest2 * g * g;
     const float denominator = sqrtf(a.moment2[i]) * a.inverseCorrection2 + a.epsilon;
     a.weights[i] -= a.stepSize * a.moment1[i] / denominator;
   }

@@ -279,8 +279,8 @@ void adam(const AdamArgs& a) {
   size_t i = 0;
   for (; i + kLanes <= a.count; i += kLanes) {
     const Vector g = loadLoose(a.gradient + i);
-    const Vector m = a.beta1 * loadLoose(a.moment1 + i) + (1 - a.beta1) * g;
-    const Vector v = a.beta2 * loadLoose(a.moment2 + i) + (1 - a.beta2) * g * g;
+    const Vector m = a.beta1 * loadLoose(a.moment1 + i) + a.rest1 * g;
+    const Vector v = a.beta2 * loadLoose(a.moment2 + i) + a.rest2 * g * g;
     const Vector denominator = squareRoot(v) * a.inverseCorrection2 + a.epsilon;
     storeLoose(a.moment1 + i, m);
     storeLoose(a.moment2 + i, v);

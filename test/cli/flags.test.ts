@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
-import { addFlags, flagName, readConfigFile } from '../../lib/cli/flags.js';
+import { addFlags, checkKeys, flagName, readConfigFile } from '../../lib/cli/flags.js';
 import { runConfigSchema } from '../../lib/cli/train-config.js';
 import { resolveRun } from '../../lib/cli/train.js';
 import { listOptions } from '../../lib/options.js';
@@ -33,8 +33,12 @@ describe('flags', () => {
 
   test('text becomes values', () => {
     const flags = parseFlags(
-      ...['--batch-size', '64', '--hidden-sizes', '400,300', '--learning-rate', '3e-4'],
-      ...['--exploration-noise', '0.1*exp(-t)', '--env-options', '{"a": [1]}', '--sparsity', '2:4'],
+      '--batch-size=64',
+      '--hidden-sizes=400,300',
+      '--learning-rate=3e-4',
+      '--exploration-noise=0.1*exp(-t)',
+      '--env-options={"a": [1]}',
+      '--sparsity=2:4',
     );
     expect(flags).toEqual({
       batchSize: 64,
@@ -66,7 +70,9 @@ describe('flags', () => {
 
 describe('config file', () => {
   let folder: string;
-  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'rnm-td3-'))));
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'rnm-td3-'));
+  });
   afterEach(() => rmSync(folder, { recursive: true }));
 
   function write(text: string): string {
@@ -89,21 +95,35 @@ describe('config file', () => {
   });
 
   test('an unknown key is an error that names file and nearest key', async () => {
-    const path = write('{"batchsiez": 64}');
-    await expect(readConfigFile(path, ['tau', 'batchSize'])).rejects.toThrow(
-      `Expected an option name in ${path} to be a known one but received "batchsiez". ` +
+    const config = write('{"batchsiez": 64}');
+    await expect(resolveRun('X', { config })).rejects.toThrow(
+      `Expected an option name in ${config} to be a known one but received "batchsiez". ` +
         'Did you mean batchSize?',
     );
+    expect(() => checkKeys('a.json', { tau: 1 }, ['tau'])).not.toThrow();
+  });
+
+  test("a run's config.json is a config file too", async () => {
+    const agent = { observationSize: 3, actionLow: [-1], tau: 0.01, seed: 5 };
+    const run = { format: 'rnm-td3-run/1', version: '1.2.3', env: 'Ant-v5', steps: 9, agent };
+    const config = write(JSON.stringify(run));
+    expect(await resolveRun(undefined, { config, seed: 6 })).toMatchObject({
+      env: 'Ant-v5',
+      steps: 9,
+      tau: 0.01,
+      seed: 6,
+      batchSize: 256,
+    });
   });
 
   test.each(['[]', '3', 'null', '"x"'])('%s is no set of options', async (text) => {
-    await expect(readConfigFile(write(text), [])).rejects.toThrow('to be a JSON object with opt');
+    await expect(readConfigFile(write(text))).rejects.toThrow('to be a JSON object with opt');
   });
 
   test('what is not JSON, or not there, is an error that names the file', async () => {
     const path = write('{"a": }');
-    await expect(readConfigFile(path, [])).rejects.toThrow(`${path} is not valid JSON: Unexpected`);
-    await expect(readConfigFile(join(folder, 'none.json'), [])).rejects.toThrow(
+    await expect(readConfigFile(path)).rejects.toThrow(`${path} is not valid JSON: Unexpected`);
+    await expect(readConfigFile(join(folder, 'none.json'))).rejects.toThrow(
       /^Cannot read the config file: ENOENT.*none\.json.*Check the path after --config$/,
     );
   });

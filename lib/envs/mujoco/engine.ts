@@ -139,13 +139,23 @@ export class MujocoEnvironment<
    *
    * @param qpos generalised positions, length nq
    * @param qvel generalised velocities, length nv
+   * @param qaccWarmstart where the constraint solver starts searching, length nv; only needed to
+   *   repeat a recorded step to the last digits
+   * @returns the observation of that state
    */
-  setState(qpos: ArrayLike<number>, qvel: ArrayLike<number>): void {
+  setState(
+    qpos: ArrayLike<number>,
+    qvel: ArrayLike<number>,
+    qaccWarmstart?: ArrayLike<number>,
+  ): Float64Array {
     this.#checkOpen();
     const { model } = this.#simulation;
     checkVector('qpos', qpos, model.nq);
     checkVector('qvel', qvel, model.nv);
+    if (qaccWarmstart !== undefined) checkVector('qaccWarmstart', qaccWarmstart, model.nv);
     this.#simulation.setState(qpos, qvel);
+    if (qaccWarmstart !== undefined) this.#simulation.views.qaccWarmstart.set(qaccWarmstart);
+    return this.#task.observe();
   }
 
   /** State of the random numbers behind `reset`, for a checkpoint; undefined before the first. */

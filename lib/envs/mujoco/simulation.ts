@@ -8,14 +8,19 @@
  */
 import loadMujoco from '@mujoco/mujoco';
 import type { MainModule, MjData, MjModel } from '@mujoco/mujoco';
-import { RunError, invalidValue } from '../../errors.js';
+import { InvalidValueError, RunError, invalidValue } from '../../errors.js';
 
 let engine: Promise<MainModule> | undefined;
 
 /** The MuJoCo module of this process; the first call compiles it. */
 export function loadEngine(): Promise<MainModule> {
-  engine ??= loadMujoco();
+  engine ??= loadMujoco({ printErr: reportProblem });
   return engine;
+}
+
+/** Pass on MuJoCo's warnings, but not what becomes an exception anyway. */
+function reportProblem(text: string): void {
+  if (!text.startsWith('Cannot enlarge memory')) console.error(text);
 }
 
 /** The arrays of `mjData` that tasks read or write, under MuJoCo's meanings. */
@@ -35,7 +40,7 @@ interface Views {
   cinert: Float64Array;
   /** Velocities of the bodies about the centre of mass of their tree, [nbody, 6]. */
   cvel: Float64Array;
-  /** External forces on the bodies, [nbody, 6]; zero until the first step. */
+  /** External forces on the bodies, [nbody, 6], as of the last `computeContactForces()`. */
   cfrcExt: Float64Array;
   qfrcActuator: Float64Array;
   qfrcConstraint: Float64Array;
@@ -94,8 +99,12 @@ export class Simulation {
     return this.#views;
   }
 
-  /** Number of a body, for indexing `xpos` and the like; a number is checked and returned. */
-  body(nameOrIndex: string | number): number {
+  /**
+   * Number of a body, for indexing `xpos` and the like; a number is checked and returned.
+   *
+   * @param option name of the option that asks for the body, for the message
+   */
+  body(nameOrIndex: string | number, option = 'model'): number {
     const { model } = this;
     const kind = this.#mujoco.mjtObj.mjOBJ_BODY.value;
     const index =
@@ -103,12 +112,27 @@ export class Simulation {
         ? nameOrIndex
         : this.#mujoco.mj_name2id(model, kind, nameOrIndex);
     if (Number.isInteger(index) && index >= 0 && index < model.nbody) return index;
-    const expected = `the name of a body of the model or an integer from 0 to ${model.nbody - 1}`;
-    throw invalidValue('body', expected, nameOrIndex);
+    if (option === 'model') {
+      throw new InvalidValueError(
+        `The model has no body named ${JSON.stringify(nameOrIndex)}, which the task needs`,
+      );
+    }
+    const expected = `the name of a body or an integer from 0 to ${model.nbody - 1}`;
+    throw invalidValue(option, expected, nameOrIndex);
+  }
+
+  /** The vector from one body to another, where the last physics step saw them. */
+  offset(from: number, to: number): [x: number, y: number, z: number] {
+    const { xpos } = this.views;
+    return [
+      xpos[3 * to]! - xpos[3 * from]!,
+      xpos[3 * to + 1]! - xpos[3 * from + 1]!,
+      xpos[3 * to + 2]! - xpos[3 * from + 2]!,
+    ];
   }
 
   /**
-   * Hold `control` for `count` physics steps, then compute the contact forces.
+   * Hold `control` for `count` physics steps.
    *
    * Everything derived from qpos and qvel (xpos, cinert, ...) is left as the last physics step saw
    * it, one timestep behind. Gymnasium's tasks are defined on these lagging values, therefore
@@ -120,7 +144,11 @@ export class Simulation {
     const data = this.#data;
     this.views.ctrl.set(control);
     for (let i = 0; i < count; i++) mujoco.mj_step(model, data);
-    mujoco.mj_rnePostConstraint(model, data);
+  }
+
+  /** Compute `cfrcExt`. It costs time and changes nothing else, so only tasks that need it ask. */
+  computeContactForces(): void {
+    this.#mujoco.mj_rnePostConstraint(this.model, this.#data);
   }
 
   /** Back to the model's initial state, time and solver included. */
@@ -148,7 +176,8 @@ function compile(mujoco: MainModule, mjcf: string): MjModel {
     return mujoco.MjModel.from_xml_string(mjcf);
   } catch (cause) {
     const reason = (cause as Error).message.trim().replaceAll(/\s*\n\s*/g, ', ');
-    const error = invalidValue('model', 'a valid MJCF text', mjcf.slice(0, 60), reason);
+    if (reason.includes('allocate memory')) throw outOfMemory(cause);
+    const error = invalidValue('model', 'a valid MJCF text', mjcf.trim().slice(0, 60), reason);
     error.cause = cause;
     throw error;
   }
@@ -159,10 +188,14 @@ function newData(mujoco: MainModule, model: MjModel): MjData {
     return new mujoco.MjData(model);
   } catch (cause) {
     model.delete();
-    throw new RunError(
-      'MuJoCo could not reserve memory for another simulation. Close environments that are no ' +
-        'longer used, or give the model a smaller <size memory="..."/>.',
-      { cause },
-    );
+    throw outOfMemory(cause);
   }
+}
+
+function outOfMemory(cause: unknown): RunError {
+  return new RunError(
+    'MuJoCo could not reserve memory for another simulation. Close environments that are no ' +
+      'longer used, or give the model a smaller <size memory="..."/>.',
+    { cause },
+  );
 }

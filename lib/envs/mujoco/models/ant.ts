@@ -5,53 +5,36 @@
  */
 
 interface Leg {
+  number: number;
   /** Which way the leg points: signs along x and y. */
   x: 1 | -1;
   y: 1 | -1;
-  number: number;
-  body: string;
-  upperGeom: string;
-  lowerGeom: string;
-  /** Turning axis and range (degrees) of the ankle. */
-  ankleAxis: string;
-  ankleRange: string;
+  /** Names of the body and of the upper and lower link's geom. */
+  names: readonly [body: string, upper: string, lower: string];
 }
 
 const legs: readonly Leg[] = [
-  {
-    ...{ x: 1, y: 1, number: 1, body: 'front_left_leg' },
-    ...{ upperGeom: 'left_leg_geom', lowerGeom: 'left_ankle_geom' },
-    ...{ ankleAxis: '-1 1 0', ankleRange: '30 70' },
-  },
-  {
-    ...{ x: -1, y: 1, number: 2, body: 'front_right_leg' },
-    ...{ upperGeom: 'right_leg_geom', lowerGeom: 'right_ankle_geom' },
-    ...{ ankleAxis: '1 1 0', ankleRange: '-70 -30' },
-  },
-  {
-    ...{ x: -1, y: -1, number: 3, body: 'back_leg' },
-    ...{ upperGeom: 'back_leg_geom', lowerGeom: 'third_ankle_geom' },
-    ...{ ankleAxis: '-1 1 0', ankleRange: '-70 -30' },
-  },
-  {
-    ...{ x: 1, y: -1, number: 4, body: 'right_back_leg' },
-    ...{ upperGeom: 'rightback_leg_geom', lowerGeom: 'fourth_ankle_geom' },
-    ...{ ankleAxis: '1 1 0', ankleRange: '30 70' },
-  },
+  { number: 1, x: 1, y: 1, names: ['front_left_leg', 'left_leg_geom', 'left_ankle_geom'] },
+  { number: 2, x: -1, y: 1, names: ['front_right_leg', 'right_leg_geom', 'right_ankle_geom'] },
+  { number: 3, x: -1, y: -1, names: ['back_leg', 'back_leg_geom', 'third_ankle_geom'] },
+  { number: 4, x: 1, y: -1, names: ['right_back_leg', 'rightback_leg_geom', 'fourth_ankle_geom'] },
 ];
 
-function legXml(leg: Leg): string {
+function legXml({ number, x, y, names: [body, upper, lower] }: Leg): string {
   /** The point at `distance` along both axes, away from the torso. */
-  const out = (distance: number): string => `${leg.x * distance} ${leg.y * distance} 0`;
+  const out = (distance: number): string => `${x * distance} ${y * distance} 0`;
+  // Ankles turn across the leg. Their axes all have positive y, so the sign of "bent" depends on x.
+  const ankleAxis = `${-x * y} 1 0`;
+  const ankleRange = x === 1 ? '30 70' : '-70 -30';
   return `
-      <body name="${leg.body}">
-        <geom name="aux_${leg.number}_geom" fromto="0 0 0 ${out(0.2)}"/>
-        <body name="aux_${leg.number}" pos="${out(0.2)}">
-          <joint name="hip_${leg.number}" axis="0 0 1" range="-30 30"/>
-          <geom name="${leg.upperGeom}" fromto="0 0 0 ${out(0.2)}"/>
+      <body name="${body}">
+        <geom name="aux_${number}_geom" fromto="0 0 0 ${out(0.2)}"/>
+        <body name="aux_${number}" pos="${out(0.2)}">
+          <joint name="hip_${number}" axis="0 0 1" range="-30 30"/>
+          <geom name="${upper}" fromto="0 0 0 ${out(0.2)}"/>
           <body pos="${out(0.2)}">
-            <joint name="ankle_${leg.number}" axis="${leg.ankleAxis}" range="${leg.ankleRange}"/>
-            <geom name="${leg.lowerGeom}" fromto="0 0 0 ${out(0.4)}"/>
+            <joint name="ankle_${number}" axis="${ankleAxis}" range="${ankleRange}"/>
+            <geom name="${lower}" fromto="0 0 0 ${out(0.4)}"/>
           </body>
         </body>
       </body>`;

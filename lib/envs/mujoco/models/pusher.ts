@@ -11,11 +11,13 @@ function slides(name: string): string {
       <joint name="${name}_slidex" class="slide" axis="1 0 0"/>`;
 }
 
-const motors = [
-  ...['r_shoulder_pan', 'r_shoulder_lift', 'r_upper_arm_roll', 'r_elbow_flex'],
-  ...['r_forearm_roll', 'r_wrist_flex', 'r_wrist_roll'],
-]
-  .map((name) => `<motor joint="${name}_joint"/>`)
+/** The arm's joints from the shoulder down, in the order of an action. */
+const joints =
+  'shoulder_pan shoulder_lift upper_arm_roll elbow_flex forearm_roll wrist_flex wrist_roll';
+
+const motors = joints
+  .split(' ')
+  .map((name) => `<motor joint="r_${name}_joint"/>`)
   .join('\n    ');
 
 export const pusherModel = `

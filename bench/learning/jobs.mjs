@@ -1,0 +1,78 @@
+/** The training runs behind docs/results.md: which there are, and running them. */
+import { spawn } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { RunFolder } from '../../dist/index.js';
+
+const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** Tasks with the patterns, seeds and environment steps that they are trained with. */
+const plan = [
+  { env: 'HalfCheetah-v5', patterns: ['dense', '2:4', '1:4', '1:8'], seeds: [0, 1, 2], steps: 1e5 },
+  { env: 'Hopper-v5', patterns: ['dense', '1:4'], seeds: [0], steps: 2e5 },
+  { env: 'Walker2d-v5', patterns: ['dense', '1:4'], seeds: [0], steps: 2e5 },
+  { env: 'InvertedDoublePendulum-v5', patterns: ['dense', '1:4'], seeds: [0], steps: 2e5 },
+];
+
+/** One job for each task, pattern and seed; `steps` stands in for the plan's. */
+export function listJobs(runs, steps) {
+  return plan.flatMap((task) =>
+    task.seeds.flatMap((seed) =>
+      task.patterns.map((sparsity) => {
+        const job = { env: task.env, sparsity, seed, steps: steps ?? task.steps };
+        const name = `${job.env}-${sparsity.replace(':', 'of')}-seed${seed}-${job.steps}`;
+        return { ...job, name, folder: join(runs, name) };
+      }),
+    ),
+  );
+}
+
+/** What came out of a job, or undefined if it is not finished. */
+export function readResult(job) {
+  try {
+    const summary = RunFolder.open(job.folder).readSummary();
+    return summary.finished === true ? { ...job, summary } : undefined;
+  } catch (error) {
+    if (existsSync(job.folder)) console.error(`${job.name}: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Run all jobs that are not finished, `atOnce` at a time. */
+export async function runJobs(jobs, atOnce) {
+  const waiting = jobs.filter((job) => readResult(job) === undefined);
+  console.log(`${jobs.length - waiting.length} runs are finished, ${waiting.length} to go`);
+  const work = async () => {
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) await runJob(job);
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+}
+
+/** The command line of a job, after `rnm-td3`. */
+export function jobArguments({ env, sparsity, seed, steps, folder }) {
+  const options = { sparsity, seed, steps, threads: 1, out: folder };
+  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return ['train', env, ...flags];
+}
+
+async function runJob(job) {
+  // What an earlier start left unfinished cannot be gone on with.
+  rmSync(job.folder, { recursive: true, force: true });
+  console.log(`${job.name}: started`);
+  const child = spawn(process.execPath, [cli, ...jobArguments(job), '--json'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(signal ?? code));
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { event, step, mean, stepsPerSecond } = JSON.parse(line);
+    if (event === 'evaluation') console.log(`${job.name}: ${Math.round(mean)} at step ${step}`);
+    if (event === 'summary') console.log(`${job.name}: ${Math.round(stepsPerSecond)} steps/s`);
+  }
+  const how = await ended;
+  if (how !== 0) console.error(`${job.name}: ended with ${how}`);
+}

@@ -1,0 +1,138 @@
+/** docs/results.md with its pictures, and the same figures as JSON. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { format } from 'prettier';
+import { packageVersion, renderLearningCurve } from '../../dist/index.js';
+import { jobArguments } from './jobs.mjs';
+
+/** Write everything about `results`, as `readResult` gives them. */
+export async function writeReport(results, { docs, results: folder, jobs }) {
+  const tasks = Object.entries(groupByTask(results));
+  const images = join(docs, 'images');
+  mkdirSync(images, { recursive: true });
+  for (const [env, runs] of tasks) {
+    const { png } = await drawTask(env, runs);
+    save(join(images, imageName(env)), png);
+  }
+  const date = new Date().toISOString().slice(0, 10);
+  const machine = { cpu: cpus()[0]?.model.trim(), cores: cpus().length, node: process.version };
+  const context = { date, machine, version: packageVersion, atOnce: Number(jobs) };
+  const text = [describePage(context), ...tasks.map(([env, runs]) => describeTask(env, runs))];
+  save(join(docs, 'results.md'), await format(text.join('\n\n'), { parser: 'markdown' }));
+  mkdirSync(folder, { recursive: true });
+  const figures = JSON.stringify({ ...context, runs: results.map(toFigures) });
+  save(join(folder, `learning-${date}.json`), await format(figures, { parser: 'json' }));
+}
+
+function groupByTask(results) {
+  const groups = {};
+  for (const result of results) (groups[result.env] ??= []).push(result);
+  return groups;
+}
+
+function save(path, content) {
+  writeFileSync(path, content);
+  console.log(`wrote ${path}`);
+}
+
+function imageName(env) {
+  return `learning-${env.toLowerCase()}.png`;
+}
+
+function patternsOf(runs) {
+  return [...new Set(runs.map(({ sparsity }) => sparsity))];
+}
+
+function drawTask(env, runs) {
+  const series = patternsOf(runs).map((label) => ({
+    label,
+    runs: runs
+      .filter(({ sparsity }) => sparsity === label)
+      .map(({ summary }) =>
+        summary.evaluations.map(({ step, mean, min, max }) => {
+          return { step, value: mean, low: min, high: max };
+        }),
+      ),
+  }));
+  const several = series.some((one) => one.runs.length > 1);
+  const band = several ? 'least to best seed' : 'least to best episode';
+  const line = several ? 'mean over seeds' : 'mean of noise-free episodes';
+  return renderLearningCurve({ title: env, subtitle: `Line: ${line}. Band: ${band}.`, series });
+}
+
+function describePage({ date, machine, version, atOnce }) {
+  return `# Results
+
+Returns after training with the default hyperparameters: means of 10 noise-free episodes at the last
+step. The percentage compares a pattern's mean over seeds with that of the dense networks. Every
+network (actor, both critics and their targets) keeps its pattern from the first step to the last.
+
+Written by \`node bench/learning/results.mjs\` (version ${version}, ${date}), which trains all of it
+again, or one run by the command below each table. Speed is in environment steps per second of
+training, warm-up included and evaluations not, with ${atOnce} runs at a time of one thread each on
+${machine.cpu}, ${machine.cores} cores, Node ${machine.node}.`;
+}
+
+function describeTask(env, runs) {
+  const seeds = [...new Set(runs.map(({ seed }) => seed))].toSorted((a, b) => a - b);
+  const dense = meanReturn(runs.filter(({ sparsity }) => sparsity === 'dense'));
+  const head = ['Pattern', ...seeds.map((seed) => `Seed ${seed}`), 'Mean', 'Of dense', 'Steps/s'];
+  const rows = patternsOf(runs).map((pattern) => {
+    const group = runs.filter(({ sparsity }) => sparsity === pattern);
+    const mean = meanReturn(group);
+    const bySeed = seeds.map((seed) => whole(meanReturn(group.filter((run) => run.seed === seed))));
+    const speed = average(group.map(({ summary }) => summary.stepsPerSecond));
+    return [pattern, ...bySeed, whole(mean), percent(mean / dense), whole(speed)];
+  });
+  const [example] = runs.filter(({ sparsity }) => sparsity !== 'dense').concat(runs);
+  const { steps } = example;
+  const command = jobArguments(example).slice(0, -2).join(' ');
+  return `## ${env}, ${whole(steps)} steps
+
+${table(head, rows)}
+
+![Return of ${env} against environment steps](images/${imageName(env)})
+
+\`\`\`sh
+npx rnm-td3 ${command}
+\`\`\``;
+}
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  const rule = head.map((_, i) => (i === 0 ? ':--' : '--:'));
+  return [line(head), line(rule), ...rows.map(line)].join('\n');
+}
+
+function toFigures({ env, sparsity, seed, steps, summary }) {
+  const { finalEvaluation, evaluations, stepsPerSecond, trainSeconds, wallSeconds } = summary;
+  return {
+    env,
+    sparsity,
+    seed,
+    steps,
+    return: finalEvaluation.mean,
+    returns: finalEvaluation.returns,
+    stepsPerSecond,
+    trainSeconds,
+    wallSeconds,
+    curve: evaluations.map(({ step, mean, min, max }) => ({ step, mean, min, max })),
+  };
+}
+
+function meanReturn(runs) {
+  return average(runs.map(({ summary }) => summary.finalEvaluation.mean));
+}
+
+function average(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function whole(value) {
+  return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '–';
+}
+
+function percent(ratio) {
+  return Number.isFinite(ratio) ? `${(100 * ratio).toFixed(0)}%` : '–';
+}

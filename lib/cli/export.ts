@@ -1,0 +1,59 @@
+/** `rnm-td3 export <run>` */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { listOptions, option, parseOptions } from '../options.js';
+import { addFlags } from './flags.js';
+import { formatNumber } from './format.js';
+import type { CommandContext } from './program.js';
+import { print } from './terminal.js';
+import type { Terminal } from './terminal.js';
+
+const formats = ['safetensors', 'onnx'] as const;
+
+const schema = z.strictObject({
+  format: option(z.enum(formats).default('safetensors'), 'Format of the file.', {
+    group: 'Export',
+    expected: 'one of "safetensors", "onnx"',
+    kind: 'text',
+    placeholder: '<format>',
+    choices: formats,
+  }),
+  out: option(
+    z.string().min(1).optional(),
+    'File to write; without it, policy.<format> in the run folder.',
+    {
+      group: 'Export',
+      expected: 'the path of a file',
+      kind: 'text',
+      placeholder: '<file>',
+    },
+  ),
+});
+
+/** Add arguments, flags and action to the command. */
+export function define(command: Command, { terminal }: CommandContext): void {
+  command
+    .argument('<run>', 'Run folder, as "rnm-td3 train" printed it.')
+    .action((run: string, flags: object) => exportRun(run, parseOptions(schema, flags), terminal));
+  addFlags(command, listOptions(schema));
+}
+
+async function exportRun(
+  path: string,
+  { format, out = join(path, `policy.${format}`) }: z.output<typeof schema>,
+  terminal: Terminal,
+): Promise<void> {
+  const { loadRun } = await import('./load-run.js');
+  const { encodeOnnxPolicy, encodePolicy, policyMetadata, writeFileAtomic } =
+    await import('../train/index.js');
+  const { agent, env, steps, evaluationReturn } = loadRun(path, { device: 'cpu' }, terminal);
+  const policy = agent.policy();
+  const origin = { env, sparsity: agent.config.actorSparsity, steps, evaluationReturn };
+  const bytes =
+    format === 'onnx'
+      ? encodeOnnxPolicy({ ...policy, metadata: policyMetadata(policy, origin) })
+      : encodePolicy(policy, origin);
+  writeFileAtomic(out, bytes);
+  print(terminal.stdout, `Wrote ${out} (${formatNumber(bytes.length)} bytes)`);
+}

@@ -1,0 +1,92 @@
+/** `rnm-td3 info` */
+import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import type { Command } from 'commander';
+import type { CommandContext } from './program.js';
+import { paint, print, printJson } from './terminal.js';
+
+/** What there is to know of this machine and this installation. */
+interface Info {
+  version: string;
+  node: string;
+  system: string;
+  cpu: { model: string; cores: number; memoryGiB: number };
+  /** Where the addon was found, or why there is none. */
+  addon: { path: string } | { error: string };
+  /** Instruction sets whose kernels this processor can run, best first. */
+  isas: string[];
+  /** The devices of this build as they would be used. */
+  devices: { name: string; description: string; isa: string; threads: number }[];
+  environments: string[];
+}
+
+/** Add flags and action to the command. */
+export function define(command: Command, context: CommandContext): void {
+  command
+    .option('--json', 'Print one JSON object on standard output, and nothing else.')
+    .action(async ({ json }: { json?: boolean }) => {
+      const { stdout } = context.terminal;
+      const info = await collectInfo();
+      if (json === true) printJson(stdout, info);
+      else {
+        for (const [name, text] of describeInfo(info)) {
+          print(stdout, `${paint(stdout, 'dim', name.padEnd(14))}${text}`);
+        }
+      }
+      if ('error' in info.addon) context.exit(1);
+    });
+}
+
+async function collectInfo(): Promise<Info> {
+  const { packageVersion } = await import('../train/package-version.js');
+  const { environmentIds } = await import('../envs/index.js');
+  return {
+    version: packageVersion,
+    node: process.version,
+    system: `${process.platform} ${process.arch}, kernel ${release()}`,
+    cpu: {
+      model: cpus()[0]?.model.trim() ?? 'unknown',
+      cores: availableParallelism(),
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+    },
+    ...(await collectDevices()),
+    environments: environmentIds(),
+  };
+}
+
+/** This command helps to find out why the addon does not load, so that is no reason to stop. */
+async function collectDevices(): Promise<Pick<Info, 'addon' | 'isas' | 'devices'>> {
+  const { availableIsas, Device, deviceNames, loadAddon } = await import('../device/index.js');
+  try {
+    const { path } = loadAddon();
+    const devices = deviceNames.map((name) => {
+      const device = new Device({ device: name });
+      const { description, isa, threads } = device.info;
+      device.close();
+      return { name, description, isa, threads };
+    });
+    return { addon: { path }, isas: availableIsas(), devices };
+  } catch (error) {
+    return { addon: { error: (error as Error).message }, isas: [], devices: [] };
+  }
+}
+
+function describeInfo(info: Info): [name: string, text: string][] {
+  const { cpu, addon } = info;
+  const cuda: [string, string][] = info.devices.some(({ name }) => name === 'cuda')
+    ? []
+    : [['  cuda', 'not part of this build']];
+  return [
+    ['rnm-td3', info.version],
+    ['Node', info.node],
+    ['System', info.system],
+    ['Processor', `${cpu.model}, ${cpu.cores} cores, ${cpu.memoryGiB} GiB memory`],
+    ['Addon', 'path' in addon ? addon.path : addon.error],
+    ['SIMD', info.isas.join(', ') || '-'],
+    ['Devices', ''],
+    ...info.devices.map(({ name, description, threads }): [string, string] => {
+      return [`  ${name}`, `${description}, ${threads} threads`];
+    }),
+    ...cuda,
+    ...info.environments.map((id, i): [string, string] => [i === 0 ? 'Tasks' : '', id]),
+  ];
+}

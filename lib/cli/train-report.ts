@@ -1,0 +1,120 @@
+/** What `rnm-td3 train` says while it trains and when it is done: for people, or for machines. */
+import { existsSync } from 'node:fs';
+import type { Td3Agent } from '../td3/agent.js';
+import type { EvaluationRecord, TrainProgress, TrainResult } from '../train/index.js';
+import { RunFolder, describeSparsity } from '../train/index.js';
+import { formatDuration, formatNumber } from './format.js';
+import { ProgressBar } from './progress.js';
+import { paint, print, printJson } from './terminal.js';
+import type { Output, Terminal } from './terminal.js';
+import type { RunConfig } from './train-config.js';
+
+/** Told what happens during a run. */
+export interface TrainReport {
+  start(config: RunConfig, agent: Td3Agent): void;
+  progress(progress: TrainProgress): void;
+  evaluation(record: EvaluationRecord): void;
+  end(result: TrainResult): void;
+  /** Told that the user wants the run to end. */
+  stopping(): void;
+  /** Called last, also after an error: leaves the terminal in order. */
+  close(): void;
+}
+
+/** Milliseconds between two progress lines for machines. */
+const jsonInterval = 1000;
+
+/** One JSON object per line: "start", "progress" once a second, "evaluation", "summary". */
+export function jsonReport({ stdout }: Terminal): TrainReport {
+  let last = -Infinity;
+  return {
+    start: (config) => printJson(stdout, { event: 'start', config }),
+    progress(progress) {
+      if (performance.now() - last < jsonInterval) return;
+      last = performance.now();
+      const { evaluation, ...figures } = progress;
+      printJson(stdout, { event: 'progress', ...figures, evaluationMean: evaluation?.mean });
+    },
+    evaluation: (record) => printJson(stdout, { event: 'evaluation', ...record }),
+    end: (result) => printJson(stdout, { event: 'summary', ...result }),
+    stopping: () => {},
+    close: () => {},
+  };
+}
+
+/** A progress bar on standard error, and a summary on standard output. */
+export function plainReport({ stdout, stderr }: Terminal): TrainReport {
+  let bar: ProgressBar | undefined;
+  let stopped = false;
+  const close = (): void => {
+    bar?.stop();
+    bar = undefined;
+  };
+  return {
+    start: (config, agent) => print(stderr, describeStart(config, agent)),
+    progress(progress) {
+      if (stopped) return;
+      bar ??= new ProgressBar(stderr, progress.steps);
+      bar.update(progress);
+    },
+    evaluation: () => {},
+    stopping() {
+      stopped = true;
+      close();
+      print(stderr, 'Stopping and saving. Once more to stop at once.');
+    },
+    end(result) {
+      close();
+      print(stdout, describeResult(result, stdout));
+    },
+    close,
+  };
+}
+
+function describeStart(config: RunConfig, agent: Td3Agent): string {
+  const { env, steps, seed } = config;
+  const pattern = describeSparsity(agent.config);
+  const { description, threads } = agent.device.info;
+  return (
+    `Training ${env} for ${formatNumber(steps)} steps: ${pattern}, seed ${seed}, ` +
+    `${description}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+  );
+}
+
+function describeResult(result: TrainResult, stdout: Output): string {
+  const folder = RunFolder.open(result.folder);
+  const evaluation = result.finalEvaluation;
+  const rows = [
+    ['Evaluation', evaluation === undefined ? 'none yet' : describeEvaluation(evaluation, stdout)],
+    ['Run folder', folder.path],
+    ['Policy', folder.policyPath],
+    ...(existsSync(folder.curvePngPath) ? [['Learning curve', folder.curvePngPath]] : []),
+    ...result.notices.map((notice) => ['Note', notice]),
+  ];
+  const next = [
+    `npx rnm-td3 eval ${folder.path}`,
+    `npx rnm-td3 export ${folder.path} --format onnx`,
+    `tensorboard --logdir ${folder.path}`,
+  ];
+  return [
+    `\n${paint(stdout, 'bold', describeEnd(result))}`,
+    '',
+    ...rows.map(([name = '', value = '']) => `  ${paint(stdout, 'dim', name.padEnd(16))}${value}`),
+    '',
+    'What to try next:',
+    ...next.map((line) => `  ${line}`),
+  ].join('\n');
+}
+
+function describeEnd({ interrupted, steps, env, sparsity, ...result }: TrainResult): string {
+  const done = `${formatNumber(steps)} steps of ${env} (${sparsity})`;
+  if (interrupted) return `Stopped after ${done}; all of it is saved.`;
+  const rate = `${formatNumber(result.stepsPerSecond)} steps/s`;
+  return `Trained ${done} in ${formatDuration(result.wallSeconds)}, at ${rate}.`;
+}
+
+function describeEvaluation(record: EvaluationRecord, stdout: Output): string {
+  const value = `${formatNumber(record.mean, 1)} ± ${formatNumber(record.std, 1)}`;
+  const { returns, step } = record;
+  return `${paint(stdout, 'bold', value)} over ${returns.length} episodes at step ${formatNumber(step)}`;
+}

@@ -1,0 +1,72 @@
+/** Batch matrices: float32 [rows, columns], one row per sample, in the device's own layout. */
+import { checkInteger, invalidValue } from '../errors.js';
+import type { Device } from './device.js';
+import type { NativeMatrix } from './native.js';
+
+/** Some columns of a batch matrix: how inputs are concatenated without a copy. */
+export interface BatchView {
+  readonly matrix: BatchMatrix;
+  /** First column. */
+  readonly first: number;
+  /** Number of columns. */
+  readonly columns: number;
+}
+
+/** A view of a closed device or another one must not reach the kernels. */
+export function checkView(
+  device: Device,
+  name: string,
+  view: BatchView,
+): [NativeMatrix, number, number] {
+  if (!(view?.matrix instanceof BatchMatrix)) throw invalidValue(name, 'a batch matrix', view);
+  if (view.matrix.device !== device) {
+    throw invalidValue(name, 'on the same device', view.matrix, 'Make it with device.matrix()');
+  }
+  return [view.matrix.native, view.first, view.columns];
+}
+
+export class BatchMatrix implements BatchView {
+  readonly first = 0;
+
+  /** Use `device.matrix(rows, columns)`. */
+  constructor(
+    readonly device: Device,
+    /** @internal */
+    readonly native: NativeMatrix,
+    readonly rows: number,
+    readonly columns: number,
+  ) {}
+
+  get matrix(): this {
+    return this;
+  }
+
+  /** Columns [first, first + columns). */
+  view(first: number, columns: number): BatchView {
+    checkInteger('first', first, 0);
+    checkInteger('columns', columns);
+    if (first + columns > this.columns) {
+      throw invalidValue('first + columns', `at most ${this.columns}`, first + columns);
+    }
+    return { matrix: this, first, columns };
+  }
+
+  /** Copy a row-major array [rows, columns of the view] to the device. */
+  set(values: ArrayLike<number>, view: BatchView = this): void {
+    this.device.checkOpen();
+    const length = this.rows * view.columns;
+    if (values?.length !== length) {
+      throw invalidValue('values', `an array of ${this.rows} x ${view.columns} numbers`, values);
+    }
+    const source = values instanceof Float32Array ? values : Float32Array.from(values);
+    this.native.upload(source, view.first, view.columns);
+  }
+
+  /** Copy to a row-major array [rows, columns of the view]. */
+  get(view: BatchView = this): Float32Array {
+    this.device.checkOpen();
+    const target = new Float32Array(this.rows * view.columns);
+    this.native.download(target, view.first, view.columns);
+    return target;
+  }
+}

@@ -1,0 +1,164 @@
+/** A device: what networks, batches and replay buffers are made on and computed with. */
+import { checkInteger, checkNumber, invalidValue, RunError } from '../errors.js';
+import { BatchMatrix, checkView } from './batch-matrix.js';
+import type { BatchView } from './batch-matrix.js';
+import { loadAddon } from './loader.js';
+import { Mlp } from './mlp.js';
+import type { MlpOptions } from './mlp.js';
+import type { NativeAddon, NativeDevice, NativeDeviceInfo } from './native.js';
+import { Replay } from './replay.js';
+import type { ReplayOptions } from './replay.js';
+
+/** Names of the devices this build has. */
+export const deviceNames = ['cpu'] as const;
+
+export interface DeviceOptions {
+  /** "auto" takes the best there is. Default: "auto". */
+  device?: 'auto' | (typeof deviceNames)[number];
+  /** Threads of the CPU backend; 0 takes every core this process may use. Default: 0. */
+  threads?: number;
+  /**
+   * Instruction set of the CPU's kernels, one of `availableIsas()`; "plain" is the reference.
+   * Default: the environment variable RNM_ISA, else the best this CPU has.
+   */
+  isa?: string;
+}
+
+/** Instruction sets whose kernels this CPU can run, best first. */
+export function availableIsas(): string[] {
+  return loadAddon().addon.availableIsas();
+}
+
+export class Device {
+  readonly #addon: NativeAddon;
+  readonly #native: NativeDevice;
+  #closed = false;
+
+  /** @throws InvalidValueError for an unknown device, instruction set or number of threads */
+  constructor(options: DeviceOptions = {}) {
+    const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
+    if (device !== 'auto' && !deviceNames.includes(device)) {
+      throw invalidValue('device', `one of "auto", "${deviceNames.join('", "')}"`, device);
+    }
+    checkInteger('threads', threads, 0);
+    if (threads > 256) throw invalidValue('threads', 'at most 256', threads);
+    this.#addon = loadAddon().addon;
+    const isas = this.#addon.availableIsas();
+    if (isa !== '' && !isas.includes(isa)) {
+      throw invalidValue('isa (or RNM_ISA)', `one that this CPU can run: ${isas.join(', ')}`, isa);
+    }
+    this.#native = new this.#addon.Device(device === 'auto' ? 'cpu' : device, threads, isa);
+  }
+
+  /** Name, instruction set and threads of the device. */
+  get info(): NativeDeviceInfo {
+    return this.#open().info();
+  }
+
+  /** True after `close()`. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** A batch matrix of zeros, [rows, columns]. */
+  matrix(rows: number, columns: number): BatchMatrix {
+    const native = this.#open();
+    checkInteger('rows', rows);
+    checkInteger('columns', columns);
+    return new BatchMatrix(this, new this.#addon.Matrix(native, rows, columns), rows, columns);
+  }
+
+  /** A multilayer perceptron, or an ensemble of them. */
+  mlp(options: MlpOptions): Mlp {
+    const native = this.#open();
+    return new Mlp(this, options, (spec) => new this.#addon.Network(native, spec));
+  }
+
+  /** A replay buffer in the device's memory. */
+  replay(options: ReplayOptions): Replay {
+    const native = this.#open();
+    return new Replay(
+      this,
+      options,
+      (capacity, observations, actions) =>
+        new this.#addon.Replay(native, capacity, observations, actions),
+    );
+  }
+
+  /** Set every element. */
+  fill(target: BatchView, value: number): void {
+    const [matrix, first, columns] = checkView(this, 'target', target);
+    this.#open().fill(matrix, first, columns, value);
+  }
+
+  /**
+   * Fill with standard normals that depend on (seed, stream) and the element's place alone
+   * (Philox 4x32-10 and Box-Muller).
+   */
+  fillNormal(target: BatchView, seed: number, stream: number): void {
+    checkInteger('seed', seed, 0);
+    checkInteger('stream', stream, 0);
+    this.#open().fillNormal(...checkView(this, 'target', target), seed, stream);
+  }
+
+  /**
+   * Target policy smoothing (TD3, Fujimoto et al. 2018, eq. 14), per dimension with half-range h:
+   * action = clip(action + clip(noiseScale * noise, -noiseClip, noiseClip) * h, low, high).
+   */
+  smooth(
+    action: BatchView,
+    noise: BatchView,
+    range: { low: Float32Array; high: Float32Array; noiseScale: number; noiseClip: number },
+  ): void {
+    this.#open().smooth(
+      ...checkView(this, 'action', action),
+      ...checkView(this, 'noise', noise),
+      range.low,
+      range.high,
+      checkNumber('noiseScale', range.noiseScale, 0),
+      checkNumber('noiseClip', range.noiseClip, 0),
+    );
+  }
+
+  /**
+   * TD target of clipped double Q-learning (Fujimoto et al. 2018, eq. 10):
+   * target = reward + gamma * (1 - terminated) * min over the columns of q.
+   */
+  tdTarget(
+    batch: { reward: BatchView; terminated: BatchView; q: BatchView; gamma: number },
+    target: BatchView,
+  ): void {
+    this.#open().tdTarget(
+      ...checkView(this, 'reward', batch.reward),
+      ...checkView(this, 'terminated', batch.terminated),
+      ...checkView(this, 'q', batch.q),
+      checkNumber('gamma', batch.gamma),
+      ...checkView(this, 'target', target),
+    );
+  }
+
+  /** Gradient of the sum over q's columns of the mean squared error: 2 (q - target) / rows. */
+  mseGradient(q: BatchView, target: BatchView, gradient: BatchView): void {
+    this.#open().mseGradient(
+      ...checkView(this, 'q', q),
+      ...checkView(this, 'target', target),
+      ...checkView(this, 'gradient', gradient),
+    );
+  }
+
+  /** Release the device. What was made on it throws from then on. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** @throws RunError when the device was closed */
+  checkOpen(): void {
+    if (!this.#closed) return;
+    throw new RunError('This device was closed: make a new one and load the last checkpoint');
+  }
+
+  #open(): NativeDevice {
+    this.checkOpen();
+    return this.#native;
+  }
+}

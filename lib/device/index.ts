@@ -1,0 +1,11 @@
+export { BatchMatrix } from './batch-matrix.js';
+export type { BatchView } from './batch-matrix.js';
+export { availableIsas, Device, deviceNames } from './device.js';
+export type { DeviceOptions } from './device.js';
+export { loadAddon } from './loader.js';
+export { Mlp } from './mlp.js';
+export type { AdamOptions, GradientRule, LayerPart, MemberRange, MlpOptions } from './mlp.js';
+export { NmMatrix } from './nm-matrix.js';
+export type { TransposedIndex } from './nm-matrix.js';
+export { Replay } from './replay.js';
+export type { BatchViews, ReplayOptions } from './replay.js';

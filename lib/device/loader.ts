@@ -1,0 +1,62 @@
+/** Finds and loads the addon; if that fails, says every cause and what to do. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { RunError } from '../errors.js';
+import type { NativeAddon } from './native.js';
+
+const require = createRequire(import.meta.url);
+const packageRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** Where the addon may lie, in the order in which it is tried. */
+function candidates(): string[] {
+  const chosen = process.env['RNM_ADDON'];
+  if (chosen !== undefined && chosen !== '') return [chosen];
+  return [
+    join(packageRoot, 'build', 'Release', 'rnm.node'),
+    join(packageRoot, 'build', 'Debug', 'rnm.node'),
+    join(packageRoot, 'prebuilds', `${process.platform}-${process.arch}`, 'rnm.node'),
+  ];
+}
+
+let loaded: { addon: NativeAddon; path: string } | undefined;
+
+/**
+ * The addon and where it was found. It is loaded at the first call.
+ *
+ * @throws RunError with the cause of every failed attempt and the remedies
+ */
+export function loadAddon(): { addon: NativeAddon; path: string } {
+  loaded ??= tryCandidates(candidates());
+  return loaded;
+}
+
+function tryCandidates(paths: string[]): { addon: NativeAddon; path: string } {
+  const causes: string[] = [];
+  for (const path of paths) {
+    if (!existsSync(path)) {
+      causes.push(`${path}: no such file`);
+      continue;
+    }
+    try {
+      return { addon: require(path) as NativeAddon, path };
+    } catch (error) {
+      causes.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  throw new RunError(explain(causes));
+}
+
+function explain(causes: string[]): string {
+  return [
+    'The native addon of rnm-td3 could not be loaded:',
+    ...causes.map((cause) => `  - ${cause}`),
+    'What helps:',
+    '  - Build it: `npm rebuild rnm-td3` (in a clone: `npm run install`). This needs a C++20',
+    '    compiler and CMake >= 3.19 or Python 3, e.g. `apt-get install g++ cmake`.',
+    '  - If npm did not run install scripts: `npm install-scripts approve rnm-td3`, then',
+    '    `npm rebuild rnm-td3`.',
+    `  - This is Node ${process.version} on ${process.platform}-${process.arch}; Node >= 20 is needed.`,
+  ].join('\n');
+}

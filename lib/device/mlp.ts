@@ -1,0 +1,289 @@
+/** Multilayer perceptrons on a device: passes, optimiser, targets and masks, for an ensemble. */
+import { checkInteger, checkNumber, invalidValue } from '../errors.js';
+import { checkView } from './batch-matrix.js';
+import type { BatchView } from './batch-matrix.js';
+import type { Device } from './device.js';
+import type { NativeNetwork, NativeNetworkSpec } from './native.js';
+
+/** How weight gradients treat dormant weights; see `MlpOptions.gradientRule`. */
+export type GradientRule = 'masked' | 'ste' | 'sr-ste';
+
+export interface MlpOptions {
+  /** Inputs, hidden widths, outputs: at least two positive integers. */
+  sizes: readonly number[];
+  /** Row-wise N:M pattern of each layer, null for a dense one. Default: all dense. */
+  patterns?: readonly ({ readonly n: number; readonly m: number } | null)[];
+  /** Ensemble size. Default: 1. */
+  members?: number;
+  /**
+   * masked: only active weights learn (RNM-TD3); ste: all weights get the dense gradient; sr-ste:
+   * ste, with dormant weights decayed by srLambda (Zhou et al. 2021, eq. 9). Default: masked.
+   */
+  gradientRule?: GradientRule;
+  /** Default: 2e-4. */
+  srLambda?: number;
+  /** If given, the output is tanh scaled to [low, high] per dimension; else it is linear. */
+  outputRange?: { low: Float32Array; high: Float32Array };
+  /** Whether there are gradients and moments; targets need none. Default: true. */
+  trainable?: boolean;
+  /** Seed of PyTorch's default initialisation. Default: 0. */
+  seed?: number;
+  /** Tells networks with the same seed apart. Default: 0. */
+  stream?: number;
+}
+
+/** Members [first, first + count) of an ensemble. */
+export interface MemberRange {
+  first: number;
+  count: number;
+}
+
+/** Columns and rows are held in 16 bits. */
+const maxWidth = 65536;
+
+/** Parts of a layer's state, in the order of the native enumeration. */
+const parts = [
+  'weight',
+  'maskedWeight',
+  'mask',
+  'weightMoment1',
+  'weightMoment2',
+  'weightGradient',
+  'bias',
+  'biasMoment1',
+  'biasMoment2',
+  'biasGradient',
+] as const;
+
+/**
+ * A part of a layer: weight-shaped ones are dense [out, in] whatever the pattern (`weight` is the
+ * whole stored W, `maskedWeight` has zeros at dormant places), bias-shaped ones are [out].
+ */
+export type LayerPart = (typeof parts)[number];
+
+export interface AdamOptions {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+}
+
+function nativeSpec(options: MlpOptions): NativeNetworkSpec {
+  const { sizes, patterns, outputRange, members = 1, gradientRule = 'masked' } = options;
+  if (!Array.isArray(sizes) || sizes.length < 2) {
+    throw invalidValue('sizes', 'an array of at least two layer sizes', sizes);
+  }
+  sizes.forEach((size, i) => {
+    if (checkInteger(`sizes[${i}]`, size) > maxWidth) {
+      throw invalidValue(`sizes[${i}]`, `at most ${maxWidth}`, size);
+    }
+  });
+  const layers = sizes.length - 1;
+  if (patterns !== undefined && patterns.length !== layers) {
+    throw invalidValue('patterns', `an array of ${layers} patterns, one for each layer`, patterns);
+  }
+  if (!['masked', 'ste', 'sr-ste'].includes(gradientRule)) {
+    throw invalidValue('gradientRule', 'one of "masked", "ste", "sr-ste"', gradientRule);
+  }
+  return {
+    sizes: [...sizes],
+    patterns: Array.from({ length: layers }, (_, i) => patternPair(patterns?.[i])).flat(),
+    members: checkInteger('members', members),
+    rule: gradientRule,
+    srLambda: checkNumber('srLambda', options.srLambda ?? 2e-4, 0),
+    low: outputRange?.low ?? new Float32Array(0),
+    high: outputRange?.high ?? new Float32Array(0),
+    trainable: options.trainable ?? true,
+    seed: checkInteger('seed', options.seed ?? 0, 0),
+    stream: checkInteger('stream', options.stream ?? 0, 0),
+  };
+}
+
+function patternPair(pattern: { n: number; m: number } | null | undefined): [number, number] {
+  if (pattern === null || pattern === undefined) return [0, 0];
+  const { n, m } = pattern;
+  if (Number.isInteger(n) && Number.isInteger(m) && n >= 1 && n <= m && m <= 32) return [n, m];
+  throw invalidValue('pattern', 'N:M with 1 <= N <= M <= 32', `${n}:${m}`);
+}
+
+export class Mlp {
+  readonly sizes: readonly number[];
+  readonly members: number;
+  readonly trainable: boolean;
+  readonly #device: Device;
+  readonly #native: NativeNetwork;
+
+  /** Use `device.mlp(options)`. */
+  constructor(
+    device: Device,
+    options: MlpOptions,
+    make: (spec: NativeNetworkSpec) => NativeNetwork,
+  ) {
+    const spec = nativeSpec(options);
+    this.sizes = spec.sizes;
+    this.members = spec.members;
+    this.trainable = spec.trainable;
+    this.#device = device;
+    this.#native = make(spec);
+  }
+
+  /** Number of layers. */
+  get layers(): number {
+    return this.sizes.length - 1;
+  }
+
+  /**
+   * output[:, e * outputs + j] = output j of member first + e.
+   *
+   * @param input [batch, inputs]
+   * @param output [batch, members * outputs]
+   * @param options.members which members; default: all
+   * @param options.keep keep the activations for `backward`; default: false
+   */
+  forward(
+    input: BatchView,
+    output: BatchView,
+    options: { members?: MemberRange; keep?: boolean } = {},
+  ): void {
+    this.#device.checkOpen();
+    const { members = this.#all(), keep = false } = options;
+    this.#native.forward(
+      ...checkView(this.#device, 'input', input),
+      ...checkView(this.#device, 'output', output),
+      members.first,
+      members.count,
+      keep,
+    );
+  }
+
+  /**
+   * Gradients of the last forward pass with `keep`.
+   *
+   * @param outputGradient dLoss/dOutput, shaped as the output was
+   * @param options.weightGradient overwrite the weight and bias gradients; default: true
+   * @param options.inputGradient receives dLoss/dInput (summed over the members) of as many
+   *   columns as it has, from column `inputFirst` (default 0) of the input on
+   */
+  backward(
+    outputGradient: BatchView,
+    options: {
+      members?: MemberRange;
+      weightGradient?: boolean;
+      inputGradient?: BatchView;
+      inputFirst?: number;
+    } = {},
+  ): void {
+    this.#device.checkOpen();
+    const { members = this.#all(), weightGradient = true, inputGradient, inputFirst = 0 } = options;
+    const common = [
+      ...checkView(this.#device, 'outputGradient', outputGradient),
+      members.first,
+      members.count,
+      weightGradient,
+    ] as const;
+    if (inputGradient === undefined) {
+      this.#native.backward(...common);
+    } else {
+      const view = checkView(this.#device, 'inputGradient', inputGradient);
+      this.#native.backward(...common, ...view, inputFirst);
+    }
+  }
+
+  /** One Adam step (PyTorch's semantics) on all members with the gradients of `backward`. */
+  adam(options: AdamOptions): void {
+    this.#device.checkOpen();
+    checkNumber('learningRate', options.learningRate, 0);
+    this.#native.adam(options.learningRate, options.beta1, options.beta2, options.epsilon);
+  }
+
+  /** Polyak averaging: W += tau * (source.W - W), over dormant weights and biases too. */
+  polyak(source: Mlp, tau: number): void {
+    this.#device.checkOpen();
+    this.#native.polyak(source.#native, checkNumber('tau', tau, 0, 1));
+  }
+
+  /** Take weights, biases and masks of a network with the same shape. */
+  copyFrom(source: Mlp): void {
+    this.#device.checkOpen();
+    this.#native.copyFrom(source.#native);
+  }
+
+  /** Project every sparse layer again. Returns the number of mask entries that changed. */
+  updateMasks(): number {
+    this.#device.checkOpen();
+    return this.#native.updateMasks();
+  }
+
+  /** Take another network's masks. Returns the number of mask entries that changed. */
+  followMasks(source: Mlp): number {
+    this.#device.checkOpen();
+    return this.#native.followMasks(source.#native);
+  }
+
+  /** Sparse architecture divergence (SAD): positions in which two networks' masks differ. */
+  divergence(other: Mlp): number {
+    this.#device.checkOpen();
+    return this.#native.divergence(other.#native);
+  }
+
+  /** A copy of a part of a layer: [out, in] row-major, or [out]. */
+  read(layer: number, part: LayerPart, member = 0): Float32Array {
+    this.#device.checkOpen();
+    const target = new Float32Array(this.#partLength(layer, part, member));
+    this.#native.read(member, layer, parts.indexOf(part), target);
+    return target;
+  }
+
+  /** Replace a part of a layer. Masks have to fit the pattern; gradients are read only. */
+  write(layer: number, part: LayerPart, values: ArrayLike<number>, member = 0): void {
+    this.#device.checkOpen();
+    const length = this.#partLength(layer, part, member);
+    if (values?.length !== length) {
+      throw invalidValue(`${part} of layer ${layer}`, `an array of length ${length}`, values);
+    }
+    this.#native.write(member, layer, parts.indexOf(part), Float32Array.from(values));
+  }
+
+  /** Adam steps taken so far; may be set when a state is restored. */
+  get adamSteps(): number {
+    return this.#native.adamSteps();
+  }
+
+  set adamSteps(steps: number) {
+    this.#native.setAdamSteps(checkInteger('adamSteps', steps, 0));
+  }
+
+  /** Share of active weights among all weights (biases not counted). */
+  density(): number {
+    let active = 0;
+    let all = 0;
+    for (let layer = 0; layer < this.layers; layer++) {
+      const mask = this.read(layer, 'mask');
+      active += mask.reduce((sum, entry) => sum + entry, 0);
+      all += mask.length;
+    }
+    return active / all;
+  }
+
+  /** Bytes held for weights, indices, moments and gradients. */
+  get bytes(): number {
+    return this.#native.bytes();
+  }
+
+  #all(): MemberRange {
+    return { first: 0, count: this.members };
+  }
+
+  #partLength(layer: number, part: LayerPart, member: number): number {
+    const [inputs, outputs] = [this.sizes[layer], this.sizes[layer + 1]];
+    if (inputs === undefined || outputs === undefined) {
+      throw invalidValue('layer', `an integer from 0 to ${this.layers - 1}`, layer);
+    }
+    if (!Number.isInteger(member) || member < 0 || member >= this.members) {
+      throw invalidValue('member', `an integer from 0 to ${this.members - 1}`, member);
+    }
+    const index = parts.indexOf(part);
+    if (index < 0) throw invalidValue('part', `one of ${parts.join(', ')}`, part);
+    return index >= parts.indexOf('bias') ? outputs : outputs * inputs;
+  }
+}

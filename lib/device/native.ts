@@ -1,0 +1,153 @@
+/**
+ * The native surface, typed in this one file. Everything here is what `native/addon` defines;
+ * nothing outside `lib/device` uses it. Arrays are row-major float32.
+ */
+
+/** A matrix, its first column and its number of columns travel as three arguments. */
+type ViewArguments = [matrix: NativeMatrix, first: number, columns: number];
+
+/** What a device says of itself. */
+export interface NativeDeviceInfo {
+  name: string;
+  description: string;
+  isa: string;
+  threads: number;
+}
+
+export interface NativeDevice {
+  info(): NativeDeviceInfo;
+  fill(...args: [...target: ViewArguments, value: number]): void;
+  fillNormal(...args: [...target: ViewArguments, seed: number, stream: number]): void;
+  smooth(
+    ...args: [
+      ...action: ViewArguments,
+      ...noise: ViewArguments,
+      low: Float32Array,
+      high: Float32Array,
+      noiseScale: number,
+      noiseClip: number,
+    ]
+  ): void;
+  tdTarget(
+    ...args: [
+      ...reward: ViewArguments,
+      ...terminated: ViewArguments,
+      ...q: ViewArguments,
+      gamma: number,
+      ...target: ViewArguments,
+    ]
+  ): void;
+  mseGradient(
+    ...args: [...q: ViewArguments, ...target: ViewArguments, ...gradient: ViewArguments]
+  ): void;
+}
+
+export interface NativeMatrix {
+  upload(source: Float32Array, first: number, columns: number): void;
+  download(target: Float32Array, first: number, columns: number): void;
+}
+
+export interface NativeNetworkSpec {
+  sizes: number[];
+  /** n and m of each layer in turn; 0, 0 for a dense one. */
+  patterns: number[];
+  members: number;
+  rule: string;
+  srLambda: number;
+  low: Float32Array;
+  high: Float32Array;
+  trainable: boolean;
+  seed: number;
+  stream: number;
+}
+
+export interface NativeNetwork {
+  forward(
+    ...args: [
+      ...input: ViewArguments,
+      ...output: ViewArguments,
+      firstMember: number,
+      members: number,
+      keep: boolean,
+    ]
+  ): void;
+  backward(
+    ...args: [
+      ...outputGradient: ViewArguments,
+      firstMember: number,
+      members: number,
+      weightGradient: boolean,
+    ]
+  ): void;
+  backward(
+    ...args: [
+      ...outputGradient: ViewArguments,
+      firstMember: number,
+      members: number,
+      weightGradient: boolean,
+      ...inputGradient: ViewArguments,
+      inputFirst: number,
+    ]
+  ): void;
+  adam(learningRate: number, beta1: number, beta2: number, epsilon: number): void;
+  polyak(source: NativeNetwork, tau: number): void;
+  copyFrom(source: NativeNetwork): void;
+  updateMasks(): number;
+  followMasks(source: NativeNetwork): number;
+  divergence(other: NativeNetwork): number;
+  read(member: number, layer: number, part: number, target: Float32Array): void;
+  write(member: number, layer: number, part: number, source: Float32Array): void;
+  adamSteps(): number;
+  setAdamSteps(steps: number): void;
+  bytes(): number;
+}
+
+export interface NativeReplay {
+  add(row: Float32Array): void;
+  sample(
+    ...args: [
+      seed: number,
+      draw: number,
+      ...observation: ViewArguments,
+      ...action: ViewArguments,
+      ...reward: ViewArguments,
+      ...nextObservation: ViewArguments,
+      ...terminated: ViewArguments,
+    ]
+  ): void;
+  read(first: number, count: number, target: Float32Array): void;
+  size(): number;
+}
+
+export interface NativeNmMatrix {
+  values(): Float32Array;
+  columns(): Uint16Array;
+  transposed(): { start: Uint32Array; rows: Uint16Array; slots: Uint32Array };
+  materialize(): Float32Array;
+  stored(): Float32Array;
+  assign(weights: Float32Array): void;
+  updateMask(): number;
+  divergence(other: NativeNmMatrix): number;
+  bytes(): number;
+}
+
+/** What the addon exports. */
+export interface NativeAddon {
+  Device: new (name: string, threads: number, isa: string) => NativeDevice;
+  Matrix: new (device: NativeDevice, rows: number, columns: number) => NativeMatrix;
+  Network: new (device: NativeDevice, spec: NativeNetworkSpec) => NativeNetwork;
+  Replay: new (
+    device: NativeDevice,
+    capacity: number,
+    observations: number,
+    actions: number,
+  ) => NativeReplay;
+  NmMatrix: new (
+    weights: Float32Array,
+    outputs: number,
+    inputs: number,
+    n: number,
+    m: number,
+  ) => NativeNmMatrix;
+  availableIsas(): string[];
+}

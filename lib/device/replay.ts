@@ -1,0 +1,105 @@
+/** The replay buffer: a ring of float32 rows in the device's memory. */
+import { checkInteger } from '../errors.js';
+import { checkView } from './batch-matrix.js';
+import type { BatchView } from './batch-matrix.js';
+import type { Device } from './device.js';
+import type { NativeReplay } from './native.js';
+
+export interface ReplayOptions {
+  /** Transitions held; the oldest are overwritten. */
+  capacity: number;
+  observationSize: number;
+  actionSize: number;
+}
+
+/** Where a sampled batch goes; all views have the same number of rows. */
+export interface BatchViews {
+  observation: BatchView;
+  action: BatchView;
+  /** [batch, 1] */
+  reward: BatchView;
+  nextObservation: BatchView;
+  /** [batch, 1]: 1 where the task ended, 0 elsewhere, truncations included. */
+  terminated: BatchView;
+}
+
+export class Replay {
+  readonly capacity: number;
+  /** Floats in a row: observation, action, reward, next observation, terminated. */
+  readonly rowLength: number;
+  readonly #device: Device;
+  readonly #native: NativeReplay;
+  readonly #row: Float32Array;
+  #size = 0;
+
+  /** Use `device.replay(options)`. */
+  constructor(
+    device: Device,
+    options: ReplayOptions,
+    make: (capacity: number, observations: number, actions: number) => NativeReplay,
+  ) {
+    this.capacity = checkInteger('capacity', options.capacity);
+    const observations = checkInteger('observationSize', options.observationSize);
+    const actions = checkInteger('actionSize', options.actionSize);
+    this.rowLength = 2 * observations + actions + 2;
+    this.#device = device;
+    this.#native = make(this.capacity, observations, actions);
+    this.#row = new Float32Array(this.rowLength);
+  }
+
+  /** Transitions held now. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Append one transition. Truncated episodes count as not terminated: they are bootstrapped. */
+  add(transition: {
+    observation: ArrayLike<number>;
+    action: ArrayLike<number>;
+    reward: number;
+    nextObservation: ArrayLike<number>;
+    terminated: boolean;
+  }): void {
+    this.#device.checkOpen();
+    const { observation, action, reward, nextObservation, terminated } = transition;
+    const row = this.#row;
+    const afterAction = observation.length + action.length;
+    row.set(observation, 0);
+    row.set(action, observation.length);
+    row[afterAction] = reward;
+    row.set(nextObservation, afterAction + 1);
+    row[this.rowLength - 1] = terminated ? 1 : 0;
+    this.#native.add(row);
+    this.#size = Math.min(this.#size + 1, this.capacity);
+  }
+
+  /** Draw uniformly with replacement; the rows depend on (seed, draw) and the contents alone. */
+  sample(seed: number, draw: number, batch: BatchViews): void {
+    this.#device.checkOpen();
+    this.#native.sample(
+      seed,
+      draw,
+      ...checkView(this.#device, 'observation', batch.observation),
+      ...checkView(this.#device, 'action', batch.action),
+      ...checkView(this.#device, 'reward', batch.reward),
+      ...checkView(this.#device, 'nextObservation', batch.nextObservation),
+      ...checkView(this.#device, 'terminated', batch.terminated),
+    );
+  }
+
+  /** Rows [first, first + count) by age, oldest first: [count, rowLength]. */
+  read(first: number, count: number): Float32Array {
+    this.#device.checkOpen();
+    const rows = new Float32Array(checkInteger('count', count, 0) * this.rowLength);
+    this.#native.read(checkInteger('first', first, 0), count, rows);
+    return rows;
+  }
+
+  /** Append rows as `read` returned them. */
+  append(rows: Float32Array): void {
+    for (let at = 0; at + this.rowLength <= rows.length; at += this.rowLength) {
+      this.#native.add(rows.subarray(at, at + this.rowLength));
+      this.#size = Math.min(this.#size + 1, this.capacity);
+    }
+  }
+}

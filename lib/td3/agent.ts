@@ -1,0 +1,357 @@
+/**
+ * TD3 (Fujimoto et al. 2018, "Addressing function approximation error in actor-critic methods")
+ * with all six networks under row-wise N:M sparsity from the first step to the last
+ * (RNM-TD3, arXiv 2602.14578).
+ *
+ * `learn()` reads as the algorithm does: target, critics, and every `policyDelay` updates the actor
+ * and the targets; every `maskInterval` updates the masks are projected again.
+ */
+import { Device } from '../device/index.js';
+import type { AdamOptions, BatchMatrix, Replay } from '../device/index.js';
+import { invalidValue, RunError } from '../errors.js';
+import { Random } from '../random.js';
+import { BatchBuffers, checkFinite } from './batch-buffers.js';
+import type { TransitionBatch } from './batch-buffers.js';
+import { compileSchedules, resolveConfig } from './config.js';
+import type { ScheduleName, Td3Config, Td3Options } from './config.js';
+import { makeNetworks } from './networks.js';
+import type { Td3Networks } from './networks.js';
+import { readState, writeState } from './state.js';
+import type { AgentState, StateOptions } from './state.js';
+import type { Schedule } from './schedule.js';
+
+/** One step of experience, as `observe` takes it. */
+export interface Transition {
+  /** Before the step, length `observationSize`. */
+  observation: ArrayLike<number>;
+  /** Length `actionSize`, in the units of the environment. */
+  action: ArrayLike<number>;
+  reward: number;
+  /** After the step, length `observationSize`. */
+  nextObservation: ArrayLike<number>;
+  /** The task ended: nothing is bootstrapped from `nextObservation`. */
+  terminated: boolean;
+  /** The episode was cut off: values are still bootstrapped. Default: false. */
+  truncated?: boolean;
+}
+
+/** A layer of a policy as exported: [outSize, inSize] row-major, zeros at dormant places. */
+export interface ExportedLayer {
+  weight: Float32Array;
+  bias: Float32Array;
+  inSize: number;
+  outSize: number;
+}
+
+/** Streams of the smoothing noise lie above those of the initialisation: one for each update. */
+const noiseStream = 2 ** 40;
+
+/** The critic whose value the actor climbs (Fujimoto et al. 2018, eq. 9). */
+const firstCritic = { first: 0, count: 1 };
+
+export class Td3Agent {
+  /** Every hyperparameter with its value. */
+  readonly config: Td3Config;
+  readonly device: Device;
+  readonly networks: Td3Networks;
+  readonly replay: Replay;
+  readonly #schedules: Record<ScheduleName, Schedule>;
+  readonly #batch: BatchBuffers;
+  readonly #low: Float32Array;
+  readonly #high: Float32Array;
+  readonly #oneObservation: BatchMatrix;
+  readonly #oneAction: BatchMatrix;
+  readonly #ownsDevice: boolean;
+  #random: Random;
+  #steps = 0;
+  #updates = 0;
+  #lastMaskUpdate = 0;
+  #maskChanges = { actor: 0, critics: 0 };
+
+  /**
+   * @param options observationSize, actionSize, actionLow, actionHigh, and any hyperparameter
+   * @param device share a device; default: a new one from `options.device` and `options.threads`
+   * @throws InvalidValueError that names a wrong option
+   */
+  constructor(options: Td3Options, device?: Device) {
+    this.config = resolveConfig(options);
+    const { batchSize, observationSize, actionSize, bufferSize, seed } = this.config;
+    this.#schedules = compileSchedules(this.config);
+    this.#ownsDevice = device === undefined;
+    this.device =
+      device ?? new Device({ device: this.config.device, threads: this.config.threads });
+    this.networks = makeNetworks(this.device, this.config);
+    this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
+    this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);
+    this.#low = Float32Array.from(this.config.actionLow);
+    this.#high = Float32Array.from(this.config.actionHigh);
+    this.#oneObservation = this.device.matrix(1, observationSize);
+    this.#oneAction = this.device.matrix(1, actionSize);
+    this.#random = new Random(seed);
+  }
+
+  /** Transitions observed so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Updates done so far. */
+  get updates(): number {
+    return this.#updates;
+  }
+
+  /** Warm-up is over and the replay buffer holds transitions: `learn()` may be called. */
+  get ready(): boolean {
+    return this.#steps >= this.config.learningStarts && this.replay.size > 0;
+  }
+
+  /**
+   * The action for an observation, length `actionSize`, within the action range.
+   *
+   * With `explore` it is uniformly random during the first `learningStarts` steps, and the
+   * policy's action plus clipped normal noise afterwards. Default: no exploration.
+   */
+  act(observation: ArrayLike<number>, options: { explore?: boolean } = {}): Float32Array {
+    this.#checkVector('observation', observation, this.config.observationSize);
+    const explore = options.explore ?? false;
+    if (explore && this.#steps < this.config.learningStarts) return this.#randomAction();
+    this.#oneObservation.set(observation);
+    this.networks.actor.forward(this.#oneObservation, this.#oneAction);
+    const action = this.#oneAction.get();
+    if (explore) this.#addNoise(action);
+    return action;
+  }
+
+  /**
+   * Remember a transition in the replay buffer and count the step.
+   *
+   * @throws InvalidValueError for wrong shapes, NaN or infinity; nothing is remembered then
+   */
+  observe(transition: Transition): void {
+    const { observationSize, actionSize } = this.config;
+    this.#checkVector('observation', transition.observation, observationSize);
+    this.#checkVector('action', transition.action, actionSize);
+    this.#checkVector('nextObservation', transition.nextObservation, observationSize);
+    if (!Number.isFinite(transition.reward)) {
+      throw invalidValue('reward', 'a finite number', transition.reward);
+    }
+    this.replay.add(transition);
+    this.#steps++;
+  }
+
+  /**
+   * One update: on a batch drawn from the replay buffer, or on a given one.
+   *
+   * @param batch transitions from elsewhere (offline data, tests)
+   * @param options.targetNoise standard normals [batchSize, actionSize] that target policy
+   *   smoothing scales and clips; default: drawn from the seed and the number of the update
+   */
+  learn(batch?: TransitionBatch, options: { targetNoise?: ArrayLike<number> } = {}): void {
+    this.#loadBatch(batch, options.targetNoise);
+    this.#updates++;
+    this.#computeTarget();
+    this.#updateCritics();
+    if (this.#updates % this.config.policyDelay === 0) {
+      this.#updateActor();
+      this.#updateTargets();
+    }
+    if (this.#updates - this.#lastMaskUpdate >= this.#schedules.maskInterval.at(this.#steps)) {
+      this.#updateMasks();
+    }
+  }
+
+  /** y = r + gamma * (1 - terminated) * min over both target critics, at the smoothed action. */
+  #computeTarget(): void {
+    const { device, networks } = this;
+    const b = this.#batch;
+    const { gamma, policyNoise, noiseClip } = this.config;
+    networks.actorTarget.forward(b.nextObservation, b.nextAction);
+    const range = { low: this.#low, high: this.#high, noiseScale: policyNoise, noiseClip };
+    device.smooth(b.nextAction, b.noise, range);
+    networks.criticTargets.forward(b.nextStateAction, b.targetQ);
+    const { reward, terminated } = b;
+    device.tdTarget({ reward, terminated, q: b.targetQ, gamma }, b.target);
+  }
+
+  /** Both critics take a step down the mean squared error to the target. */
+  #updateCritics(): void {
+    const { critics } = this.networks;
+    const b = this.#batch;
+    critics.forward(b.stateAction, b.q, { keep: true });
+    this.device.mseGradient(b.q, b.target, b.qGradient);
+    critics.backward(b.qGradient);
+    critics.adam(this.#adamOptions());
+  }
+
+  /** The actor takes a step up the first critic's value (deterministic policy gradient). */
+  #updateActor(): void {
+    const { actor, critics } = this.networks;
+    const b = this.#batch;
+    const { observationSize } = this.config;
+    // The action of the batch is not needed any more: the policy's own takes its place.
+    actor.forward(b.observation, b.action, { keep: true });
+    critics.forward(b.stateAction, b.policyQ, { keep: true, members: firstCritic });
+    critics.backward(b.policyQGradient, {
+      members: firstCritic,
+      weightGradient: false,
+      inputGradient: b.actionGradient,
+      inputFirst: observationSize,
+    });
+    actor.backward(b.actionGradient);
+    actor.adam(this.#adamOptions());
+  }
+
+  #updateTargets(): void {
+    const { actor, actorTarget, critics, criticTargets } = this.networks;
+    actorTarget.polyak(actor, this.config.tau);
+    criticTargets.polyak(critics, this.config.tau);
+  }
+
+  /** Online networks first, then the targets: from their own weights, or following them. */
+  #updateMasks(): void {
+    const { actor, actorTarget, critics, criticTargets } = this.networks;
+    this.#lastMaskUpdate = this.#updates;
+    this.#maskChanges = { actor: actor.updateMasks(), critics: critics.updateMasks() };
+    if (this.config.targetMask === 'follow') {
+      actorTarget.followMasks(actor);
+      criticTargets.followMasks(critics);
+    } else {
+      actorTarget.updateMasks();
+      criticTargets.updateMasks();
+    }
+  }
+
+  #loadBatch(batch: TransitionBatch | undefined, noise: ArrayLike<number> | undefined): void {
+    const { seed } = this.config;
+    if (batch !== undefined) {
+      this.#batch.load(batch);
+    } else if (this.replay.size === 0) {
+      throw new RunError('The replay buffer is empty: call observe() before learn(), or pass a batch');
+    } else {
+      this.replay.sample(seed, this.#updates, this.#batch);
+    }
+    if (noise !== undefined) {
+      this.#batch.loadNoise(noise);
+    } else {
+      this.device.fillNormal(this.#batch.noise, seed, noiseStream + this.#updates);
+    }
+  }
+
+  #adamOptions(): AdamOptions {
+    return {
+      learningRate: this.#schedules.learningRate.at(this.#steps),
+      beta1: this.config.adamBeta1,
+      beta2: this.config.adamBeta2,
+      epsilon: this.config.adamEpsilon,
+    };
+  }
+
+  #checkVector(name: string, values: ArrayLike<number>, length: number): void {
+    if (values?.length !== length) throw invalidValue(name, `an array of length ${length}`, values);
+    checkFinite(name, values);
+  }
+
+  #randomAction(): Float32Array {
+    return this.#low.map((low, i) => this.#random.uniform(low, this.#high[i]));
+  }
+
+  #addNoise(action: Float32Array): void {
+    const scale = this.#schedules.explorationNoise.at(this.#steps);
+    for (let i = 0; i < action.length; i++) {
+      const low = this.#low[i] ?? 0;
+      const high = this.#high[i] ?? 0;
+      const moved = (action[i] ?? 0) + scale * 0.5 * (high - low) * this.#random.normal();
+      action[i] = Math.min(Math.max(moved, low), high);
+    }
+  }
+
+  /**
+   * Figures of the latest update: `criticLoss` (sum of both critics' mean squared errors),
+   * `actorLoss`, `q1Mean`, `q2Mean`, `targetMean`, schedules, and for actor and critics `density`,
+   * `sad` (positions in which online and target masks differ) and `maskChanges` (entries that the
+   * last mask update changed). Reads from the device: ask for it when it is logged.
+   */
+  metrics(): Record<string, number> {
+    const { actor, actorTarget, critics, criticTargets } = this.networks;
+    return {
+      ...this.#losses(),
+      learningRate: this.#schedules.learningRate.at(this.#steps),
+      explorationNoise: this.#schedules.explorationNoise.at(this.#steps),
+      'density/actor': actor.density(),
+      'density/critics': critics.density(),
+      'sad/actor': actor.divergence(actorTarget),
+      'sad/critics': critics.divergence(criticTargets),
+      'maskChanges/actor': this.#maskChanges.actor,
+      'maskChanges/critics': this.#maskChanges.critics,
+    };
+  }
+
+  #losses(): Record<string, number> {
+    if (this.#updates === 0) return {};
+    const b = this.#batch;
+    const q = b.q.get();
+    const target = b.target.get();
+    let [q1, q2, y, loss] = [0, 0, 0, 0];
+    target.forEach((value, i) => {
+      const [first, second] = [q[2 * i] ?? NaN, q[2 * i + 1] ?? NaN];
+      q1 += first;
+      q2 += second;
+      y += value;
+      loss += (first - value) ** 2 + (second - value) ** 2;
+    });
+    const mean = (sum: number) => sum / target.length;
+    const policyQ = b.policyQ.get().reduce((sum, value) => sum + value, 0);
+    return {
+      criticLoss: mean(loss),
+      q1Mean: mean(q1),
+      q2Mean: mean(q2),
+      targetMean: mean(y),
+      ...(this.#updates >= this.config.policyDelay ? { actorLoss: -mean(policyQ) } : {}),
+    };
+  }
+
+  /** What the last update computed, [batchSize] each: online Q before the critics' step, target. */
+  trace(): { q1: Float32Array; q2: Float32Array; target: Float32Array } {
+    const b = this.#batch;
+    return { q1: b.q.get(b.q.view(0, 1)), q2: b.q.get(b.q.view(1, 1)), target: b.target.get() };
+  }
+
+  /** The present policy, masks applied: ReLU between layers, tanh scaled to the range at the end. */
+  policy(): { layers: ExportedLayer[]; actionLow: Float32Array; actionHigh: Float32Array } {
+    const { actor } = this.networks;
+    const layers = Array.from({ length: actor.layers }, (_, i) => ({
+      weight: actor.read(i, 'maskedWeight'),
+      bias: actor.read(i, 'bias'),
+      inSize: actor.sizes[i] ?? 0,
+      outSize: actor.sizes[i + 1] ?? 0,
+    }));
+    return { layers, actionLow: this.#low.slice(), actionHigh: this.#high.slice() };
+  }
+
+  /**
+   * All that is needed to go on as if nothing had happened: weights, masks, moments, counters and
+   * random numbers; the replay buffer only with `replay: true`.
+   */
+  state(options: StateOptions = {}): AgentState {
+    const counters = {
+      steps: this.#steps,
+      updates: this.#updates,
+      lastMaskUpdate: this.#lastMaskUpdate,
+    };
+    return readState(this, { ...counters, random: this.#random.state() }, options);
+  }
+
+  /** @throws InvalidValueError when the state is not of an agent with this configuration */
+  loadState(state: AgentState): void {
+    const progress = writeState(this, state);
+    this.#steps = progress.steps;
+    this.#updates = progress.updates;
+    this.#lastMaskUpdate = progress.lastMaskUpdate;
+    this.#random = Random.fromState(progress.random);
+  }
+
+  /** Release the device if the agent made it. The agent cannot be used any more. */
+  close(): void {
+    if (this.#ownsDevice) this.device.close();
+  }
+}

@@ -1,0 +1,100 @@
+/** The matrices that an update computes in: made once, so that updates allocate nothing. */
+import type { BatchMatrix, BatchView, BatchViews, Device } from '../device/index.js';
+import { invalidValue } from '../errors.js';
+
+/** A batch of transitions from outside the replay buffer: row-major arrays, B = batchSize. */
+export interface TransitionBatch {
+  /** [B, observationSize] */
+  observation: ArrayLike<number>;
+  /** [B, actionSize] */
+  action: ArrayLike<number>;
+  /** [B] */
+  reward: ArrayLike<number>;
+  /** [B, observationSize] */
+  nextObservation: ArrayLike<number>;
+  /** [B]: 1 where the task ended, else 0 (truncations are 0). */
+  terminated: ArrayLike<number>;
+}
+
+export class BatchBuffers implements BatchViews {
+  /** [B, observations + actions]: the critics' input, state and action side by side. */
+  readonly stateAction: BatchMatrix;
+  /** The same for the next state, whose action the target actor fills in. */
+  readonly nextStateAction: BatchMatrix;
+  readonly observation: BatchView;
+  readonly action: BatchView;
+  readonly nextObservation: BatchView;
+  readonly nextAction: BatchView;
+  readonly reward: BatchMatrix;
+  readonly terminated: BatchMatrix;
+  /** [B, actions]: standard normals for target policy smoothing. */
+  readonly noise: BatchMatrix;
+  /** [B, 2]: Q of both target critics, of both critics, and its gradient. */
+  readonly targetQ: BatchMatrix;
+  readonly q: BatchMatrix;
+  readonly qGradient: BatchMatrix;
+  /** [B, 1]: TD target; Q1 of the actor's action; its constant gradient -1/B. */
+  readonly target: BatchMatrix;
+  readonly policyQ: BatchMatrix;
+  readonly policyQGradient: BatchMatrix;
+  readonly actionGradient: BatchMatrix;
+
+  constructor(
+    device: Device,
+    readonly batchSize: number,
+    observations: number,
+    actions: number,
+  ) {
+    const make = (columns: number) => device.matrix(batchSize, columns);
+    this.stateAction = make(observations + actions);
+    this.nextStateAction = make(observations + actions);
+    this.observation = this.stateAction.view(0, observations);
+    this.action = this.stateAction.view(observations, actions);
+    this.nextObservation = this.nextStateAction.view(0, observations);
+    this.nextAction = this.nextStateAction.view(observations, actions);
+    this.reward = make(1);
+    this.terminated = make(1);
+    this.noise = make(actions);
+    this.targetQ = make(2);
+    this.q = make(2);
+    this.qGradient = make(2);
+    this.target = make(1);
+    this.policyQ = make(1);
+    this.policyQGradient = make(1);
+    this.actionGradient = make(actions);
+    device.fill(this.policyQGradient, -1 / batchSize);
+  }
+
+  /** Copy an explicit batch in; every value has to be finite. */
+  load(batch: TransitionBatch): void {
+    this.#set('observation', batch.observation, this.observation);
+    this.#set('action', batch.action, this.action);
+    this.#set('reward', batch.reward, this.reward);
+    this.#set('nextObservation', batch.nextObservation, this.nextObservation);
+    this.#set('terminated', batch.terminated, this.terminated);
+  }
+
+  /** Copy explicit standard normals [B, actions] in. */
+  loadNoise(noise: ArrayLike<number>): void {
+    this.#set('targetNoise', noise, this.noise);
+  }
+
+  #set(name: string, values: ArrayLike<number>, view: BatchView): void {
+    const length = this.batchSize * view.columns;
+    if (values?.length !== length) {
+      const shape = `${this.batchSize} x ${view.columns} numbers`;
+      throw invalidValue(name, `an array of ${length} (${shape})`, values);
+    }
+    checkFinite(name, values);
+    view.matrix.set(values, view);
+  }
+}
+
+/** @throws InvalidValueError that names the first element that is NaN or infinite */
+export function checkFinite(name: string, values: ArrayLike<number>): void {
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i])) {
+      throw invalidValue(`${name}[${i}]`, 'a finite number', values[i]);
+    }
+  }
+}

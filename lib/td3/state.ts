@@ -1,0 +1,133 @@
+/** An agent's state as named tensors: for checkpoints, and for comparison with other programs. */
+import type { Mlp, LayerPart, Replay } from '../device/index.js';
+import { invalidValue } from '../errors.js';
+import type { RandomState } from '../random.js';
+import type { AgentState } from '../train/trainable.js';
+import { namedNetworks } from './networks.js';
+import type { NamedNetwork, Td3Networks } from './networks.js';
+
+export type { AgentState } from '../train/trainable.js';
+
+/** What a state is read from and written to. */
+interface Stateful {
+  networks: Td3Networks;
+  replay: Replay;
+}
+
+/** The agent's own counters. */
+export interface Progress {
+  steps: number;
+  updates: number;
+  lastMaskUpdate: number;
+  random: RandomState;
+}
+
+export interface StateOptions {
+  /** Include the replay buffer (`replay.rows`, [size, row length]). Default: false. */
+  replay?: boolean;
+}
+
+/** A part of a layer under its name: NET.L.weight, .bias, .mask, .weight.m, .weight.v, ... */
+const stateParts: { suffix: string; part: LayerPart; ofTraining: boolean }[] = [
+  // The mask first: weights and moments are stored according to it.
+  { suffix: 'mask', part: 'mask', ofTraining: false },
+  { suffix: 'weight', part: 'weight', ofTraining: false },
+  { suffix: 'bias', part: 'bias', ofTraining: false },
+  { suffix: 'weight.m', part: 'weightMoment1', ofTraining: true },
+  { suffix: 'weight.v', part: 'weightMoment2', ofTraining: true },
+  { suffix: 'bias.m', part: 'biasMoment1', ofTraining: true },
+  { suffix: 'bias.v', part: 'biasMoment2', ofTraining: true },
+];
+
+/** A part of a layer of one of the six networks. */
+export interface StatePlace {
+  /** Name of the tensor, e.g. "critic1.0.weight.m". */
+  name: string;
+  mlp: Mlp;
+  member: number;
+  layer: number;
+  part: LayerPart;
+  shape: number[];
+}
+
+/** Every tensor of the six networks, in the order in which they have to be written. */
+export function statePlaces(networks: Td3Networks): StatePlace[] {
+  return namedNetworks(networks).flatMap((network) =>
+    Array.from({ length: network.mlp.layers }, (_, layer) => layerPlaces(network, layer)).flat(),
+  );
+}
+
+function layerPlaces({ name, mlp, member }: NamedNetwork, layer: number): StatePlace[] {
+  const [inputs, outputs] = [mlp.sizes[layer] ?? 0, mlp.sizes[layer + 1] ?? 0];
+  return stateParts
+    .filter(({ ofTraining }) => mlp.trainable || !ofTraining)
+    .map(({ suffix, part }) => ({
+      name: `${name}.${layer}.${suffix}`,
+      mlp,
+      member,
+      layer,
+      part,
+      shape: suffix.startsWith('bias') ? [outputs] : [outputs, inputs],
+    }));
+}
+
+/** Collect the state. */
+export function readState(agent: Stateful, progress: Progress, options: StateOptions): AgentState {
+  const tensors: AgentState['tensors'] = {};
+  for (const { name, mlp, layer, part, member, shape } of statePlaces(agent.networks)) {
+    const data = mlp.read(layer, part, member);
+    tensors[name] =
+      part === 'mask'
+        ? { dtype: 'U8', shape, data: Uint8Array.from(data) }
+        : { dtype: 'F32', shape, data };
+  }
+  if (options.replay === true) {
+    const { replay } = agent;
+    const data = replay.read(0, replay.size);
+    tensors['replay.rows'] = { dtype: 'F32', shape: [replay.size, replay.rowLength], data };
+  }
+  const { actor, critics } = agent.networks;
+  const adamSteps = { actor: actor.adamSteps, critics: critics.adamSteps };
+  return { tensors, metadata: { progress: JSON.stringify({ ...progress, adamSteps }) } };
+}
+
+/** Put a state back; everything is checked before anything is changed. */
+export function writeState(agent: Stateful, state: AgentState): Progress {
+  const progress = parseProgress(state.metadata['progress']);
+  const places = statePlaces(agent.networks);
+  for (const { name, shape } of places) {
+    const found = state.tensors[name];
+    if (found?.shape.join() !== shape.join()) {
+      const remedy = 'The state belongs to an agent with other sizes or another pattern';
+      throw invalidValue(`tensor ${name}`, `of shape [${shape.join(', ')}]`, found?.shape, remedy);
+    }
+  }
+  for (const { name, mlp, layer, part, member } of places) {
+    const values = state.tensors[name]?.data as ArrayLike<number>;
+    mlp.write(layer, part, values, member);
+  }
+  const rows = state.tensors['replay.rows']?.data;
+  if (rows instanceof Float32Array) agent.replay.append(rows);
+  agent.networks.actor.adamSteps = progress.adamSteps.actor;
+  agent.networks.critics.adamSteps = progress.adamSteps.critics;
+  return progress;
+}
+
+function parseProgress(text: string | undefined): Progress & {
+  adamSteps: { actor: number; critics: number };
+} {
+  try {
+    const value = JSON.parse(text ?? '') as ReturnType<typeof parseProgress>;
+    const counters = [
+      value.steps,
+      value.updates,
+      value.lastMaskUpdate,
+      value.adamSteps.actor,
+      value.adamSteps.critics,
+    ];
+    if (counters.every((n) => Number.isSafeInteger(n) && n >= 0)) return value;
+  } catch {
+    // Falls through to the one error below.
+  }
+  throw invalidValue('metadata.progress', 'the JSON that agent.state() wrote', text);
+}

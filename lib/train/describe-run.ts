@@ -1,0 +1,28 @@
+/** How a run is named and written down. */
+import { packageVersion } from './package-version.js';
+import type { TrainSettings } from './train-options.js';
+
+/** The pattern for names and tables: one, or actor's and critics' where they differ. */
+export function describeSparsity(config: Readonly<Record<string, unknown>>): string {
+  const { sparsity = 'dense', actorSparsity = sparsity, criticSparsity = sparsity } = config;
+  return [...new Set([actorSparsity, criticSparsity])].join('-');
+}
+
+/** The content of `config.json`: all that is needed to make the run again. */
+export function describeRun(settings: TrainSettings): object {
+  const { env, agent, steps, seed } = settings;
+  const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = settings;
+  return {
+    format: 'rnm-td3-run/1',
+    version: packageVersion,
+    env: env.id,
+    seed,
+    steps,
+    evalInterval,
+    evalEpisodes,
+    logInterval,
+    checkpointInterval,
+    ...settings.config,
+    agent: agent.config,
+  };
+}

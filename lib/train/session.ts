@@ -1,0 +1,280 @@
+/** One run of the training loop, step by step. */
+import { RunError } from '../errors.js';
+import { Random } from '../random.js';
+import { writeFileAtomic } from './atomic-file.js';
+import { encodeCheckpoint } from './checkpoint.js';
+import { describeSparsity } from './describe-run.js';
+import { EpisodeLog } from './episodes.js';
+import { evaluate } from './evaluate.js';
+import { renderLearningCurve } from './learning-curve.js';
+import type { MetricWriter } from './metrics.js';
+import { Pause } from './pause.js';
+import { encodePolicy } from './policy.js';
+import type { RunFolder } from './run-folder.js';
+import { Stopwatch } from './stopwatch.js';
+import type {
+  EvaluationRecord,
+  TrainProgress,
+  TrainResult,
+  TrainSettings,
+} from './train-options.js';
+
+/** One run from its first step to its summary. */
+export class Session {
+  readonly #settings: TrainSettings;
+  readonly #folder: RunFolder;
+  readonly #log: MetricWriter;
+  readonly #watch: Stopwatch;
+  readonly #episodes = new EpisodeLog();
+  readonly #evaluations: EvaluationRecord[] = [];
+  readonly #notices: string[] = [];
+  /** Seeds of the evaluations, and of `env` where it serves them too. */
+  readonly #seeds: Random;
+  readonly #evaluationSeed: number;
+  #observation: Float64Array = new Float64Array(0);
+  #loggedStep = -1;
+  #savedStep = -1;
+
+  constructor(settings: TrainSettings, folder: RunFolder, log: MetricWriter) {
+    this.#settings = settings;
+    this.#folder = folder;
+    this.#log = log;
+    this.#watch = new Stopwatch(settings.agent.steps, settings.agent.updates);
+    this.#seeds = new Random(settings.seed);
+    this.#evaluationSeed = this.#nextSeed();
+  }
+
+  /** Train until the last step or the signal, save everything, and say what came out. */
+  async run(): Promise<TrainResult> {
+    const { agent, env, steps, seed, signal } = this.#settings;
+    const pause = new Pause();
+    // From the first step on there is a checkpoint to fall back on, and a disk that takes one.
+    this.#saveCheckpoint();
+    this.#observation = env.reset({ seed });
+    while (agent.steps < steps && signal?.aborted !== true) {
+      this.#step();
+      await this.#atIntervals();
+      if (pause.due) {
+        this.#report(agent.ready ? 'training' : 'warm-up');
+        await pause.take();
+      }
+    }
+    return this.#finish();
+  }
+
+  /** The error for a run that `error` has stopped, with what is left of it. */
+  failure(error: unknown): RunError {
+    const { agent } = this.#settings;
+    const kept =
+      this.#savedStep < 0
+        ? 'There is no checkpoint yet'
+        : `The last good checkpoint (step ${this.#savedStep}) is kept at ` +
+          this.#folder.checkpointPath;
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `Training stopped at step ${agent.steps}: ${reason}. ${kept}`;
+    try {
+      this.#folder.writeSummary({ ...this.#result(), error: message });
+    } catch {
+      // The disk may be what failed; the error that is thrown says so.
+    }
+    return new RunError(message, { cause: error });
+  }
+
+  #step(): void {
+    const { agent, env } = this.#settings;
+    const observation = this.#observation;
+    const action = agent.act(observation, { explore: true });
+    const { observation: nextObservation, reward, terminated, truncated } = env.step(action);
+    agent.observe({ observation, action, reward, nextObservation, terminated, truncated });
+    if (agent.ready) agent.learn();
+
+    this.#episodes.add(reward);
+    this.#observation = nextObservation;
+    if (terminated || truncated) {
+      this.#episodes.end();
+      this.#observation = env.reset();
+    }
+  }
+
+  async #atIntervals(): Promise<void> {
+    const { agent, steps, logInterval, evalInterval, checkpointInterval } = this.#settings;
+    const step = agent.steps;
+    if (step % logInterval === 0) this.#logTraining();
+    // The last step's evaluation and checkpoint belong to the end of the run.
+    if (step === steps) return;
+    if (step % evalInterval === 0) await this.#evaluate();
+    if (step % checkpointInterval === 0) this.#saveCheckpoint();
+  }
+
+  /** Figures of the agent, which must be finite as soon as it has learned anything. */
+  #agentMetrics(): Record<string, number> {
+    const { agent } = this.#settings;
+    const values: Record<string, number> = {};
+    for (const [name, value] of Object.entries(agent.metrics())) {
+      if (Number.isFinite(value)) values[name.includes('/') ? name : `agent/${name}`] = value;
+      else if (agent.updates > 0) {
+        throw new RunError(
+          `Expected ${name} to be finite but received ${value}. Training has diverged: try a ` +
+            'lower learning rate, or look for extreme observations and rewards in the environment',
+        );
+      }
+    }
+    return values;
+  }
+
+  #logTraining(): void {
+    const { agent } = this.#settings;
+    const rates = this.#watch.rates(agent.steps, agent.updates);
+    this.#write({
+      ...this.#episodes.values(),
+      ...this.#agentMetrics(),
+      'speed/stepsPerSecond': rates.steps,
+      'speed/updatesPerSecond': rates.updates,
+    });
+    this.#loggedStep = agent.steps;
+  }
+
+  /** Evaluate and record it; an evaluation that the signal ends leaves nothing. */
+  async #evaluate(): Promise<void> {
+    const { agent, env, evalEnv, evalEpisodes, signal, onEvaluation } = this.#settings;
+    this.#report('evaluating');
+    const options = { episodes: evalEpisodes, seed: this.#evaluationSeed, signal };
+    try {
+      const result = await this.#watch.evaluation(() => evaluate(agent, evalEnv, options));
+      const { trainSeconds, wallSeconds } = this.#watch;
+      const record = { step: agent.steps, ...result, trainSeconds, wallSeconds };
+      this.#evaluations.push(record);
+      this.#write(evaluationValues(record));
+      onEvaluation?.(record);
+    } catch (error) {
+      if (signal?.aborted !== true || error !== signal.reason) throw error;
+    }
+    if (evalEnv === env) {
+      this.#episodes.drop();
+      this.#observation = env.reset({ seed: this.#nextSeed() });
+    }
+  }
+
+  #write(values: Record<string, number>): void {
+    const { agent } = this.#settings;
+    this.#log.write({ step: agent.steps, wallSeconds: this.#watch.wallSeconds, values });
+  }
+
+  #saveCheckpoint(): void {
+    const { agent } = this.#settings;
+    // An agent that has diverged must not replace one that has not.
+    this.#agentMetrics();
+    this.#log.flush();
+    this.#folder.writeCheckpoint(encodeCheckpoint(agent));
+    this.#savedStep = agent.steps;
+  }
+
+  async #finish(): Promise<TrainResult> {
+    const { agent, steps, signal } = this.#settings;
+    if (this.#loggedStep !== agent.steps) this.#logTraining();
+    if (agent.steps === steps && signal?.aborted !== true) await this.#evaluate();
+    this.#report('saving');
+    if (this.#savedStep !== agent.steps) this.#saveCheckpoint();
+    this.#savePolicy();
+    await this.#saveCurve();
+    this.#log.flush();
+    const result = this.#result();
+    this.#folder.writeSummary(result);
+    return result;
+  }
+
+  #savePolicy(): void {
+    const { agent, env } = this.#settings;
+    const bytes = encodePolicy(agent.policy(), {
+      env: env.id,
+      sparsity: describeSparsity(agent.config),
+      steps: agent.steps,
+      evaluationReturn: this.#evaluations.at(-1)?.mean,
+    });
+    writeFileAtomic(this.#folder.policyPath, bytes);
+  }
+
+  async #saveCurve(): Promise<void> {
+    if (this.#evaluations.length === 0) return;
+    const { agent, env, seed } = this.#settings;
+    const points = this.#evaluations.map(({ step, mean, min, max }) => {
+      return { step, value: mean, low: min, high: max };
+    });
+    const curve = await renderLearningCurve({
+      title: `${env.id}, ${describeSparsity(agent.config)}, seed ${seed}`,
+      series: [{ label: 'evaluation', runs: [points] }],
+    }).catch((error: unknown) => {
+      // A run is worth more than its picture.
+      this.#notices.push(`The learning curve could not be drawn: ${(error as Error).message}`);
+    });
+    if (curve === undefined) return;
+    writeFileAtomic(this.#folder.curveSvgPath, curve.svg);
+    writeFileAtomic(this.#folder.curvePngPath, curve.png);
+  }
+
+  #result(): TrainResult {
+    const { agent, env, seed, steps, signal } = this.#settings;
+    const { trainSeconds, wallSeconds } = this.#watch;
+    const evaluated = this.#evaluations.at(-1)?.step === agent.steps;
+    const finished = agent.steps === steps && evaluated;
+    return {
+      folder: this.#folder.path,
+      env: env.id,
+      sparsity: describeSparsity(agent.config),
+      seed,
+      steps: agent.steps,
+      updates: agent.updates,
+      episodes: this.#episodes.count,
+      finished,
+      interrupted: !finished && signal?.aborted === true,
+      trainSeconds,
+      wallSeconds,
+      stepsPerSecond: agent.steps / trainSeconds,
+      finalEvaluation: this.#evaluations.at(-1),
+      evaluations: this.#evaluations,
+      notices: this.#notices,
+    };
+  }
+
+  #report(phase: TrainProgress['phase']): void {
+    const { agent, steps, onProgress } = this.#settings;
+    if (onProgress === undefined) return;
+    const rates = this.#watch.rates(agent.steps, agent.updates);
+    onProgress({
+      phase,
+      step: agent.steps,
+      steps,
+      updates: agent.updates,
+      episodes: this.#episodes.count,
+      stepsPerSecond: rates.steps,
+      updatesPerSecond: rates.updates,
+      lastReturn: this.#episodes.lastReturn,
+      meanReturn: this.#episodes.meanReturn,
+      evaluation: this.#evaluations.at(-1),
+      secondsLeft: agent.ready ? this.#secondsLeft(rates.steps) : undefined,
+    });
+  }
+
+  #secondsLeft(stepsPerSecond: number): number {
+    const { agent, steps, evalInterval } = this.#settings;
+    const left = steps - agent.steps;
+    const evaluations = Math.ceil(left / evalInterval);
+    return left / Math.max(stepsPerSecond, 1e-9) + evaluations * this.#watch.secondsPerEvaluation;
+  }
+
+  #nextSeed(): number {
+    return this.#seeds.integer(0, 2 ** 31 - 1);
+  }
+}
+
+function evaluationValues(record: EvaluationRecord): Record<string, number> {
+  const { mean, std, min, max, lengths, trainSeconds } = record;
+  return {
+    'eval/returnMean': mean,
+    'eval/returnStd': std,
+    'eval/returnMin': min,
+    'eval/returnMax': max,
+    'eval/lengthMean': lengths.reduce((sum, length) => sum + length, 0) / lengths.length,
+    'eval/trainSeconds': trainSeconds,
+  };
+}

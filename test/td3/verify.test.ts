@@ -1,0 +1,26 @@
+import { describe, expect, test } from '@jest/globals';
+import { availableIsas } from '../../lib/device/index.js';
+import { defaultReferenceFiles, verifyReference } from '../../lib/td3/verify.js';
+
+const names = defaultReferenceFiles().map((path) => path.replace(/^.*\/|\.json$/g, ''));
+
+describe('PyTorch states of TD3 updates', () => {
+  test('the references are there', () => {
+    expect(names).toHaveLength(14);
+  });
+
+  for (const path of defaultReferenceFiles()) {
+    const name = path.replace(/^.*\/|\.json$/g, '');
+    for (const threads of [1, 2]) {
+      test(`${name}, ${threads} threads`, async () => {
+        const result = await verifyReference(path, { threads });
+        expect(result.maskMismatches).toBe(0);
+        expect(result.compared).toBeGreaterThan(100_000);
+        for (const { ofTolerance } of Object.values(result.worst)) {
+          expect(ofTolerance).toBeLessThanOrEqual(1);
+        }
+        expect(result.passed).toBe(true);
+      });
+    }
+  }
+});
