@@ -1,50 +1,96 @@
-// Builds the addon. First CMake (through cmake-js), then, where there is no CMake, node-gyp. A
-// failure of both does not fail the installation: the loader then says what to do, and the parts
-// of the package that need no addon still work.
+// Builds the addon: with CMake (through cmake-js), or, where that fails, with npm's node-gyp.
+//
+//   npm run install              says one line when all goes well
+//   npm run install -- --verbose shows everything the compilers say
+//
+// If both fail, so does the installation, with both causes and the remedies: without the addon the
+// package can do nothing. Nothing is downloaded: cmake-js and the headers of Node-API come from the
+// npm registry, and node-gyp may only use headers that are on this machine.
 import { spawnSync } from 'node:child_process';
-import { availableParallelism } from 'node:os';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
+const verbose = process.argv.includes('--verbose') || process.env.npm_config_loglevel === 'verbose';
 
-/** Run a build step; its output goes to the terminal. Returns the failure in words, or null. */
-function attempt(name, command, args) {
-  const env = {
-    ...process.env,
-    CMAKE_BUILD_PARALLEL_LEVEL:
-      process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism()),
-  };
-  const result = spawnSync(command, args, { cwd: root, env, stdio: 'inherit' });
+/** Lines of a failed build's output that are worth showing: errors first, else the end. */
+const shownLines = 30;
+
+/** Run a build tool. Returns null, or what went wrong in words. */
+function run(script, args) {
+  const parallel = process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
+  const result = spawnSync(process.execPath, [script, ...args], {
+    cwd: root,
+    env: { ...process.env, CMAKE_BUILD_PARALLEL_LEVEL: parallel, JOBS: parallel },
+    stdio: verbose ? 'inherit' : 'pipe',
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
   if (result.status === 0) return null;
-  return `${name}: ${result.error?.message ?? `exit code ${result.status ?? result.signal}`}`;
+  const output = `${result.stdout ?? ''}${result.stderr ?? ''}`;
+  const ending = result.error?.message ?? `ended with ${result.signal ?? `code ${result.status}`}`;
+  return [ending, ...excerpt(output)].join('\n');
+}
+
+/** The compiler's first error and what follows it; without one, the last lines. */
+function excerpt(output) {
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const error = lines.findIndex((line) => /\berror:|CMake Error/.test(line));
+  return error < 0 ? lines.slice(-shownLines) : lines.slice(error, error + shownLines);
 }
 
 function buildWithCMake() {
-  const cli = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
-  return attempt('cmake-js', process.execPath, [cli, 'compile']);
+  let folder;
+  try {
+    folder = dirname(require.resolve('cmake-js/package.json'));
+  } catch {
+    return 'cmake-js is not installed. Run "npm ci" or "npm install" first.';
+  }
+  return run(join(folder, 'bin', 'cmake-js'), ['compile']);
 }
 
 function buildWithNodeGyp() {
-  const gyp = process.env.npm_config_node_gyp;
-  if (!gyp) return 'node-gyp: not found (run this through npm: npm run install)';
-  // Node's own headers, if it was installed with them: nothing is downloaded then.
   const prefix = dirname(dirname(process.execPath));
-  const headers = existsSync(join(prefix, 'include', 'node', 'common.gypi'));
-  const args = [gyp, 'rebuild', ...(headers ? [`--nodedir=${prefix}`] : [])];
-  return attempt('node-gyp', process.execPath, args);
+  const bundled = join(prefix, 'lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js');
+  const gyp = process.env.npm_config_node_gyp ?? bundled;
+  if (!existsSync(gyp)) return 'npm, which brings node-gyp, was not found. Use "npm run install".';
+  const headers = process.env.npm_config_nodedir ?? prefix;
+  if (!existsSync(join(headers, 'include', 'node', 'common.gypi'))) {
+    return (
+      `Node's headers are not in ${join(headers, 'include', 'node')}. Install them (on Debian and ` +
+      'Ubuntu: libnode-dev), or set npm_config_nodedir to a folder that holds include/node.'
+    );
+  }
+  return run(gyp, ['rebuild', `--nodedir=${headers}`]);
 }
 
+const tools = [
+  { name: 'CMake', build: buildWithCMake },
+  { name: 'node-gyp', build: buildWithNodeGyp },
+];
 const failures = [];
-for (const build of [buildWithCMake, buildWithNodeGyp]) {
+for (const { name, build } of tools) {
   const failure = build();
-  if (failure === null) process.exit(0);
-  failures.push(failure);
+  if (failure === null) {
+    console.log(`rnm-td3: built the native addon with ${name}`);
+    process.exit(0);
+  }
+  failures.push(`--- ${name}: ${failure}`);
 }
-console.error(`rnm-td3: the native addon could not be built:\n  ${failures.join('\n  ')}`);
-console.error('It needs a C++20 compiler and CMake 3.19 or newer (or Python 3 for node-gyp), e.g.');
-console.error('  apt-get install g++ cmake      then: npm rebuild rnm-td3');
+console.error(`
+rnm-td3: the native addon could not be built.
+
+${failures.join('\n\n')}
+
+What helps:
+  - Install a C++20 compiler (g++ 11, clang 14 or newer) and CMake 3.19 or newer, or, in CMake's
+    place, Python 3 and make. Debian and Ubuntu: apt-get install g++ cmake make
+    Fedora: dnf install gcc-c++ cmake make    macOS: xcode-select --install && brew install cmake
+  - Then: npm rebuild rnm-td3 (in a clone: npm run install)
+  - See all that the compilers say: npm run install -- --verbose, in the package's folder
+`);
 process.exit(1);

@@ -226,7 +226,9 @@ export class Td3Agent {
     if (batch !== undefined) {
       this.#batch.load(batch);
     } else if (this.replay.size === 0) {
-      throw new RunError('The replay buffer is empty: call observe() before learn(), or pass a batch');
+      throw new RunError(
+        'The replay buffer is empty: call observe() before learn(), or pass a batch',
+      );
     } else {
       this.replay.sample(seed, this.#updates, this.#batch);
     }

@@ -25,6 +25,7 @@ export function writeFileAtomic(path: string, content: Uint8Array | string, keep
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   try {
     writeDurably(temporary, typeof content === 'string' ? Buffer.from(content) : content);
+    if (keepAs !== undefined) renameIfThere(path, keepAs);
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {

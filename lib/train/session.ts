@@ -56,7 +56,6 @@ export class Session {
       await this.#atIntervals();
       if (pause.due) {
         this.#report(agent.ready ? 'training' : 'warm-up');
-        await pause.take();
       }
     }
     return this.#finish();

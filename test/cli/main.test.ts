@@ -1,9 +1,64 @@
-/** The built command line as a process: what cannot be seen from inside. */
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** The command line as a process: what cannot be seen from inside. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { packageVersion } from '../../lib/train/package-version.js';
+import { runTypeScript } from '../support/run-typescript.js';
+import { temporaryFolders } from '../support/temporary-folder.js';
+import { smallRun } from './support.js';
 
-const main = 'dist/cli/main.js';
+// Each process transpiles and loads the sources; on a busy machine that takes seconds.
+jest.setTimeout(60_000);
+
+const main = 'lib/cli/main.ts';
+const makeFolder = temporaryFolders();
+
+test('the exit code tells success from failure', async () => {
+  const version = await runTypeScript(main, ['--version'], makeFolder()).ended;
+  expect(version).toMatchObject({ code: 0, stdout: `${packageVersion}\n`, stderr: '' });
+  const wrong = await runTypeScript(main, ['train', 'Hopper-v5', '--tau=2'], makeFolder()).ended;
+  expect(wrong).toMatchObject({ code: 1, stdout: '' });
+  expect(wrong.stderr).toBe(
+    'error: Expected tau to be a number from 0 to 1 but received 2 of type number\n',
+  );
+});
+
+test('help loads nothing heavy', async () => {
+  // Whatever imports these takes tenths of a second and more.
+  const heavy = ['mathjs', 'vega', 'resvg', 'mujoco', 'rnm.node'];
+  const loaded = async (...args: string[]) => {
+    const trace = 'export NODE_DEBUG=module,esm; exec';
+    const { code, stderr } = await runTypeScript(main, args, makeFolder(), trace).ended;
+    expect(code).toBe(0);
+    return heavy.filter((name) => stderr.includes(name));
+  };
+  expect(await loaded('--help')).toEqual([]);
+  expect(await loaded('train', '--help')).toEqual([]);
+  expect(await loaded('info')).toEqual(['mujoco', 'rnm.node']);
+});
+
+test.each(['SIGINT', 'SIGTERM'] as const)('%s ends a run with all of it saved', async (signal) => {
+  const folder = makeFolder();
+  const args = [...smallRun, '--steps=1000000', '--json', '--out=run'];
+  const { child, ended } = runTypeScript(main, args, folder);
+  // One signal only: a second one would end the process at once.
+  let sent = false;
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (!sent && chunk.toString().includes('"event":"evaluation"')) sent = child.kill(signal);
+  });
+  const { code, stdout } = await ended;
+  expect(code).toBe(130);
+  const last = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as object;
+  expect(last).toMatchObject({ event: 'summary', interrupted: true, finished: false });
+  const summary = JSON.parse(readFileSync(join(folder, 'run', 'summary.json'), 'utf8')) as object;
+  expect(last).toMatchObject(summary);
+  const evaluation = await runTypeScript(main, ['eval', 'run', '--episodes=1'], folder).ended;
+  expect(evaluation).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('the second signal ends it at once', async () => {
+  const { child, ended } = runTypeScript('test/cli/never-ends.ts', [], makeFolder());
+  // It answers "ready", then "stopping" to the first signal, and never ends by itself.
+  child.stdout.on('data', () => child.kill('SIGINT'));
+  expect(await ended).toMatchObject({ code: 130, stdout: 'ready\nstopping\n' });
+});

@@ -1,13 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { runCommandLine } from '../../lib/cli/program.js';
 import { packageVersion } from '../../lib/train/package-version.js';
-import { captureTerminal } from './support.js';
-
-async function run(...args: string[]) {
-  const terminal = captureTerminal();
-  const code = await runCommandLine(args, terminal);
-  return { code, out: terminal.out(), err: terminal.err() };
-}
+import { runCommand as run } from './support.js';
 
 describe('rnm-td3', () => {
   test('--version is the version of the package', async () => {

@@ -1,14 +1,177 @@
 /** Training from the command line, and what can be done with its run folder afterwards. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { runCommandLine } from '../../lib/cli/program.js';
+import { describe, expect, jest, test } from '@jest/globals';
+import { registerEnvironment } from '../../lib/envs/index.js';
 import { decodeSafetensors } from '../../lib/train/index.js';
-import { makeTemporaryFolder } from '../support/temporary-folder.js';
-import { captureTerminal } from './support.js';
+import { temporaryFolders } from '../support/temporary-folder.js';
+import { runCommand, smallRun } from './support.js';
 
-const small = [
-  ...['--steps', '300', '--learning-starts', '100', '--eval-interval', '150'],
-  ...['--eval-episodes', '2', '--hidden-sizes', '16,16', '--batch-size', '16'],
-  ...['--buffer-size', '1000', '--sparsity', '2:4', '--mask-interval', '50 + t / 10'],
-];
+// A run takes a second or two, and far more on a busy machine.
+jest.setTimeout(60_000);
+
+const makeFolder = temporaryFolders();
+
+function parseLines(text: string): Record<string, unknown>[] {
+  const lines = text.trimEnd().split('\n');
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+async function trainInto(folder: string, ...args: string[]): Promise<string> {
+  const out = join(folder, 'run');
+  const { code, err } = await runCommand(...smallRun, '--out', out, ...args);
+  expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining('Training Inverted') });
+  return out;
+}
+
+describe('rnm-td3 train', () => {
+  test('says what it does, what came out, where it is, and what to try next', async () => {
+    const out = join(makeFolder(), 'run');
+    const result = await runCommand(...smallRun, '--out', out, '--threads', '1');
+    expect(result.code).toBe(0);
+    expect(result.err).toMatch(
+      /^Training InvertedPendulum-v5 for 300 steps: 2:4, seed 0, CPU .*, 1 thread$/m,
+    );
+    expect(result.err).toMatch(/^█+ 100% {2}300\/300 {2}saving {2}return \d+\.0/m);
+    expect(result.out).toMatch(/^Trained 300 steps of InvertedPendulum-v5 \(2:4\) in \d+s, at /m);
+    expect(result.out).toMatch(/^ {2}Evaluation +[\d.]+ ± [\d.]+ over 2 episodes at step 300$/m);
+    expect(result.out).toContain(`npx rnm-td3 eval ${out}\n`);
+    for (const name of ['policy.safetensors', 'learning-curve.png']) {
+      expect(result.out).toContain(join(out, name));
+      expect(existsSync(join(out, name))).toBe(true);
+    }
+    const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')) as object;
+    expect(config).toMatchObject({
+      env: 'InvertedPendulum-v5',
+      steps: 300,
+      envOptions: {},
+      agent: { sparsity: '2:4', hiddenSizes: [16, 16], maskInterval: '50 + t / 10' },
+    });
+  });
+
+  test('--json prints events as lines and nothing else', async () => {
+    const folder = makeFolder();
+    const { code, out, err } = await runCommand(...smallRun, '--out', join(folder, 'r'), '--json');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const lines = parseLines(out);
+    expect(lines[0]).toMatchObject({ event: 'start', config: { batchSize: 16, seed: 0 } });
+    expect(lines.find(({ event }) => event === 'progress')).toMatchObject({ steps: 300 });
+    const evaluations = lines.filter(({ event }) => event === 'evaluation');
+    expect(evaluations.map(({ step }) => step)).toEqual([150, 300]);
+    expect(lines.at(-1)).toMatchObject({
+      event: 'summary',
+      steps: 300,
+      updates: 201,
+      finished: true,
+      interrupted: false,
+    });
+  });
+
+  test('the same seed gives the same run, bit for bit, with any number of threads', async () => {
+    const [a, b, c] = [makeFolder(), makeFolder(), makeFolder()];
+    const policies = [
+      await trainInto(a, '--threads=1'),
+      await trainInto(b, '--threads=2'),
+      await trainInto(c, '--seed=1'),
+    ].map((run) => readFileSync(join(run, 'policy.safetensors')));
+    expect(policies[1]?.equals(policies[0]!)).toBe(true);
+    expect(policies[2]?.equals(policies[0]!)).toBe(false);
+  });
+
+  test("a run's config.json makes the run again", async () => {
+    const first = await trainInto(makeFolder(), '--seed=3');
+    const again = join(makeFolder(), 'again');
+    const config = join(first, 'config.json');
+    const { code } = await runCommand('train', '--config', config, '--out', again);
+    expect(code).toBe(0);
+    const policy = (run: string) => readFileSync(join(run, 'policy.safetensors'));
+    expect(policy(again).equals(policy(first))).toBe(true);
+  });
+
+  test.each([
+    [['NoSuchTask-v5'], 'NoSuchTask-v5'],
+    [['Hopper-v5', '--env-options={"ctrlCostWieght": 1}'], 'ctrlCostWieght'],
+    [['Hopper-v5', '--threads=100000'], 'threads'],
+  ])('%j is one line of error that names the value', async (args, name) => {
+    const { code, out, err } = await runCommand('train', ...args);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(new RegExp(`^error: .*${name}.*\\n$`));
+  });
+
+  test('an error that nobody foresaw is shown with its stack, and a word on reporting it', async () => {
+    registerEnvironment('Broken-v0', () => {
+      throw new Error('the task is broken');
+    });
+    const { code, out, err } = await runCommand('train', 'Broken-v0');
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(/^error: the task is broken\n +at .*Please report it/s);
+  });
+
+  test('a folder that holds something is left alone', async () => {
+    const folder = makeFolder();
+    writeFileSync(join(folder, 'mine.txt'), 'x');
+    const { code, err } = await runCommand(...smallRun, '--out', folder);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /^error: Expected .* to be a new or empty folder but it holds other files/m,
+    );
+  });
+});
+
+describe('with a run', () => {
+  test('eval shows every episode and their mean', async () => {
+    const run = await trainInto(makeFolder());
+    const { code, out, err } = await runCommand('eval', run, '--episodes=3', '--threads=1');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/^InvertedPendulum-v5 after 300 steps of training$/m);
+    expect(out).toMatch(/^ +1 +[\d.]+ +\d+$\n^ +2 +[\d.]+ +\d+$\n^ +3 +[\d.]+ +\d+$/m);
+    expect(out).toMatch(/^Mean return [\d.]+ ± [\d.]+, from [\d.]+ to [\d.]+$/m);
+  });
+
+  test('eval --json is one object; the seed decides the episodes', async () => {
+    const run = await trainInto(makeFolder());
+    const evaluate = async (seed: number) => {
+      const { out } = await runCommand('eval', run, '--json', '--episodes=2', `--seed=${seed}`);
+      return JSON.parse(out) as { returns: number[] };
+    };
+    const first = await evaluate(5);
+    expect(first).toMatchObject({ run, env: 'InvertedPendulum-v5', steps: 300, seed: 5 });
+    expect(first.returns).toHaveLength(2);
+    expect(await evaluate(5)).toEqual(first);
+  });
+
+  test('export writes the policy that training wrote, and ONNX', async () => {
+    const run = await trainInto(makeFolder());
+    const [copy, onnx] = [join(run, 'copy.safetensors'), join(run, 'policy.onnx')];
+    expect(await runCommand('export', run, '--out', copy)).toMatchObject({ code: 0, err: '' });
+    const written = readFileSync(join(run, 'policy.safetensors'));
+    expect(readFileSync(copy).equals(written)).toBe(true);
+    expect(Object.keys(decodeSafetensors(written).tensors)).toContain('actor.2.weight');
+
+    const result = await runCommand('export', run, '--format=onnx');
+    expect(result.out).toMatch(/^Wrote .*policy\.onnx \([\d,]+ bytes\)\n$/);
+    expect(readFileSync(onnx).includes('actor.0.weight')).toBe(true);
+  });
+
+  test('a damaged checkpoint is told, and the one before it is used', async () => {
+    const run = await trainInto(makeFolder(), '--checkpoint-interval=200');
+    writeFileSync(join(run, 'checkpoints', 'latest.safetensors'), 'junk');
+    const { code, out, err } = await runCommand('eval', run, '--episodes=1');
+    expect({ code, err }).toMatchObject({ code: 0 });
+    expect(err).toMatch(/latest\.safetensors.*Using .*previous\.safetensors \(step 200\) instead/s);
+    expect(out).toContain('after 200 steps of training');
+  });
+
+  test.each([
+    [['eval', 'nowhere'], 'Expected nowhere to be the folder of a run but there is nothing'],
+    [['export', 'nowhere'], 'Expected nowhere to be the folder of a run but there is nothing'],
+    [['eval', 'x', '--episodes=0'], 'Expected episodes to be a positive integer but received 0'],
+    [['eval', 'x', '--seed=a'], 'Expected seed to be a non-negative integer but received "a"'],
+    [['export', 'x', '--format=h5'], 'Expected format to be one of "safetensors", "onnx" but rec'],
+    [['eval'], "missing required argument 'run'"],
+  ])('%j is an error', async (args, message) => {
+    const { code, out, err } = await runCommand(...args);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain(`error: ${message}`);
+  });
+});

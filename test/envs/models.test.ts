@@ -68,7 +68,7 @@ describe.each(taskIds)('the model of %s', (id) => {
 
   test('compiles to the same arrays', () => {
     const model = env.simulation.model as unknown as Record<string, unknown>;
-    const { opt, names: _names, total_mass: totalMass, ...arrays } = expected;
+    const { opt: _opt, names: _names, total_mass: totalMass, ...arrays } = expected;
     const errors: Record<string, number> = {};
     for (const [key, value] of Object.entries(arrays)) {
       const wanted = numbersOf(value);

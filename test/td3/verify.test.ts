@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import { availableIsas } from '../../lib/device/index.js';
 import { defaultReferenceFiles, verifyReference } from '../../lib/td3/verify.js';
 
 const names = defaultReferenceFiles().map((path) => path.replace(/^.*\/|\.json$/g, ''));

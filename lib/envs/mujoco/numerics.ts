@@ -61,6 +61,19 @@ export function addNormal(values: Float64Array, random: Random, scale: number): 
   for (let i = 0; i < values.length; i++) values[i]! += scale * random.normal();
 }
 
+/** Positions from number `skipped` on, then velocities, in a new array. */
+export function stateVector(
+  { qpos, qvel }: { qpos: Float64Array; qvel: Float64Array },
+  skipped = 0,
+): Float64Array {
+  const positions = qpos.length - skipped;
+  // Loops, because on arrays this short they are faster than subarray() and set().
+  const state = new Float64Array(positions + qvel.length);
+  for (let i = 0; i < positions; i++) state[i] = qpos[skipped + i]!;
+  for (let i = 0; i < qvel.length; i++) state[positions + i] = qvel[i]!;
+  return state;
+}
+
 /** The arrays, one after the other, in a new one. */
 export function concatenate(...parts: Float64Array[]): Float64Array {
   let length = 0;

@@ -164,8 +164,9 @@ export class Simulation {
     this.#mujoco.mj_forward(this.model, this.#data);
   }
 
-  /** Free model and data. */
+  /** Free model and data; they must not be used after. */
   close(): void {
+    if (this.model.isDeleted()) return;
     this.#data.delete();
     this.model.delete();
   }

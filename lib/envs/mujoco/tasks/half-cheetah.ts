@@ -7,7 +7,7 @@
 import type { TaskDefinition } from '../engine.js';
 import type { MujocoOptions } from '../../options.js';
 import { halfCheetahModel } from '../models/half-cheetah.js';
-import { addNormal, addUniform, concatenate, controlCost32 } from '../numerics.js';
+import { addNormal, addUniform, controlCost32, stateVector } from '../numerics.js';
 
 export interface HalfCheetahOptions extends MujocoOptions {
   /** Weight of the forward velocity in the reward. */
@@ -41,10 +41,7 @@ export const halfCheetah: TaskDefinition<HalfCheetahOptions> = {
         addUniform(qpos, random, resetNoiseScale);
         addNormal(qvel, random, resetNoiseScale);
       },
-      observe() {
-        const { qpos, qvel } = simulation.views;
-        return concatenate(qpos.subarray(skipped), qvel);
-      },
+      observe: () => stateVector(simulation.views, skipped),
       advance(action) {
         const before = simulation.views.qpos[0]!;
         simulation.advance(action, frameSkip);

@@ -8,7 +8,7 @@
 import type { TaskDefinition } from '../engine.js';
 import type { MujocoOptions } from '../../options.js';
 import { invertedPendulumModel } from '../models/inverted-pendulum.js';
-import { addUniform, concatenate } from '../numerics.js';
+import { addUniform, stateVector } from '../numerics.js';
 
 export interface InvertedPendulumOptions extends MujocoOptions {
   /** Positions and velocities start within this of their initial values. */
@@ -30,10 +30,7 @@ export const invertedPendulum: TaskDefinition<InvertedPendulumOptions> = {
         addUniform(qpos, random, options.resetNoiseScale);
         addUniform(qvel, random, options.resetNoiseScale);
       },
-      observe() {
-        const { qpos, qvel } = simulation.views;
-        return concatenate(qpos, qvel);
-      },
+      observe: () => stateVector(simulation.views),
       advance(action) {
         simulation.advance(action, options.frameSkip);
         const { qpos, qvel } = simulation.views;

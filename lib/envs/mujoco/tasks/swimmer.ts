@@ -7,7 +7,7 @@
 import type { TaskDefinition } from '../engine.js';
 import type { MujocoOptions } from '../../options.js';
 import { swimmerModel } from '../models/swimmer.js';
-import { addUniform, concatenate, controlCost32 } from '../numerics.js';
+import { addUniform, controlCost32, stateVector } from '../numerics.js';
 
 export interface SwimmerOptions extends MujocoOptions {
   /** Weight of the forward velocity in the reward. */
@@ -40,10 +40,7 @@ export const swimmer: TaskDefinition<SwimmerOptions> = {
         addUniform(qpos, random, options.resetNoiseScale);
         addUniform(qvel, random, options.resetNoiseScale);
       },
-      observe() {
-        const { qpos, qvel } = simulation.views;
-        return concatenate(qpos.subarray(skipped), qvel);
-      },
+      observe: () => stateVector(simulation.views, skipped),
       advance(action) {
         const xBefore = simulation.views.qpos[0]!;
         const yBefore = simulation.views.qpos[1]!;

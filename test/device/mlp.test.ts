@@ -1,0 +1,359 @@
+/** The conformance suite of networks: every instruction set against the plain reference. */
+import { describe, expect, test } from '@jest/globals';
+import { availableIsas, Device } from '../../lib/device/index.js';
+import type { Mlp, MlpOptions } from '../../lib/device/index.js';
+import { adamStep, backward, deviation, forward, projectMask, randomFloats } from './reference.js';
+import type { ReferenceNetwork } from './reference.js';
+import { batches, makePair, shapes } from './support.js';
+
+/** Float32 sums of a few hundred terms of order one. */
+const tolerance = 2e-5;
+
+function rangeOf(size: number) {
+  return {
+    low: Float32Array.from({ length: size }, (_, i) => -1 - 0.5 * i),
+    high: Float32Array.from({ length: size }, (_, i) => 0.5 + i),
+  };
+}
+
+/** Outputs of all members side by side, [rows, members * outputs]. */
+function expectedOutput(references: ReferenceNetwork[], x: Float32Array, inputs: number) {
+  const rows = x.length / inputs;
+  return Array.from({ length: rows }, (_, b) =>
+    references.flatMap((net) => [
+      ...forward(net, x.subarray(b * inputs, b * inputs + inputs)).at(-1)!,
+    ]),
+  ).flat();
+}
+
+for (const isa of availableIsas()) {
+  describe(`networks on ${isa}`, () => {
+    const device = new Device({ isa, threads: 2 });
+
+    for (const [index, shape] of shapes.entries()) {
+      const { sizes, patterns } = shape;
+      const [inputs, outputs] = [sizes[0]!, sizes.at(-1)!];
+
+      test.each(batches)(`forward, ${shape.name}, batch %i`, (rows) => {
+        for (const squashed of [false, true]) {
+          const options: MlpOptions = { sizes, patterns, members: 2 };
+          if (squashed) options.outputRange = rangeOf(outputs);
+          const { mlp, references } = makePair(device, options, index + 1);
+          const x = randomFloats(rows * inputs, 7 + rows);
+          const input = device.matrix(rows, inputs);
+          input.set(x);
+          for (const keep of [false, true]) {
+            const output = device.matrix(rows, 2 * outputs);
+            device.fill(output, NaN);
+            mlp.forward(input, output, { keep });
+            const expected = expectedOutput(references, x, inputs);
+            expect(deviation(output.get(), expected)).toBeLessThan(tolerance);
+          }
+        }
+      });
+
+      test.each([1, 33, 256])(`gradients, ${shape.name}, batch %i`, (rows) => {
+        for (const rule of ['masked', 'ste'] as const) {
+          const options: MlpOptions = { sizes, patterns, members: 2, gradientRule: rule };
+          checkGradients(device, { ...options, outputRange: rangeOf(outputs) }, rows, index);
+        }
+      });
+    }
+
+    test('Adam, with moments, over five steps', () => {
+      for (const rule of ['masked', 'ste', 'sr-ste'] as const) checkAdam(device, rule);
+    });
+
+    test('NaN in one sample stays in that sample', () => {
+      const { sizes, patterns } = shapes[1]!;
+      const { mlp } = makePair(device, { sizes, patterns }, 3);
+      const [rows, inputs, outputs] = [40, sizes[0]!, sizes.at(-1)!];
+      const x = randomFloats(rows * inputs, 5);
+      x.fill(NaN, 35 * inputs, 36 * inputs);
+      const input = device.matrix(rows, inputs);
+      input.set(x);
+      const output = device.matrix(rows, outputs);
+      mlp.forward(input, output);
+      const bad = [...output.get()].map((value, i) =>
+        Number.isNaN(value) ? (i / outputs) | 0 : -1,
+      );
+      expect(new Set(bad)).toEqual(new Set([-1, 35]));
+      expect(bad.filter((row) => row === 35)).toHaveLength(outputs);
+    });
+  });
+}
+
+function checkGradients(device: Device, options: MlpOptions, rows: number, seed: number): void {
+  const [inputs, outputs] = [options.sizes[0]!, options.sizes.at(-1)!];
+  const { mlp, references } = makePair(device, options, 40 + seed);
+  const x = randomFloats(rows * inputs, 50 + rows);
+  const gradient = randomFloats(rows * 2 * outputs, 60 + rows);
+  const input = device.matrix(rows, inputs);
+  input.set(x);
+  const output = device.matrix(rows, 2 * outputs);
+  const outputGradient = device.matrix(rows, 2 * outputs);
+  outputGradient.set(gradient);
+  const first = inputs > 2 ? 2 : 0;
+  const inputGradient = device.matrix(rows, inputs - first);
+  device.fill(inputGradient, NaN);
+  mlp.forward(input, output, { keep: true });
+  mlp.backward(outputGradient, { inputGradient, inputFirst: first });
+
+  const sum = new Float64Array(rows * inputs);
+  references.forEach((net, member) => {
+    const own = gradient.filter((_, i) => ((i / outputs) | 0) % 2 === member);
+    const expected = backward(net, x, own, options.gradientRule === 'masked');
+    expected.input.forEach((value, i) => (sum[i]! += value));
+    net.layers.forEach((_, l) => {
+      const scale = Math.max(1, rows / 16);
+      const weights = mlp.read(l, 'weightGradient', member).map((g) => g / scale);
+      const biases = mlp.read(l, 'biasGradient', member).map((g) => g / scale);
+      expect(
+        deviation(
+          weights,
+          expected.weights[l]!.map((g) => g / scale),
+        ),
+      ).toBeLessThan(tolerance);
+      expect(
+        deviation(
+          biases,
+          expected.biases[l]!.map((g) => g / scale),
+        ),
+      ).toBeLessThan(tolerance);
+    });
+  });
+  const part = sum.filter((_, i) => i % inputs >= first);
+  expect(deviation(inputGradient.get(), part)).toBeLessThan(tolerance);
+}
+
+const adam = { learningRate: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-6 };
+
+function checkAdam(device: Device, rule: 'masked' | 'ste' | 'sr-ste'): void {
+  const options: MlpOptions = {
+    sizes: [13, 21, 2],
+    patterns: [{ n: 2, m: 4 }, null],
+    gradientRule: rule,
+    srLambda: 0.1,
+  };
+  const { mlp, references } = makePair(device, options, 70);
+  const net = references[0]!;
+  const states = net.layers.map((layer) => ({
+    w: layer.weight,
+    m: new Float64Array(layer.weight.length),
+    v: new Float64Array(layer.weight.length),
+  }));
+  for (let step = 1; step <= 5; step++) {
+    const x = randomFloats(20 * 13, 80 + step);
+    const gradient = randomFloats(20 * 2, 90 + step);
+    learnOnce(device, mlp, x, gradient);
+    const expected = backward(net, x, gradient, rule === 'masked');
+    net.layers.forEach((layer, l) => {
+      const g = expected.weights[l]!;
+      if (rule === 'sr-ste') {
+        layer.mask.forEach((active, i) => (g[i]! += active === 1 ? 0 : 0.1 * layer.weight[i]!));
+      }
+      const active = (i: number) => rule !== 'masked' || layer.mask[i] === 1;
+      const before = layer.weight.slice();
+      adamStep(states[l]!, g, step, adam);
+      layer.weight.forEach((_, i) => {
+        if (!active(i)) layer.weight[i] = before[i]!;
+      });
+    });
+    net.layers.forEach((layer, l) => {
+      expect(deviation(mlp.read(l, 'weight'), layer.weight)).toBeLessThan(tolerance);
+      expect(deviation(mlp.read(l, 'weightMoment1'), states[l]!.m)).toBeLessThan(tolerance);
+      expect(deviation(mlp.read(l, 'weightMoment2'), states[l]!.v)).toBeLessThan(tolerance);
+      // The reference's biases follow ours: their Adam is the same code as the weights'.
+      layer.bias.set(mlp.read(l, 'bias'));
+    });
+  }
+}
+
+function learnOnce(device: Device, mlp: Mlp, x: Float32Array, gradient: Float32Array): void {
+  const [inputs, outputs] = [mlp.sizes[0]!, mlp.sizes.at(-1)!];
+  const rows = x.length / inputs;
+  const input = device.matrix(rows, inputs);
+  input.set(x);
+  const outputGradient = device.matrix(rows, outputs);
+  outputGradient.set(gradient);
+  mlp.forward(input, device.matrix(rows, outputs), { keep: true });
+  mlp.backward(outputGradient);
+  mlp.adam(adam);
+}
+
+describe('masks and targets', () => {
+  const device = new Device({ threads: 2 });
+  const options: MlpOptions = { sizes: [19, 45, 3], patterns: Array(2).fill({ n: 1, m: 4 }) };
+  const target = (of: MlpOptions) => device.mlp({ ...of, trainable: false });
+  const weights = (seed: number) => [randomFloats(45 * 19, seed), randomFloats(3 * 45, seed + 1)];
+  const write = (mlp: Mlp, values: Float32Array[]) =>
+    values.forEach((layer, l) => mlp.write(l, 'weight', layer));
+
+  test('weights survive mask updates, dormant ones too, and masks are projections', () => {
+    const mlp = device.mlp(options);
+    const before = [mlp.read(0, 'mask'), mlp.read(1, 'mask')];
+    const values = weights(1);
+    write(mlp, values);
+    const changed = mlp.updateMasks();
+    let expectedChanges = 0;
+    values.forEach((layer, l) => {
+      const mask = projectMask(layer, mlp.sizes[l]!, { n: 1, m: 4 });
+      expect(mlp.read(l, 'mask')).toEqual(Float32Array.from(mask));
+      expect(mlp.read(l, 'weight')).toEqual(layer);
+      expect(mlp.read(l, 'maskedWeight')).toEqual(layer.map((w, i) => (mask[i] === 1 ? w : 0)));
+      mask.forEach((entry, i) => (expectedChanges += entry === before[l]![i] ? 0 : 1));
+    });
+    expect(changed).toBe(expectedChanges);
+    expect(changed).toBeGreaterThan(100);
+    expect(mlp.updateMasks()).toBe(0);
+  });
+
+  test('newly active weights start with zero moments, others keep theirs', () => {
+    const mlp = device.mlp(options);
+    write(mlp, weights(2));
+    mlp.updateMasks();
+    const before = mlp.read(0, 'mask');
+    const moment = randomFloats(45 * 19, 3);
+    mlp.write(0, 'weightMoment1', moment);
+    write(mlp, weights(4));
+    mlp.updateMasks();
+    const after = mlp.read(0, 'mask');
+    const expected = moment.map((m, i) => (before[i] === 1 && after[i] === 1 ? m : 0));
+    expect(mlp.read(0, 'weightMoment1')).toEqual(expected);
+    expect(expected.some((m) => m !== 0)).toBe(true);
+  });
+
+  test('Polyak averages all of W across different masks', () => {
+    const online = device.mlp(options);
+    const slow = target(options);
+    const [a, b] = [weights(5), weights(6)];
+    write(online, a);
+    write(slow, b);
+    online.updateMasks();
+    slow.updateMasks();
+    expect(online.divergence(slow)).toBeGreaterThan(100);
+    slow.polyak(online, 0.25);
+    a.forEach((layer, l) => {
+      const expected = layer.map((w, i) => b[l]![i]! + 0.25 * (w - b[l]![i]!));
+      expect(deviation(slow.read(l, 'weight'), expected)).toBeLessThan(1e-6);
+    });
+  });
+
+  test('a target can copy, follow and project', () => {
+    const online = device.mlp(options);
+    const slow = target(options);
+    write(online, weights(7));
+    online.updateMasks();
+    const all = 2 * (slow.followMasks(online) / 2);
+    expect(all).toBeGreaterThan(0);
+    expect(slow.divergence(online)).toBe(0);
+    expect(slow.updateMasks()).toBeGreaterThan(0);
+    slow.copyFrom(online);
+    expect(slow.divergence(online)).toBe(0);
+    expect(slow.read(1, 'weight')).toEqual(online.read(1, 'weight'));
+    expect(slow.read(1, 'bias')).toEqual(online.read(1, 'bias'));
+  });
+
+  test('the data gradient follows the weights after Adam, masks and writes', () => {
+    const { mlp, references } = makePair(device, options, 8);
+    const x = randomFloats(10 * 19, 9);
+    const gradient = randomFloats(10 * 3, 10);
+    for (const change of ['nothing', 'adam', 'masks', 'write']) {
+      if (change === 'adam') mlp.adam(adam);
+      if (change === 'write') write(mlp, weights(11));
+      if (change !== 'nothing') mlp.updateMasks();
+      references[0]!.layers.forEach((layer, l) => {
+        layer.weight.set(mlp.read(l, 'weight'));
+        layer.bias.set(mlp.read(l, 'bias'));
+        layer.mask.set(mlp.read(l, 'mask'));
+      });
+      const input = device.matrix(10, 19);
+      input.set(x);
+      const outputGradient = device.matrix(10, 3);
+      outputGradient.set(gradient);
+      const inputGradient = device.matrix(10, 19);
+      mlp.forward(input, device.matrix(10, 3), { keep: true });
+      mlp.backward(outputGradient, { inputGradient });
+      const expected = backward(references[0]!, x, gradient, true).input;
+      expect(deviation(inputGradient.get(), expected)).toBeLessThan(tolerance);
+    }
+  });
+
+  test("initialisation is PyTorch's: uniform within 1 / sqrt(inputs), from the seed", () => {
+    const make = (seed: number, stream: number) =>
+      device.mlp({ sizes: [100, 200, 5], seed, stream }).read(0, 'weight');
+    const weight = make(1, 1);
+    const bound = 0.1;
+    expect(weight).toEqual(make(1, 1));
+    expect(weight).not.toEqual(make(2, 1));
+    expect(weight).not.toEqual(make(1, 2));
+    expect(Math.max(...weight.map(Math.abs))).toBeLessThanOrEqual(bound + 1e-8);
+    const mean = weight.reduce((sum, w) => sum + w, 0) / weight.length;
+    const square = weight.reduce((sum, w) => sum + w * w, 0) / weight.length;
+    expect(Math.abs(mean)).toBeLessThan(0.002);
+    expect(square / ((bound * bound) / 3)).toBeCloseTo(1, 1);
+  });
+});
+
+describe('results do not depend on the number of threads', () => {
+  test.each(['masked', 'ste'] as const)('bit for bit, %s', (gradientRule) => {
+    const run = (threads: number) => {
+      const device = new Device({ threads });
+      const options: MlpOptions = {
+        sizes: [30, 64, 64, 4],
+        patterns: Array(3).fill({ n: 1, m: 4 }),
+        gradientRule,
+      };
+      const { mlp } = makePair(device, options, 12);
+      for (let step = 0; step < 4; step++) {
+        learnOnce(device, mlp, randomFloats(100 * 30, 13), randomFloats(100 * 4, 14));
+        mlp.updateMasks();
+      }
+      return [0, 1, 2].map((l) => mlp.read(l, 'weight'));
+    };
+    const one = run(1);
+    for (const threads of [2, 3, 5]) expect(run(threads)).toEqual(one);
+  });
+});
+
+describe('what does not fit is refused', () => {
+  const device = new Device({ threads: 1 });
+  const mlp = device.mlp({ sizes: [4, 8, 2], patterns: Array(2).fill({ n: 2, m: 4 }) });
+  const input = device.matrix(3, 4);
+
+  test('options', () => {
+    expect(() => device.mlp({ sizes: [4] })).toThrow(/sizes/);
+    expect(() => device.mlp({ sizes: [4, -3] })).toThrow(
+      'Expected sizes[1] to be a positive integer but received -3',
+    );
+    expect(() => device.mlp({ sizes: [4, 2 ** 32 + 5] })).toThrow(/at most 65536/);
+    expect(() => device.mlp({ sizes: [4, 2], patterns: [{ n: 5, m: 4 }] })).toThrow(/5:4/);
+    expect(() => device.mlp({ sizes: [4, 2], patterns: [{ n: 1, m: 33 }] })).toThrow(/1:33/);
+    expect(() => device.mlp({ sizes: [4, 2], patterns: [] })).toThrow(/patterns/);
+    expect(() => device.mlp({ sizes: [4, 2], members: 0 })).toThrow(/members/);
+  });
+
+  test('shapes and order of calls', () => {
+    const output = device.matrix(3, 2);
+    expect(() => mlp.forward(device.matrix(3, 5), output)).toThrow(/4 columns but received 5/);
+    expect(() => mlp.forward(input, device.matrix(2, 2))).toThrow(/\[3, 2\]/);
+    expect(() => mlp.backward(output)).toThrow(/forward with keep/);
+    expect(() => mlp.forward(input, output, { members: { first: 1, count: 1 } })).toThrow(
+      /members/,
+    );
+    expect(() => mlp.write(0, 'mask', new Float32Array(32))).toThrow(/2 active entries in row 0/);
+    expect(() => mlp.write(0, 'weight', new Float32Array(3))).toThrow(/length 32/);
+    expect(() => mlp.read(2, 'weight')).toThrow(/layer/);
+    expect(() => mlp.copyFrom(device.mlp({ sizes: [4, 9, 2] }))).toThrow(/same shape/);
+    expect(() => device.mlp({ sizes: [4, 2], trainable: false }).adam(adam)).toThrow(/target/);
+  });
+
+  test('other devices and closed ones', () => {
+    const other = new Device({ threads: 1 });
+    expect(() => mlp.forward(other.matrix(3, 4), device.matrix(3, 2))).toThrow(/same device/);
+    const orphan = other.mlp({ sizes: [4, 2] });
+    other.close();
+    expect(() => orphan.read(0, 'weight')).toThrow(/closed/);
+    expect(() => other.matrix(1, 1)).toThrow(/closed/);
+  });
+});
