@@ -56,6 +56,7 @@ export class Session {
       await this.#atIntervals();
       if (pause.due) {
         this.#report(agent.ready ? 'training' : 'warm-up');
+        await pause.take();
       }
     }
     return this.#finish();

@@ -1,0 +1,128 @@
+import { describe, expect, test } from '@jest/globals';
+import { availableIsas, Device } from '../../lib/device/index.js';
+import { deviation, randomFloats } from './reference.js';
+
+const device = new Device({ threads: 2 });
+
+function matrixOf(rows: number, columns: number, values: Float32Array) {
+  const matrix = device.matrix(rows, columns);
+  matrix.set(values);
+  return matrix;
+}
+
+describe('device', () => {
+  test('tells what it is', () => {
+    const { info } = device;
+    expect(info).toMatchObject({ name: 'cpu', threads: 2 });
+    expect(availableIsas()).toContain(info.isa);
+    expect(availableIsas().at(-1)).toBe('plain');
+    expect(new Device({ isa: 'plain' }).info.isa).toBe('plain');
+    expect(new Device().info.threads).toBeGreaterThanOrEqual(1);
+  });
+
+  test('refuses what it does not have', () => {
+    expect(() => new Device({ device: 'gpu' as 'cpu' })).toThrow(/"auto", "cpu"/);
+    expect(() => new Device({ isa: 'mmx' })).toThrow(/plain/);
+    expect(() => new Device({ threads: -1 })).toThrow(/non-negative integer but received -1/);
+    expect(() => new Device({ threads: 1000 })).toThrow(/at most 256/);
+  });
+});
+
+describe('batch matrices', () => {
+  test.each([1, 31, 32, 33, 100])('%i rows go in and out, whole and in parts', (rows) => {
+    const values = randomFloats(rows * 5, rows);
+    const matrix = matrixOf(rows, 5, values);
+    expect(matrix.get()).toEqual(values);
+    const view = matrix.view(1, 2);
+    expect(matrix.get(view)).toEqual(values.filter((_, i) => i % 5 === 1 || i % 5 === 2));
+    const part = randomFloats(rows * 2, rows + 1);
+    matrix.set(part, view);
+    expect(matrix.get(view)).toEqual(part);
+    expect(matrix.get(matrix.view(3, 2))).toEqual(values.filter((_, i) => i % 5 >= 3));
+  });
+
+  test('views and arrays that do not fit are refused', () => {
+    const matrix = device.matrix(4, 3);
+    expect(() => matrix.view(2, 2)).toThrow(/at most 3 but received 4/);
+    expect(() => matrix.view(-1, 2)).toThrow(/first/);
+    expect(() => matrix.set(new Float32Array(11))).toThrow(/4 x 3/);
+    expect(() => device.matrix(0, 3)).toThrow(/rows/);
+    expect(() => device.fill({ matrix, first: 2, columns: 5 }, 0)).toThrow(/3 columns/);
+    expect(() => device.fill({ matrix, first: 0.5, columns: 1 }, 0)).toThrow();
+    expect(() => device.fill({ matrix: {} } as never, 0)).toThrow(/batch matrix/);
+  });
+});
+
+describe.each([1, 33, 256])('TD3 kernels, batch %i', (rows) => {
+  test('target policy smoothing', () => {
+    const low = Float32Array.from([-1, 0, -3]);
+    const high = Float32Array.from([1, 5, -2]);
+    const actions = randomFloats(rows * 3, 1, 2).map((a, i) => a + [0, 2.5, -2.5][i % 3]!);
+    const noise = randomFloats(rows * 3, 2, 4);
+    const action = matrixOf(rows, 3, actions);
+    device.smooth(action, matrixOf(rows, 3, noise), { low, high, noiseScale: 0.2, noiseClip: 0.5 });
+    const expected = actions.map((a, i) => {
+      const half = (high[i % 3]! - low[i % 3]!) / 2;
+      const clipped = Math.min(Math.max(0.2 * noise[i]!, -0.5), 0.5);
+      return Math.min(Math.max(a + clipped * half, low[i % 3]!), high[i % 3]!);
+    });
+    expect(deviation(action.get(), expected)).toBeLessThan(1e-6);
+  });
+
+  test('TD target with the least of the target critics', () => {
+    const reward = randomFloats(rows, 3, 10);
+    const ended = randomFloats(rows, 4).map((x) => (x > 0.5 ? 1 : 0));
+    const q = randomFloats(rows * 2, 5, 100);
+    const target = device.matrix(rows, 1);
+    device.fill(target, NaN);
+    const batch = {
+      reward: matrixOf(rows, 1, reward),
+      terminated: matrixOf(rows, 1, ended),
+      q: matrixOf(rows, 2, q),
+      gamma: 0.9,
+    };
+    device.tdTarget(batch, target);
+    const expected = reward.map(
+      (r, b) => r + 0.9 * (1 - ended[b]!) * Math.min(q[2 * b]!, q[2 * b + 1]!),
+    );
+    expect(deviation(target.get(), expected)).toBeLessThan(1e-6);
+  });
+
+  test('gradient of the mean squared errors', () => {
+    const q = randomFloats(rows * 2, 6, 10);
+    const y = randomFloats(rows, 7, 10);
+    const gradient = device.matrix(rows, 2);
+    device.mseGradient(matrixOf(rows, 2, q), matrixOf(rows, 1, y), gradient);
+    const expected = q.map((value, i) => (2 * (value - y[i >> 1]!)) / rows);
+    expect(deviation(gradient.get(), expected)).toBeLessThan(1e-6);
+  });
+
+  test('a NaN target stays visible', () => {
+    const nan = matrixOf(rows, 1, new Float32Array(rows).fill(NaN));
+    const gradient = device.matrix(rows, 2);
+    device.mseGradient(device.matrix(rows, 2), nan, gradient);
+    expect(gradient.get().every(Number.isNaN)).toBe(true);
+  });
+});
+
+describe('normals', () => {
+  test('are standard normal, and depend on seed, stream and place alone', () => {
+    const draw = (rows: number, seed: number, stream: number) => {
+      const matrix = device.matrix(rows, 3);
+      device.fillNormal(matrix, seed, stream);
+      return matrix.get();
+    };
+    const values = draw(100_000, 1, 2);
+    const moment = (k: number) => values.reduce((sum, x) => sum + x ** k, 0) / values.length;
+    expect(Math.abs(moment(1))).toBeLessThan(0.01);
+    expect(moment(2)).toBeCloseTo(1, 1);
+    expect(Math.abs(moment(3))).toBeLessThan(0.05);
+    expect(moment(4)).toBeCloseTo(3, 0);
+    expect(draw(50, 1, 2)).toEqual(values.subarray(0, 150));
+    expect(draw(50, 2, 2)).not.toEqual(draw(50, 1, 2));
+    expect(draw(50, 1, 3)).not.toEqual(draw(50, 1, 2));
+    const one = new Device({ threads: 1 }).matrix(100, 3);
+    one.device.fillNormal(one, 1, 2);
+    expect(one.get()).toEqual(values.subarray(0, 300));
+  });
+});

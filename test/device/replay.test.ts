@@ -1,0 +1,92 @@
+import { describe, expect, test } from '@jest/globals';
+import { Device } from '../../lib/device/index.js';
+import type { Replay } from '../../lib/device/index.js';
+
+const device = new Device({ threads: 2 });
+const [observations, actions] = [3, 2];
+
+/** Transition k: every number in it tells k and its place. */
+function transition(k: number) {
+  return {
+    observation: [k, k + 0.25, k + 0.5],
+    action: [-k, k / 2],
+    reward: 10 * k,
+    nextObservation: [k + 1, k + 1.25, k + 1.5],
+    terminated: k % 3 === 0,
+  };
+}
+
+function filled(count: number, capacity: number): Replay {
+  const replay = device.replay({ capacity, observationSize: observations, actionSize: actions });
+  for (let k = 0; k < count; k++) replay.add(transition(k));
+  return replay;
+}
+
+function sample(replay: Replay, rows: number, seed: number, draw: number) {
+  const both = device.matrix(rows, observations + actions);
+  const next = device.matrix(rows, observations + actions);
+  const [reward, terminated] = [device.matrix(rows, 1), device.matrix(rows, 1)];
+  replay.sample(seed, draw, {
+    observation: both.view(0, observations),
+    action: both.view(observations, actions),
+    reward,
+    nextObservation: next.view(0, observations),
+    terminated,
+  });
+  return {
+    both: both.get(),
+    next: next.get(next.view(0, observations)),
+    reward: reward.get(),
+    terminated: terminated.get(),
+  };
+}
+
+describe('replay buffer', () => {
+  test('samples are whole transitions, side by side in the views', () => {
+    const { both, next, reward, terminated } = sample(filled(50, 100), 70, 1, 2);
+    reward.forEach((r, b) => {
+      const expected = transition(r / 10);
+      const row = [...expected.observation, ...expected.action];
+      expect([...both.subarray(5 * b, 5 * b + 5)]).toEqual(row.map(Math.fround));
+      expect([...next.subarray(3 * b, 3 * b + 3)]).toEqual(expected.nextObservation);
+      expect(terminated[b]).toBe(expected.terminated ? 1 : 0);
+    });
+  });
+
+  test('sampling depends on seed and draw alone, and is uniform', () => {
+    const replay = filled(40, 100);
+    expect(sample(replay, 64, 5, 9)).toEqual(sample(replay, 64, 5, 9));
+    expect(sample(replay, 64, 5, 9).reward).not.toEqual(sample(replay, 64, 5, 10).reward);
+    expect(sample(replay, 64, 5, 9).reward).not.toEqual(sample(replay, 64, 6, 9).reward);
+    const counts = new Array<number>(40).fill(0);
+    for (let draw = 0; draw < 100; draw++) {
+      sample(replay, 400, 3, draw).reward.forEach((r) => counts[r / 10]!++);
+    }
+    // 1000 expected each, deviation 31: six deviations are never seen by chance.
+    for (const count of counts) expect(Math.abs(count - 1000)).toBeLessThan(190);
+  });
+
+  test('the oldest are overwritten, and read returns rows by age', () => {
+    const replay = filled(25, 10);
+    expect(replay.size).toBe(10);
+    const rows = replay.read(0, 10);
+    const rewards = Array.from({ length: 10 }, (_, i) => rows[i * replay.rowLength + 5]);
+    expect(rewards).toEqual([15, 16, 17, 18, 19, 20, 21, 22, 23, 24].map((k) => 10 * k));
+    const copy = filled(0, 10);
+    copy.append(rows);
+    expect(copy.read(0, 10)).toEqual(rows);
+    expect(new Set(sample(replay, 256, 1, 1).reward).size).toBe(10);
+  });
+
+  test('what does not fit is refused', () => {
+    const sizes = { observationSize: 3, actionSize: 2 };
+    expect(() => device.replay({ capacity: 0, ...sizes })).toThrow(
+      'Expected capacity to be a positive integer but received 0',
+    );
+    expect(() => device.replay({ capacity: 2 ** 33, ...sizes })).toThrow(/positive integers/);
+    const huge = { capacity: 4e9, observationSize: 60_000, actionSize: 10 };
+    expect(() => device.replay(huge)).toThrow(/Use a smaller bufferSize/);
+    expect(() => sample(filled(0, 5), 4, 1, 1)).toThrow(/empty/);
+    expect(() => filled(3, 5).read(2, 2)).toThrow(/rows/);
+  });
+});

@@ -1,0 +1,321 @@
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { Td3Agent } from '../../lib/td3/agent.js';
+import type { Td3Options, Transition } from '../../lib/index.js';
+import { deviation, randomFloats, randomSource } from '../device/reference.js';
+
+const base: Td3Options = {
+  observationSize: 5,
+  actionSize: 2,
+  actionLow: [-1, 0],
+  actionHigh: [1, 4],
+  hiddenSizes: [24, 20],
+  batchSize: 16,
+  bufferSize: 500,
+  learningStarts: 30,
+  maskInterval: 3,
+  learningRate: 0.01,
+  threads: 1,
+  seed: 7,
+};
+
+const agents: Td3Agent[] = [];
+function makeAgent(options: Partial<Td3Options> = {}): Td3Agent {
+  const agent = new Td3Agent({ ...base, ...options });
+  agents.push(agent);
+  return agent;
+}
+afterAll(() => agents.forEach((agent) => agent.close()));
+
+function observeRandom(agent: Td3Agent, count: number, seed = 1): void {
+  const random = randomSource(seed);
+  const vector = (length: number) => Array.from({ length }, () => 2 * random() - 1);
+  for (let i = 0; i < count; i++) {
+    agent.observe({
+      observation: vector(5),
+      action: [2 * random() - 1, 4 * random()],
+      reward: random(),
+      nextObservation: vector(5),
+      terminated: random() < 0.1,
+    });
+  }
+}
+
+function weightsOf(agent: Td3Agent): Float32Array[] {
+  return Object.values(agent.state().tensors).map(({ data }) => data as Float32Array);
+}
+
+describe('acting', () => {
+  const observation = randomFloats(5, 1);
+
+  test('without exploration it is the policy, whatever came before', () => {
+    const agent = makeAgent();
+    const action = agent.act(observation);
+    agent.act(observation, { explore: true });
+    expect(agent.act(observation)).toEqual(action);
+    const { layers } = agent.policy();
+    let x = [...observation];
+    layers.forEach(({ weight, bias, inSize, outSize }, l) => {
+      x = Array.from({ length: outSize }, (_, o) => {
+        const row = weight.subarray(o * inSize, (o + 1) * inSize);
+        const sum = row.reduce((s, w, i) => s + w * x[i]!, bias[o]!);
+        return l === layers.length - 1 ? Math.tanh(sum) : Math.max(sum, 0);
+      });
+    });
+    expect(deviation(action, [x[0]!, 2 + 2 * x[1]!])).toBeLessThan(1e-6);
+  });
+
+  test('during warm-up it is uniform over the action range', () => {
+    const agent = makeAgent();
+    const actions = Array.from({ length: 2000 }, () => agent.act(observation, { explore: true }));
+    const column = (i: number) => actions.map((a) => a[i]!).toSorted((a, b) => a - b);
+    expect(column(0)[0]).toBeGreaterThanOrEqual(-1);
+    expect(column(0)[1000]).toBeCloseTo(0, 0);
+    expect(column(1)[0]).toBeLessThan(0.1);
+    expect(column(1)[1999]).toBeGreaterThan(3.9);
+    expect(column(1)[1999]).toBeLessThanOrEqual(4);
+  });
+
+  test('after it, noise has the deviation asked for, in half ranges, and is clipped', () => {
+    const agent = makeAgent({ learningStarts: 0, explorationNoise: 0.05 });
+    const mean = agent.act(observation);
+    const noise = Array.from({ length: 4000 }, () => {
+      const action = agent.act(observation, { explore: true });
+      return [(action[0]! - mean[0]!) / 1, (action[1]! - mean[1]!) / 2];
+    });
+    for (const i of [0, 1]) {
+      const square = noise.reduce((sum, n) => sum + n[i]! ** 2, 0) / noise.length;
+      expect(Math.sqrt(square)).toBeCloseTo(0.05, 2);
+    }
+    const wild = makeAgent({ learningStarts: 0, explorationNoise: 100 });
+    for (let i = 0; i < 50; i++) {
+      const action = wild.act(observation, { explore: true });
+      expect(Math.abs(action[0]!)).toBeLessThanOrEqual(1);
+      expect(action[1]).toBeGreaterThanOrEqual(0);
+      expect(action[1]).toBeLessThanOrEqual(4);
+    }
+  });
+
+  test('the noise may be an expression of the step', () => {
+    const agent = makeAgent({ learningStarts: 0, explorationNoise: '0.2 * exp(-t / 10)' });
+    expect(agent.metrics()['explorationNoise']).toBeCloseTo(0.2, 6);
+    observeRandom(agent, 10);
+    expect(agent.metrics()['explorationNoise']).toBeCloseTo(0.2 / Math.E, 6);
+  });
+});
+
+describe('learning', () => {
+  test('waits for the warm-up and for transitions', () => {
+    const agent = makeAgent();
+    expect(() => agent.learn()).toThrow(/observe\(\) before learn\(\)/);
+    observeRandom(agent, 29);
+    expect(agent.ready).toBe(false);
+    observeRandom(agent, 1);
+    expect(agent.ready).toBe(true);
+    agent.learn();
+    expect(agent.updates).toBe(1);
+    expect(agent.steps).toBe(30);
+  });
+
+  test('the policy delay holds the actor and all targets back', () => {
+    const agent = makeAgent({ policyDelay: 3, maskInterval: 100 });
+    observeRandom(agent, 40);
+    const { actor, actorTarget, critics, criticTargets } = agent.networks;
+    const read = () => [actor, actorTarget, critics, criticTargets].map((n) => n.read(0, 'weight'));
+    for (let update = 1; update <= 6; update++) {
+      const before = read();
+      agent.learn();
+      const changed = read().map((weights, i) => deviation(weights, before[i]!) > 0);
+      const due = update % 3 === 0;
+      expect(changed).toEqual([due, due, true, due]);
+    }
+  });
+
+  test('a truncated transition is bootstrapped, a terminated one is not', () => {
+    for (const terminated of [false, true]) {
+      const agent = makeAgent({ learningStarts: 0 });
+      const t: Transition = {
+        observation: randomFloats(5, 1),
+        action: [0, 1],
+        reward: 3,
+        nextObservation: randomFloats(5, 2),
+        terminated,
+        truncated: !terminated,
+      };
+      agent.observe(t);
+      agent.learn();
+      const { target } = agent.trace();
+      expect(target.every((y) => y === 3)).toBe(terminated);
+    }
+  });
+
+  test('all six networks keep their pattern, and masks move at the interval', () => {
+    const agent = makeAgent({ sparsity: '1:4', learningRate: 0.05 });
+    observeRandom(agent, 60);
+    for (let update = 1; update <= 12; update++) {
+      const before = agent.networks.critics.read(1, 'mask');
+      agent.learn();
+      const flips = deviation(agent.networks.critics.read(1, 'mask'), before);
+      if (update % 3 !== 0) expect(flips).toBe(0);
+    }
+    expect(agent.metrics()['maskChanges/critics']).toBeGreaterThan(0);
+    for (const [name, { shape, data }] of Object.entries(agent.state().tensors)) {
+      if (!name.endsWith('mask')) continue;
+      const active = (data as Uint8Array).reduce((sum, entry) => sum + entry, 0);
+      const columns = shape[1]!;
+      const perRow = Math.floor(columns / 4) + Math.min(1, columns % 4);
+      expect([name, active]).toEqual([name, shape[0]! * perRow]);
+    }
+  });
+
+  test('following targets have the masks of the online networks', () => {
+    const follow = makeAgent({
+      sparsity: '2:4',
+      targetMask: 'follow',
+      learningRate: 0.05,
+      tau: 0.001,
+    });
+    const project = makeAgent({ sparsity: '2:4', learningRate: 0.05, tau: 0.001 });
+    for (const agent of [follow, project]) {
+      observeRandom(agent, 60);
+      for (let update = 0; update < 12; update++) agent.learn();
+    }
+    expect(follow.metrics()['sad/critics']).toBe(0);
+    expect(project.metrics()['sad/critics']).toBeGreaterThan(0);
+  });
+
+  test('patterns may differ between actor and critics, and spare the outer layers', () => {
+    const agent = makeAgent({
+      actorSparsity: 'dense',
+      criticSparsity: '2:4',
+      sparseLayers: 'hidden',
+    });
+    expect(agent.metrics()['density/actor']).toBe(1);
+    const density = (layer: number) => {
+      const mask = agent.networks.critics.read(layer, 'mask');
+      return mask.reduce((sum, entry) => sum + entry, 0) / mask.length;
+    };
+    expect([density(0), density(1), density(2)]).toEqual([1, 0.5, 1]);
+  });
+
+  test('the critics fit a known value: reward 1 for ever is worth 1 / (1 - gamma)', () => {
+    const agent = makeAgent({ learningStarts: 0, gamma: 0.5, tau: 0.1, learningRate: 0.003 });
+    for (let i = 0; i < 100; i++) {
+      const [observation, nextObservation] = [randomFloats(5, i), randomFloats(5, i + 1)];
+      const action = [0.5, 2];
+      agent.observe({ observation, action, reward: 1, nextObservation, terminated: false });
+    }
+    for (let update = 0; update < 600; update++) agent.learn();
+    expect(agent.metrics()['q1Mean']).toBeCloseTo(2, 0);
+    expect(agent.metrics()['criticLoss']).toBeLessThan(0.1);
+  });
+
+  test('the actor climbs: it finds the action that pays', () => {
+    const agent = makeAgent({
+      learningStarts: 0,
+      bufferSize: 2000,
+      policyNoise: 0.1,
+      sparsity: '2:4',
+    });
+    const random = randomSource(3);
+    for (let i = 0; i < 1000; i++) {
+      const observation = Array.from({ length: 5 }, () => random() - 0.5);
+      const action = [2 * random() - 1, 4 * random()];
+      const reward = -((action[0]! - 0.4) ** 2) - ((action[1]! - 3) / 2) ** 2;
+      const nextObservation = observation;
+      agent.observe({ observation, action, reward, nextObservation, terminated: true });
+    }
+    for (let update = 0; update < 1500; update++) agent.learn();
+    const action = agent.act([0.1, -0.2, 0.3, 0, 0.1]);
+    expect(Math.abs(action[0]! - 0.4)).toBeLessThan(0.2);
+    expect(Math.abs(action[1]! - 3)).toBeLessThan(0.4);
+  });
+});
+
+describe('the same seed gives the same run, bit for bit', () => {
+  const run = (options: Partial<Td3Options>) => {
+    const agent = makeAgent(options);
+    observeRandom(agent, 40);
+    for (let update = 0; update < 8; update++) agent.learn();
+    return weightsOf(agent);
+  };
+
+  test('also with another number of threads', () => {
+    const once = run({});
+    expect(run({})).toEqual(once);
+    expect(run({ threads: 2 })).toEqual(once);
+    expect(run({ seed: 8 })).not.toEqual(once);
+  });
+
+  test('also when it is saved and restored in between', () => {
+    const whole = makeAgent({ maskInterval: 5 });
+    observeRandom(whole, 40);
+    for (let update = 0; update < 7; update++) whole.learn();
+    const copy = makeAgent({ maskInterval: 5 });
+    copy.loadState(whole.state({ replay: true }));
+    expect([copy.steps, copy.updates]).toEqual([40, 7]);
+    const observation = randomFloats(5, 4);
+    for (const agent of [whole, copy]) {
+      for (let update = 0; update < 7; update++) agent.learn();
+    }
+    expect(weightsOf(copy)).toEqual(weightsOf(whole));
+    const explore = { explore: true };
+    expect(copy.act(observation, explore)).toEqual(whole.act(observation, explore));
+  });
+});
+
+describe('bad input is named, and changes nothing', () => {
+  const agent = makeAgent();
+  const good: Transition = {
+    observation: new Float32Array(5),
+    action: new Float32Array(2),
+    reward: 0,
+    nextObservation: new Float32Array(5),
+    terminated: false,
+  };
+
+  test('transitions', () => {
+    const bad = (change: Partial<Transition>) => () => agent.observe({ ...good, ...change });
+    expect(bad({ observation: [1, NaN, 0, 0, 0] })).toThrow(/observation\[1\].*NaN/);
+    expect(bad({ nextObservation: [1, 0, 0, 0, Infinity] })).toThrow(/nextObservation\[4\]/);
+    expect(bad({ reward: NaN })).toThrow(/Expected reward to be a finite number but received NaN/);
+    expect(bad({ action: [1] })).toThrow(/Expected action to be an array of length 2/);
+    expect(bad({ observation: undefined as never })).toThrow(/observation/);
+    expect(agent.steps).toBe(0);
+    expect(agent.replay.size).toBe(0);
+  });
+
+  test('observations, batches and noise', () => {
+    expect(() => agent.act([1, 2])).toThrow(/length 5/);
+    expect(() => agent.act([1, 2, 3, 4, NaN])).toThrow(/observation\[4\]/);
+    const batch = {
+      observation: new Float32Array(80),
+      action: new Float32Array(32),
+      reward: new Float32Array(16),
+      nextObservation: new Float32Array(80),
+      terminated: new Float32Array(16),
+    };
+    expect(() => agent.learn({ ...batch, reward: [1] })).toThrow(/reward.*16 x 1/);
+    expect(() => agent.learn(batch, { targetNoise: [1] })).toThrow(/targetNoise/);
+    expect(agent.updates).toBe(0);
+    agent.learn(batch);
+    expect(agent.updates).toBe(1);
+  });
+
+  test('states of other agents', () => {
+    const other = makeAgent({ hiddenSizes: [24, 16] });
+    const before = weightsOf(agent);
+    expect(() => agent.loadState(other.state())).toThrow(/actor.1.mask.*\[20, 24\]/);
+    expect(() => agent.loadState({ tensors: {}, metadata: {} })).toThrow(/progress/);
+    const sameShape = makeAgent({ sparsity: '2:4' });
+    expect(() => agent.loadState(sameShape.state())).toThrow(/active entries/);
+    expect(weightsOf(agent)).toEqual(before);
+  });
+
+  test('a closed agent', () => {
+    const closed = makeAgent();
+    closed.close();
+    expect(() => closed.act([1, 2, 3, 4, 5])).toThrow(/closed/);
+    expect(() => closed.observe(good)).toThrow(/closed/);
+    expect(() => closed.learn()).toThrow();
+  });
+});
