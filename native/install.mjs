@@ -38,7 +38,8 @@ function run(script, args) {
 
 /** The compiler's first error and what follows it; without one, the last lines. */
 function excerpt(output) {
-  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const chatter = /^\s*$|^gyp (info|verb|http)|^INFO /;
+  const lines = output.split('\n').filter((line) => !chatter.test(line));
   const error = lines.findIndex((line) => /\berror:|CMake Error/.test(line));
   return error < 0 ? lines.slice(-shownLines) : lines.slice(error, error + shownLines);
 }

@@ -1,23 +1,38 @@
-// Train on a task of one's own: node docs/examples/custom-environment.mjs
-import { Td3Agent, train } from 'rnm-td3';
+// Train on a task of one's own, in well under a minute: node docs/examples/custom-environment.mjs
+import { Td3Agent, evaluate, train } from 'rnm-td3';
 import { PointMass } from './point-mass.mjs';
 
 const env = new PointMass();
+const { observationSize, actionSize, actionLow, actionHigh } = env;
 const agent = new Td3Agent({
-  observationSize: env.observationSize,
-  actionSize: env.actionSize,
-  actionLow: env.actionLow,
-  actionHigh: env.actionHigh,
+  observationSize,
+  actionSize,
+  actionLow,
+  actionHigh,
   hiddenSizes: [64, 64],
+  batchSize: 128,
+  learningRate: 1e-3,
+  learningStarts: 1_000,
   sparsity: '1:4',
-  seed: 0,
+  threads: 1, // networks this small gain nothing from more
 });
 
-await train({
+const untrained = await evaluate(agent, new PointMass(), { episodes: 20, seed: 1 });
+console.log(`Untrained: ${describe(untrained)}`);
+
+const result = await train({
   env,
-  evalEnv: new PointMass(),
+  evalEnv: new PointMass(), // so that evaluations leave the training episode alone
   agent,
-  steps: 20_000,
-  evalInterval: 2_000,
-  out: 'runs/point-mass',
+  steps: 60_000,
+  evalInterval: 5_000,
+  evalEpisodes: 20,
+  onEvaluation: (record) => console.log(`Step ${record.step}: ${describe(record)}`),
 });
+console.log(`The policy, its learning curve and all figures are in ${result.folder}`);
+
+/** An episode that ends before its 200 steps are over has brought the mass to rest on the target. */
+function describe({ mean, lengths }) {
+  const reached = lengths.filter((length) => length < 200).length;
+  return `mean return ${mean.toFixed(1)}, target reached in ${reached} of ${lengths.length} episodes`;
+}

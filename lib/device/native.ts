@@ -117,6 +117,7 @@ export interface NativeReplay {
   ): void;
   read(first: number, count: number, target: Float32Array): void;
   size(): number;
+  release(): void;
 }
 
 export interface NativeNmMatrix {

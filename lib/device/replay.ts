@@ -95,6 +95,12 @@ export class Replay {
     return rows;
   }
 
+  /** Free the rows now. Further use throws. */
+  close(): void {
+    this.#native.release();
+    this.#size = 0;
+  }
+
   /** Append rows as `read` returned them. */
   append(rows: Float32Array): void {
     for (let at = 0; at + this.rowLength <= rows.length; at += this.rowLength) {

@@ -352,8 +352,9 @@ export class Td3Agent {
     this.#random = Random.fromState(progress.random);
   }
 
-  /** Release the device if the agent made it. The agent cannot be used any more. */
+  /** Free the replay buffer, and the device if the agent made it. Further use throws. */
   close(): void {
+    this.replay.close();
     if (this.#ownsDevice) this.device.close();
   }
 }

@@ -72,6 +72,7 @@ async function runEpisode(
     if (step.terminated || step.truncated) return { total, length };
     observation = step.observation;
     if (pause.due) await pause.take();
+    signal?.throwIfAborted();
   }
 }
 

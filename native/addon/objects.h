@@ -85,6 +85,8 @@ class ReplayObject : public Napi::ObjectWrap<ReplayObject> {
   void sample(const Napi::CallbackInfo& info);
   void read(const Napi::CallbackInfo& info);
   Napi::Value size(const Napi::CallbackInfo& info);
+  void release(const Napi::CallbackInfo& info);
+  Replay& open() const;
   std::shared_ptr<Backend> backend_;
   std::unique_ptr<Replay> replay_;
 };

@@ -10,7 +10,8 @@ Napi::Function ReplayObject::define(Napi::Env env) {
                      {InstanceMethod<&ReplayObject::add>("add"),
                       InstanceMethod<&ReplayObject::sample>("sample"),
                       InstanceMethod<&ReplayObject::read>("read"),
-                      InstanceMethod<&ReplayObject::size>("size")});
+                      InstanceMethod<&ReplayObject::size>("size"),
+                      InstanceMethod<&ReplayObject::release>("release")});
 }
 
 ReplayObject::ReplayObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -20,12 +21,12 @@ ReplayObject::ReplayObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
 }
 
 void ReplayObject::add(const Napi::CallbackInfo& info) {
-  replay_->add(floatsAt(info, 0, replay_->rowLength()));
+  open().add(floatsAt(info, 0, open().rowLength()));
 }
 
 // seed, draw, then five views: observation, action, reward, next observation, terminated
 void ReplayObject::sample(const Napi::CallbackInfo& info) {
-  replay_->sample(static_cast<uint64_t>(int64At(info, 0)), static_cast<uint64_t>(int64At(info, 1)),
+  open().sample(static_cast<uint64_t>(int64At(info, 0)), static_cast<uint64_t>(int64At(info, 1)),
                   {viewAt(info, 2), viewAt(info, 5), viewAt(info, 8), viewAt(info, 11),
                    viewAt(info, 14)});
 }
@@ -33,15 +34,23 @@ void ReplayObject::sample(const Napi::CallbackInfo& info) {
 // first row, rows, array
 void ReplayObject::read(const Napi::CallbackInfo& info) {
   const int64_t count = int64At(info, 1);
-  if (count < 0 || count > replay_->size()) {
+  if (count < 0 || count > open().size()) {
     throw std::invalid_argument("Expected the rows to lie within the replay buffer");
   }
-  replay_->read(int64At(info, 0), count,
-                floatsAt(info, 2, static_cast<size_t>(count) * replay_->rowLength()));
+  open().read(int64At(info, 0), count,
+                floatsAt(info, 2, static_cast<size_t>(count) * open().rowLength()));
+}
+
+// Gives the rows back at once: they are too large to wait for the garbage collector.
+void ReplayObject::release(const Napi::CallbackInfo&) { replay_.reset(); }
+
+Replay& ReplayObject::open() const {
+  if (!replay_) throw std::invalid_argument("This replay buffer was closed");
+  return *replay_;
 }
 
 Napi::Value ReplayObject::size(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(replay_->size()));
+  return Napi::Number::New(info.Env(), static_cast<double>(open().size()));
 }
 
 }  // namespace rnm::addon

@@ -4,7 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
+#include <stdexcept>
+#include <string>
 
 namespace rnm::cpu {
 
@@ -20,7 +21,10 @@ class AlignedArray {
     const size_t bytes = (count * sizeof(T) + 63) / 64 * 64;
     if (bytes == 0) return;
     data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
-    if (!data_) throw std::bad_alloc();
+    if (!data_) {
+      throw std::runtime_error("Not enough memory for " + std::to_string(bytes / 1000000) +
+                               " MB: use a smaller batchSize, hiddenSizes or bufferSize");
+    }
     std::memset(data_.get(), 0, bytes);
   }
   T* data() { return data_.get(); }

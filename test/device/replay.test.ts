@@ -58,7 +58,7 @@ describe('replay buffer', () => {
     expect(sample(replay, 64, 5, 9)).toEqual(sample(replay, 64, 5, 9));
     expect(sample(replay, 64, 5, 9).reward).not.toEqual(sample(replay, 64, 5, 10).reward);
     expect(sample(replay, 64, 5, 9).reward).not.toEqual(sample(replay, 64, 6, 9).reward);
-    const counts = new Array<number>(40).fill(0);
+    const counts = Array.from({ length: 40 }, () => 0);
     for (let draw = 0; draw < 100; draw++) {
       sample(replay, 400, 3, draw).reward.forEach((r) => counts[r / 10]!++);
     }
@@ -76,6 +76,15 @@ describe('replay buffer', () => {
     copy.append(rows);
     expect(copy.read(0, 10)).toEqual(rows);
     expect(new Set(sample(replay, 256, 1, 1).reward).size).toBe(10);
+  });
+
+  test('a closed buffer is refused, and closing twice is not', () => {
+    const replay = filled(3, 5);
+    replay.close();
+    replay.close();
+    expect(replay.size).toBe(0);
+    expect(() => replay.add(transition(1))).toThrow(/closed/);
+    expect(() => sample(replay, 4, 1, 1)).toThrow(/closed/);
   });
 
   test('what does not fit is refused', () => {

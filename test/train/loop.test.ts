@@ -160,16 +160,36 @@ describe('train', () => {
     expect(other?.actions).not.toEqual(first?.actions);
   });
 
-  test('without an environment for evaluations, episodes are cut short but not miscounted', async () => {
-    const { evalEnv: _, ...options } = shortRun();
+  test('without an environment for evaluations, each cuts an episode short', async () => {
+    const returns = new Set<number | undefined>();
+    const { evalEnv: _, ...options } = shortRun({ logInterval: 1 });
+    options.writers = [
+      { write: ({ values }) => returns.add(values['train/returnLast']), flush() {}, close() {} },
+    ];
     const result = await train(options);
     expect(result.evaluations).toHaveLength(4);
+
+    // An episode counts with all its rewards and no others, from its reset to its end.
     const agent = options.agent as LinearAgent;
-    expect(agent.steps).toBe(200);
-    const ended = agent.transitions.filter((t) => t.terminated || t.truncated).length;
-    expect(result.episodes).toBe(ended);
-    // After an evaluation the next episode starts afresh, never inside the one it cut short.
-    expect(agent.transitions[50]?.observation).not.toBe(agent.transitions[49]?.nextObservation);
+    const whole: number[] = [];
+    let total = 0;
+    agent.transitions.forEach((transition, i) => {
+      const cut = i > 0 && i % 50 === 0;
+      if (cut) expect(transition.observation).not.toBe(agent.transitions[i - 1]?.nextObservation);
+      total = (cut ? 0 : total) + transition.reward;
+      if (!transition.terminated && !transition.truncated) return;
+      whole.push(total);
+      total = 0;
+    });
+    expect(result.episodes).toBe(whole.length);
+    returns.delete(undefined);
+    expect([...returns]).toEqual(whole);
+
+    // After each evaluation (3 seeds) training goes on from a seed not used before.
+    const { seeds } = options.env as PointEnvironment;
+    expect(seeds).toHaveLength(1 + 4 * (3 + 1));
+    const training = seeds.filter((_seed, i) => i % 4 === 0);
+    expect(new Set(training).size).toBe(5);
   });
 
   test('a restored agent goes on from its own step count', async () => {
