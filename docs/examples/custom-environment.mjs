@@ -9,11 +9,11 @@ const agent = new Td3Agent({
   actionSize,
   actionLow,
   actionHigh,
-  hiddenSizes: [64, 64],
+  hiddenSizes: [128, 128],
   batchSize: 128,
   learningRate: 1e-3,
   learningStarts: 1_000,
-  sparsity: '1:4',
+  sparsity: '2:4', // of six inputs, 1:4 would leave a neuron only two
   threads: 1, // networks this small gain nothing from more
 });
 
@@ -24,7 +24,7 @@ const result = await train({
   env,
   evalEnv: new PointMass(), // so that evaluations leave the training episode alone
   agent,
-  steps: 60_000,
+  steps: 40_000,
   evalInterval: 5_000,
   evalEpisodes: 20,
   onEvaluation: (record) => console.log(`Step ${record.step}: ${describe(record)}`),

@@ -220,10 +220,10 @@ export class Mlp {
     return this.#native.followMasks(source.#native);
   }
 
-  /** Sparse architecture divergence (SAD): positions in which two networks' masks differ. */
-  divergence(other: Mlp): number {
+  /** Sparse architecture divergence (SAD): positions in which a member's masks differ in two networks. */
+  divergence(other: Mlp, member = 0): number {
     this.#device.checkOpen();
-    return this.#native.divergence(other.#native);
+    return this.#native.divergence(other.#native, checkInteger('member', member, 0));
   }
 
   /** A copy of a part of a layer: [out, in] row-major, or [out]. */
@@ -253,12 +253,12 @@ export class Mlp {
     this.#native.setAdamSteps(checkInteger('adamSteps', steps, 0));
   }
 
-  /** Share of active weights among all weights (biases not counted). */
-  density(): number {
+  /** Share of active weights among all weights of a member (biases not counted). */
+  density(member = 0): number {
     let active = 0;
     let all = 0;
     for (let layer = 0; layer < this.layers; layer++) {
-      const mask = this.read(layer, 'mask');
+      const mask = this.read(layer, 'mask', member);
       active += mask.reduce((sum, entry) => sum + entry, 0);
       all += mask.length;
     }

@@ -94,7 +94,7 @@ export interface NativeNetwork {
   copyFrom(source: NativeNetwork): void;
   updateMasks(): number;
   followMasks(source: NativeNetwork): number;
-  divergence(other: NativeNetwork): number;
+  divergence(other: NativeNetwork, member: number): number;
   read(member: number, layer: number, part: number, target: Float32Array): void;
   write(member: number, layer: number, part: number, source: Float32Array): void;
   adamSteps(): number;

@@ -269,9 +269,10 @@ export class Td3Agent {
 
   /**
    * Figures of the latest update: `criticLoss` (sum of both critics' mean squared errors),
-   * `actorLoss`, `q1Mean`, `q2Mean`, `targetMean`, schedules, and for actor and critics `density`,
-   * `sad` (positions in which online and target masks differ) and `maskChanges` (entries that the
-   * last mask update changed). Reads from the device: ask for it when it is logged.
+   * `actorLoss`, `q1Mean`, `q2Mean`, `targetMean`, schedules, for actor, critic1 and critic2
+   * `density` and `sad` (positions in which online and target masks differ), and `maskChanges`
+   * (entries that the last mask update changed). Reads from the device: ask for it when it is
+   * logged.
    */
   metrics(): Record<string, number> {
     const { actor, actorTarget, critics, criticTargets } = this.networks;
@@ -280,9 +281,11 @@ export class Td3Agent {
       learningRate: this.#schedules.learningRate.at(this.#steps),
       explorationNoise: this.#schedules.explorationNoise.at(this.#steps),
       'density/actor': actor.density(),
-      'density/critics': critics.density(),
+      'density/critic1': critics.density(0),
+      'density/critic2': critics.density(1),
       'sad/actor': actor.divergence(actorTarget),
-      'sad/critics': critics.divergence(criticTargets),
+      'sad/critic1': critics.divergence(criticTargets, 0),
+      'sad/critic2': critics.divergence(criticTargets, 1),
       'maskChanges/actor': this.#maskChanges.actor,
       'maskChanges/critics': this.#maskChanges.critics,
     };

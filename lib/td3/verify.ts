@@ -44,6 +44,14 @@ export interface Verification {
 /** Absolute tolerance of float32 arithmetic for each kind of value, beside 1e-5 relative. */
 const absoluteTolerance = { weights: 1e-6, moment1: 3e-7, moment2: 1e-9, scalars: 3e-7 };
 const relativeTolerance = 1e-5;
+/** The reference's scalars and the agent's metrics that they are compared with. */
+const scalarMetrics = {
+  critic_loss: 'criticLoss',
+  q1_mean: 'q1Mean',
+  q2_mean: 'q2Mean',
+  y_mean: 'targetMean',
+  actor_loss: 'actorLoss',
+};
 export type DeviationKind = keyof typeof absoluteTolerance;
 
 const referenceSchema = z.object({
@@ -240,11 +248,11 @@ class Replayed {
       this.#compare('scalars', `${name} of update ${update}`, expected, values);
     }
     const metrics = this.#agent.metrics();
-    if (this.#slice('scalar.actor_updated', update)[0] !== 1) return;
-    const expected = this.#slice('scalar.actor_loss', update);
-    this.#compare('scalars', `actor loss of update ${update}`, expected, [
-      metrics['actorLoss'] ?? NaN,
-    ]);
+    for (const [tensor, metric] of Object.entries(scalarMetrics)) {
+      if (metric === 'actorLoss' && this.#slice('scalar.actor_updated', update)[0] !== 1) continue;
+      const expected = this.#slice(`scalar.${tensor}`, update);
+      this.#compare('scalars', `${metric} of update ${update}`, expected, [metrics[metric] ?? NaN]);
+    }
   }
 
   #compareMask(expected: Float32Array, received: Float32Array): void {

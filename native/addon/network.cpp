@@ -127,7 +127,7 @@ Napi::Value NetworkObject::followMasks(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value NetworkObject::divergence(const Napi::CallbackInfo& info) {
-  const int64_t total = network_->divergence(*unwrapAt<NetworkObject>(info, 0).network_);
+  const int64_t total = network_->divergence(*unwrapAt<NetworkObject>(info, 0).network_, intAt(info, 1));
   return Napi::Number::New(info.Env(), static_cast<double>(total));
 }
 

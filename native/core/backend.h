@@ -114,8 +114,8 @@ class Network {
   virtual int64_t updateMasks() = 0;
   // Takes the masks of a network of the same shape. Returns the number of changed entries.
   virtual int64_t followMasks(const Network& source) = 0;
-  // Sparse architecture divergence: positions in which the masks of two networks differ.
-  virtual int64_t divergence(const Network& other) const = 0;
+  // Sparse architecture divergence of a member: positions in which its masks differ.
+  virtual int64_t divergence(const Network& other, int member) const = 0;
 
   virtual void read(int member, int layer, Part part, float* target) const = 0;
   virtual void write(int member, int layer, Part part, const float* source) = 0;

@@ -321,12 +321,13 @@ int64_t CpuNetwork::followMasks(const Network& source) {
   });
 }
 
-int64_t CpuNetwork::divergence(const Network& other) const {
+int64_t CpuNetwork::divergence(const Network& other, int member) const {
   const CpuNetwork& to = sameShape(other, "other");
+  checkMembers({member, 1});
   int64_t total = 0;
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    const NmMatrix& a = layers_[i].weights;
-    const NmMatrix& b = to.layers_[i].weights;
+  for (int l = 0; l < layers(); ++l) {
+    const NmMatrix& a = layer(member, l).weights;
+    const NmMatrix& b = to.layer(member, l).weights;
     if (!a.sparse()) continue;
     for (int row = 0; row < a.outputs(); ++row) {
       total += rowDivergence(a.rowColumns(row), a.perRow(), b.rowColumns(row), b.perRow());

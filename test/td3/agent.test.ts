@@ -179,8 +179,8 @@ describe('learning', () => {
       observeRandom(agent, 60);
       for (let update = 0; update < 12; update++) agent.learn();
     }
-    expect(follow.metrics()['sad/critics']).toBe(0);
-    expect(project.metrics()['sad/critics']).toBeGreaterThan(0);
+    expect(follow.metrics()['sad/critic2']).toBe(0);
+    expect(project.metrics()['sad/critic2']).toBeGreaterThan(0);
   });
 
   test('patterns may differ between actor and critics, and spare the outer layers', () => {
