@@ -1,7 +1,7 @@
 /** Finds and loads the addon; if that fails, says every cause and what to do. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RunError } from '../errors.js';
 import type { NativeAddon } from './native.js';
@@ -9,10 +9,15 @@ import type { NativeAddon } from './native.js';
 const require = createRequire(import.meta.url);
 const packageRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+/** The one file that the environment variable RNM_ADDON asks for, e.g. a build with sanitizers. */
+function chosenAddon(): string | undefined {
+  return process.env['RNM_ADDON'] || undefined;
+}
+
 /** Where the addon may lie, in the order in which it is tried. */
 function candidates(): string[] {
-  const chosen = process.env['RNM_ADDON'];
-  if (chosen !== undefined && chosen !== '') return [chosen];
+  const chosen = chosenAddon();
+  if (chosen !== undefined) return [resolve(chosen)];
   return [
     join(packageRoot, 'build', 'Release', 'rnm.node'),
     join(packageRoot, 'build', 'Debug', 'rnm.node'),
@@ -39,6 +44,11 @@ function tryCandidates(paths: string[]): { addon: NativeAddon; path: string } {
       causes.push(`${path}: no such file`);
       continue;
     }
+    // Anything else would be run as JavaScript.
+    if (!path.endsWith('.node')) {
+      causes.push(`${path}: not an addon (its name does not end in .node)`);
+      continue;
+    }
     try {
       return { addon: require(path) as NativeAddon, path };
     } catch (error) {
@@ -49,10 +59,12 @@ function tryCandidates(paths: string[]): { addon: NativeAddon; path: string } {
 }
 
 function explain(causes: string[]): string {
+  const unset = '  - Unset the environment variable RNM_ADDON: it names the only file that was tried.';
   return [
     'The native addon of rnm-td3 could not be loaded:',
     ...causes.map((cause) => `  - ${cause}`),
     'What helps:',
+    ...(chosenAddon() === undefined ? [] : [unset]),
     '  - Build it: `npm rebuild rnm-td3` (in a clone: `npm run install`). This needs a C++20',
     '    compiler and CMake >= 3.19 or Python 3, e.g. `apt-get install g++ cmake`.',
     '  - If npm did not run install scripts: `npm install-scripts approve rnm-td3`, then',

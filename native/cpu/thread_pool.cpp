@@ -34,8 +34,12 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::drain(int thread) {
-  for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) {
-    call_(context_, i, thread);
+  while (true) {
+    const uint64_t ticket = tickets_.fetch_add(1, std::memory_order_acq_rel);
+    const uint32_t index = static_cast<uint32_t>(ticket);
+    if (index >= ticket >> 32) return;
+    call_(context_, static_cast<int>(index), thread);
+    done_.fetch_add(1, std::memory_order_release);
   }
 }
 
@@ -44,11 +48,10 @@ void ThreadPool::runErased(int count, Call call, const void* context) {
     for (int i = 0; i < count; ++i) call(context, i, 0);
     return;
   }
-  count_ = count;
   call_ = call;
   context_ = context;
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  done_.store(0, std::memory_order_relaxed);
+  tickets_.store(static_cast<uint64_t>(count) << 32, std::memory_order_release);
   {
     // The lock closes the gap between a worker's last look at the phase and its going to sleep.
     std::lock_guard<std::mutex> lock(mutex_);
@@ -56,9 +59,9 @@ void ThreadPool::runErased(int count, Call call, const void* context) {
   }
   wake_.notify_all();
   drain(0);
-  // Every worker has to be out of this phase before its task may go away. After a while the core
-  // is given up: on a busy machine the worker that is waited for may need this one.
-  for (int spins = 0; busy_.load(std::memory_order_acquire) > 0; ++spins) {
+  // Others may still be at tasks they drew. After a while the core is given up: on a busy machine
+  // the thread that is waited for may need this one.
+  for (int spins = 0; done_.load(std::memory_order_acquire) < count; ++spins) {
     if (spins < 4096) {
       pause();
     } else {
@@ -67,7 +70,8 @@ void ThreadPool::runErased(int count, Call call, const void* context) {
   }
 }
 
-bool ThreadPool::waitForPhase(uint64_t seen) {
+// Waits for a phase after `seen` and notes it. False when the pool ends.
+bool ThreadPool::waitForPhase(uint64_t& seen) {
   const auto deadline = std::chrono::steady_clock::now() + kSpin;
   while (phase_.load(std::memory_order_acquire) == seen) {
     for (int i = 0; i < 32; ++i) pause();
@@ -75,14 +79,12 @@ bool ThreadPool::waitForPhase(uint64_t seen) {
     std::unique_lock<std::mutex> lock(mutex_);
     wake_.wait(lock, [&] { return phase_.load(std::memory_order_relaxed) != seen; });
   }
+  seen = phase_.load(std::memory_order_acquire);
   return !stop_.load();
 }
 
 void ThreadPool::work(int thread) {
-  for (uint64_t seen = 0; waitForPhase(seen); busy_.fetch_sub(1, std::memory_order_release)) {
-    ++seen;
-    drain(thread);
-  }
+  for (uint64_t seen = 0; waitForPhase(seen);) drain(thread);
 }
 
 }  // namespace rnm::cpu

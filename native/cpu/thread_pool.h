@@ -37,15 +37,19 @@ class ThreadPool {
   void runErased(int count, Call call, const void* context);
   void work(int thread);
   void drain(int thread);
-  bool waitForPhase(uint64_t seen);
+  bool waitForPhase(uint64_t& seen);
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<uint64_t> phase_{0};
-  std::atomic<int> next_{0}, busy_{0};
   std::atomic<bool> stop_{false};
-  int count_ = 0;
+  // The phase's tickets: the number of tasks in the upper half, the next task in the lower. Who
+  // draws a task below the number may read call_ and context_, which cannot change before that
+  // task is done. A thread that wakes too late draws a number past the end and misses nothing:
+  // nobody has to wait for it.
+  std::atomic<uint64_t> tickets_{0};
+  std::atomic<int> done_{0};
   Call call_ = nullptr;
   const void* context_ = nullptr;
 };
