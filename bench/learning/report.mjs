@@ -69,28 +69,29 @@ step. The percentage compares a pattern's mean over seeds with that of the dense
 network (actor, both critics and their targets) keeps its pattern from the first step to the last.
 
 Written by \`node bench/learning/results.mjs\` (version ${version}, ${date}), which trains all of it
-again, or one run by the command below each table. Speed is in environment steps per second of
-training, warm-up included and evaluations not, with ${atOnce} runs at a time of one thread each on
-${machine.cpu}, ${machine.cores} cores, Node ${machine.node}.`;
+again, or one run by the command below each table. It ran ${atOnce} at a time, with one thread each, on
+${machine.cpu} (${machine.cores} cores), Node ${machine.node}. Returns do not depend on the number of
+threads; speed does, and on whatever else the machine was doing, so it is measured elsewhere.`;
 }
 
 function describeTask(env, runs) {
   const seeds = [...new Set(runs.map(({ seed }) => seed))].toSorted((a, b) => a - b);
   const dense = meanReturn(runs.filter(({ sparsity }) => sparsity === 'dense'));
-  const head = ['Pattern', ...seeds.map((seed) => `Seed ${seed}`), 'Mean', 'Of dense', 'Steps/s'];
+  const head = ['Pattern', ...seeds.map((seed) => `Seed ${seed}`), 'Mean', 'Of dense'];
   const rows = patternsOf(runs).map((pattern) => {
     const group = runs.filter(({ sparsity }) => sparsity === pattern);
     const mean = meanReturn(group);
     const bySeed = seeds.map((seed) => whole(meanReturn(group.filter((run) => run.seed === seed))));
-    const speed = average(group.map(({ summary }) => summary.stepsPerSecond));
-    return [pattern, ...bySeed, whole(mean), percent(mean / dense), whole(speed)];
+    return [pattern, ...bySeed, whole(mean), percent(mean / dense)];
   });
   const [example] = runs.filter(({ sparsity }) => sparsity !== 'dense').concat(runs);
-  const { steps } = example;
+  const { steps, comparison } = example;
   const command = jobArguments(example).slice(0, -2).join(' ');
   return `## ${env}, ${whole(steps)} steps
 
 ${table(head, rows)}
+
+${comparison}
 
 ![Return of ${env} against environment steps](images/${imageName(env)})
 
@@ -106,7 +107,7 @@ function table(head, rows) {
 }
 
 function toFigures({ env, sparsity, seed, steps, summary }) {
-  const { finalEvaluation, evaluations, stepsPerSecond, trainSeconds, wallSeconds } = summary;
+  const { finalEvaluation, evaluations } = summary;
   return {
     env,
     sparsity,
@@ -114,9 +115,6 @@ function toFigures({ env, sparsity, seed, steps, summary }) {
     steps,
     return: finalEvaluation.mean,
     returns: finalEvaluation.returns,
-    stepsPerSecond,
-    trainSeconds,
-    wallSeconds,
     curve: evaluations.map(({ step, mean, min, max }) => ({ step, mean, min, max })),
   };
 }
