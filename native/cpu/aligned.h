@@ -1,15 +1,16 @@
 // Arrays aligned to a cache line and to the widest vector, zero at first.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace rnm::cpu {
 
-struct FreeAligned {
+struct FreeMemory {
   void operator()(void* p) const { std::free(p); }
 };
 
@@ -18,25 +19,36 @@ class AlignedArray {
  public:
   AlignedArray() = default;
   explicit AlignedArray(size_t count) : count_(count) {
-    const size_t bytes = (count * sizeof(T) + 63) / 64 * 64;
-    if (bytes == 0) return;
-    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
-    if (!data_) {
-      throw std::runtime_error("Not enough memory for " + std::to_string(bytes / 1000000) +
+    if (count == 0) return;
+    // calloc leaves the pages of a large array untouched until they are used.
+    memory_.reset(std::calloc(count * sizeof(T) + kAlignment, 1));
+    if (!memory_) {
+      throw std::runtime_error("Not enough memory for " + std::to_string(bytes() / 1000000) +
                                " MB: use a smaller batchSize, hiddenSizes or bufferSize");
     }
-    std::memset(data_.get(), 0, bytes);
+    const auto address = reinterpret_cast<uintptr_t>(memory_.get());
+    data_ = reinterpret_cast<T*>((address + kAlignment - 1) / kAlignment * kAlignment);
   }
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
+  AlignedArray(AlignedArray&& other) noexcept { *this = std::move(other); }
+  AlignedArray& operator=(AlignedArray&& other) noexcept {
+    std::swap(count_, other.count_);
+    std::swap(memory_, other.memory_);
+    std::swap(data_, other.data_);
+    return *this;
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
   size_t size() const { return count_; }
   size_t bytes() const { return count_ * sizeof(T); }
-  T& operator[](size_t i) { return data_.get()[i]; }
-  const T& operator[](size_t i) const { return data_.get()[i]; }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
 
  private:
+  static constexpr size_t kAlignment = 64;
   size_t count_ = 0;
-  std::unique_ptr<T, FreeAligned> data_;
+  std::unique_ptr<void, FreeMemory> memory_;
+  T* data_ = nullptr;
 };
 
 }  // namespace rnm::cpu

@@ -1,7 +1,6 @@
 #include "cpu/replay.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
@@ -17,17 +16,11 @@ CpuReplay::CpuReplay(int64_t capacity, int observations, int actions, ThreadPool
   if (capacity < 1 || capacity > 0xffffffffll || observations < 1 || actions < 1) {
     throw std::invalid_argument("Expected a replay buffer's sizes to be positive integers");
   }
-  // calloc leaves pages untouched until rows arrive: a large buffer costs nothing up front.
-  rows_.reset(static_cast<float*>(std::calloc(static_cast<size_t>(capacity) * rowLength(), sizeof(float))));
-  if (!rows_) {
-    throw std::invalid_argument(
-        "Expected bufferSize to fit into memory but " + std::to_string(capacity) + " rows take " +
-        std::to_string(capacity * rowLength() * 4 / 1000000) + " MB. Use a smaller bufferSize");
-  }
+  rows_ = AlignedArray<float>(static_cast<size_t>(capacity) * rowLength());
 }
 
 void CpuReplay::add(const float* source) {
-  std::copy_n(source, rowLength(), rows_.get() + next_ * rowLength());
+  std::copy_n(source, rowLength(), rows_.data() + next_ * rowLength());
   next_ = (next_ + 1) % capacity_;
   size_ = std::min(size_ + 1, capacity_);
 }

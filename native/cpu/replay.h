@@ -12,7 +12,6 @@ namespace rnm::cpu {
 
 class CpuReplay : public Replay {
  public:
-  // Throws std::invalid_argument when the rows do not fit into memory.
   CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool);
 
   int64_t size() const override { return size_; }
@@ -23,13 +22,13 @@ class CpuReplay : public Replay {
   void read(int64_t first, int64_t count, float* rows) const override;
 
  private:
-  const float* row(int64_t index) const { return rows_.get() + index * rowLength(); }
+  const float* row(int64_t index) const { return rows_.data() + index * rowLength(); }
   void gatherTile(const TileView (&views)[5], int tile, uint64_t seed, uint64_t draw) const;
 
   int64_t capacity_, size_ = 0, next_ = 0;
   int observations_, actions_;
   ThreadPool& pool_;
-  std::unique_ptr<float, FreeAligned> rows_;
+  AlignedArray<float> rows_;
 };
 
 }  // namespace rnm::cpu

@@ -94,7 +94,7 @@ describe('replay buffer', () => {
     );
     expect(() => device.replay({ capacity: 2 ** 33, ...sizes })).toThrow(/positive integers/);
     const huge = { capacity: 4e9, observationSize: 60_000, actionSize: 10 };
-    expect(() => device.replay(huge)).toThrow(/Use a smaller bufferSize/);
+    expect(() => device.replay(huge)).toThrow(/use a smaller batchSize, hiddenSizes or bufferSize/);
     expect(() => sample(filled(0, 5), 4, 1, 1)).toThrow(/empty/);
     expect(() => filled(3, 5).read(2, 2)).toThrow(/rows/);
   });
