@@ -2,7 +2,7 @@
 export * from './device/index.js';
 export * from './envs/index.js';
 export { InvalidValueError, RunError } from './errors.js';
-export { Random } from './random.js';
+export { Random, randomStreams } from './random.js';
 export type { RandomState } from './random.js';
 export { Td3Agent } from './td3/agent.js';
 export type { ExportedLayer, Transition } from './td3/agent.js';

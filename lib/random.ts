@@ -18,6 +18,9 @@ export interface RandomState {
   spareNormal: number | null;
 }
 
+/** What draws from a run's one seed; each has numbers of its own. */
+export const randomStreams = { environment: 0, exploration: 1, evaluation: 2 } as const;
+
 /** A source of random numbers: the same seed gives the same numbers on every machine. */
 export class Random {
   #generator: JumpableRandomGenerator;
@@ -25,11 +28,13 @@ export class Random {
 
   /**
    * @param seed integer from 0 to 2^53 - 1
+   * @param stream one of the streams of `randomStreams`: sources with the same seed and different
+   *   streams draw independent numbers. Default: that of environments
    * @throws InvalidValueError when the seed is not such an integer
    */
-  constructor(seed: number) {
+  constructor(seed: number, stream: number = randomStreams.environment) {
     checkInteger('seed', seed, 0);
-    this.#generator = seededGenerator(seed);
+    this.#generator = seededGenerator(seed, checkInteger('stream', stream, 0));
   }
 
   /** Go on exactly where the source that gave `state` stood. */
@@ -75,14 +80,15 @@ export class Random {
 
 /**
  * The library's own seeding puts the seed straight into the state, and the first numbers show it:
- * neighbouring seeds begin alike. A jump mixes every bit of the seed into the whole state.
+ * neighbouring seeds begin alike. A jump mixes every bit of the seed into the whole state; each
+ * further one leads to a stream 2^64 numbers away.
  */
-function seededGenerator(seed: number): JumpableRandomGenerator {
+function seededGenerator(seed: number, stream: number): JumpableRandomGenerator {
   const low = seed | 0;
   const high = Math.floor(seed / 2 ** 32);
   const [w0, w1, w2] = xoroshiro128plus(low).getState() as [number, number, number, number];
   const generator = xoroshiro128plusFromState([w0, w1, w2, high]);
-  generator.jump();
+  for (let jumps = 0; jumps <= stream; jumps++) generator.jump();
   return generator;
 }
 

@@ -83,4 +83,24 @@ describe('Random', () => {
   ])('refuses the state %j', (state) => {
     expect(() => Random.fromState(state as never)).toThrow(InvalidValueError);
   });
+
+  test('streams of one seed are independent: the next one is not a shifted or scaled copy', () => {
+    const draw = (stream: number) => {
+      const random = new Random(3, stream);
+      return Array.from({ length: 2000 }, () => random.uniform(-1, 1));
+    };
+    const [a, b, c] = [draw(0), draw(1), draw(2)];
+    expect(draw(1)).toEqual(b);
+    const correlation = (x: number[], y: number[]) =>
+      x.reduce((sum, value, i) => sum + 3 * value * (y[i] ?? 0), 0) / x.length;
+    for (const [x, y] of [
+      [a, b],
+      [a, c],
+      [b, c],
+    ] as const) {
+      expect(new Set([...x, ...y]).size).toBe(4000);
+      expect(Math.abs(correlation(x, y))).toBeLessThan(0.12);
+    }
+    expect(() => new Random(3, -1)).toThrow(/stream/);
+  });
 });

@@ -59,7 +59,8 @@ function tryCandidates(paths: string[]): { addon: NativeAddon; path: string } {
 }
 
 function explain(causes: string[]): string {
-  const unset = '  - Unset the environment variable RNM_ADDON: it names the only file that was tried.';
+  const unset =
+    '  - Unset the environment variable RNM_ADDON: it names the only file that was tried.';
   return [
     'The native addon of rnm-td3 could not be loaded:',
     ...causes.map((cause) => `  - ${cause}`),

@@ -9,7 +9,7 @@
 import { Device } from '../device/index.js';
 import type { AdamOptions, BatchMatrix, Replay } from '../device/index.js';
 import { invalidValue, RunError } from '../errors.js';
-import { Random } from '../random.js';
+import { Random, randomStreams } from '../random.js';
 import { BatchBuffers, checkFinite } from './batch-buffers.js';
 import type { TransitionBatch } from './batch-buffers.js';
 import { compileSchedules, resolveConfig } from './config.js';
@@ -87,7 +87,7 @@ export class Td3Agent {
     this.#high = Float32Array.from(this.config.actionHigh);
     this.#oneObservation = this.device.matrix(1, observationSize);
     this.#oneAction = this.device.matrix(1, actionSize);
-    this.#random = new Random(seed);
+    this.#random = new Random(seed, randomStreams.exploration);
   }
 
   /** Transitions observed so far. */
@@ -100,9 +100,14 @@ export class Td3Agent {
     return this.#updates;
   }
 
-  /** Warm-up is over and the replay buffer holds transitions: `learn()` may be called. */
+  /**
+   * Warm-up is over and the replay buffer holds what it gathers: `learn()` may be called. A restored
+   * agent without its replay gathers as much again, with its policy, before it goes on learning.
+   */
   get ready(): boolean {
-    return this.#steps >= this.config.learningStarts && this.replay.size > 0;
+    const { learningStarts, bufferSize } = this.config;
+    const enough = Math.max(1, Math.min(learningStarts, bufferSize));
+    return this.#steps >= learningStarts && this.replay.size >= enough;
   }
 
   /**

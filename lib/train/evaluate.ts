@@ -1,7 +1,7 @@
 /** How good a policy is: returns of whole episodes without exploration noise. */
 import type { Environment } from '../envs/environment.js';
 import { RunError, checkInteger } from '../errors.js';
-import { Random } from '../random.js';
+import { Random, randomStreams } from '../random.js';
 import { Pause } from './pause.js';
 import type { TrainableAgent } from './trainable.js';
 
@@ -43,7 +43,7 @@ export async function evaluate(
   options: EvaluateOptions,
 ): Promise<Evaluation> {
   const episodes = checkInteger('episodes', options.episodes ?? 10);
-  const random = new Random(options.seed);
+  const random = new Random(options.seed, randomStreams.evaluation);
   const pause = new Pause();
   const returns: number[] = [];
   const lengths: number[] = [];

@@ -1,6 +1,6 @@
 /** One run of the training loop, step by step. */
 import { RunError } from '../errors.js';
-import { Random } from '../random.js';
+import { Random, randomStreams } from '../random.js';
 import { writeFileAtomic } from './atomic-file.js';
 import { encodeCheckpoint } from './checkpoint.js';
 import { describeSparsity } from './describe-run.js';
@@ -40,7 +40,7 @@ export class Session {
     this.#folder = folder;
     this.#log = log;
     this.#watch = new Stopwatch(settings.agent.steps, settings.agent.updates);
-    this.#seeds = new Random(settings.seed);
+    this.#seeds = new Random(settings.seed, randomStreams.evaluation);
     this.#evaluationSeed = this.#nextSeed();
   }
 

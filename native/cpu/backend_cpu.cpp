@@ -107,7 +107,11 @@ class CpuBackend : public Backend {
     const TileView y = tileView(target, "target", value.rows, 1);
     forEachElement(y, [&](int tile, int, int b) {
       float least = value.column(tile, 0)[b];
-      for (int e = 1; e < value.columns; ++e) least = std::min(least, value.column(tile, e)[b]);
+      for (int e = 1; e < value.columns; ++e) {
+        const float other = value.column(tile, e)[b];
+        // Not std::min(): a NaN of any critic has to stay visible, as in PyTorch.
+        if (!(least <= other)) least = std::isnan(least) ? least : other;
+      }
       y.tile(tile)[b] = r.tile(tile)[b] + gamma * (1.0f - end.tile(tile)[b]) * least;
     });
   }

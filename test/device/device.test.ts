@@ -97,6 +97,17 @@ describe.each([1, 33, 256])('TD3 kernels, batch %i', (rows) => {
     expect(deviation(gradient.get(), expected)).toBeLessThan(1e-6);
   });
 
+  test('a NaN of either critic stays visible in the target', () => {
+    for (const critic of [0, 1]) {
+      const q = new Float32Array(rows * 2).map((_, i) => (i % 2 === critic ? NaN : 1));
+      const target = device.matrix(rows, 1);
+      const zeros = device.matrix(rows, 1);
+      const batch = { reward: zeros, terminated: zeros, q: matrixOf(rows, 2, q), gamma: 1 };
+      device.tdTarget(batch, target);
+      expect(target.get().every(Number.isNaN)).toBe(true);
+    }
+  });
+
   test('a NaN target stays visible', () => {
     const nan = matrixOf(rows, 1, new Float32Array(rows).fill(NaN));
     const gradient = device.matrix(rows, 2);

@@ -116,6 +116,17 @@ describe('learning', () => {
     expect(agent.steps).toBe(30);
   });
 
+  test('a restored agent gathers transitions anew before it learns', () => {
+    const agent = makeAgent();
+    observeRandom(agent, 40);
+    const copy = makeAgent();
+    copy.loadState(agent.state());
+    observeRandom(copy, 29);
+    expect(copy.ready).toBe(false);
+    observeRandom(copy, 1);
+    expect(copy.ready).toBe(true);
+  });
+
   test('the policy delay holds the actor and all targets back', () => {
     const agent = makeAgent({ policyDelay: 3, maskInterval: 100 });
     observeRandom(agent, 40);
