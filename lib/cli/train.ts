@@ -89,7 +89,6 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
   const { observationSize, actionSize, actionLow, actionHigh } = env;
   const spaces = { observationSize, actionSize, actionLow, actionHigh };
   const agent = new Td3Agent({ ...spaces, ...hyperparametersOf(config) });
-  report.start(config, agent);
   const run = (signal: AbortSignal): Promise<TrainResult> =>
     train({
       env,
@@ -104,6 +103,7 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
       checkpointInterval,
       config: { envOptions },
       signal,
+      onStart: () => report.start(config, agent),
       onProgress: (progress) => report.progress(progress),
       onEvaluation: (record) => report.evaluation(record),
     });

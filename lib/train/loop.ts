@@ -28,6 +28,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const log = new MetricLog([...openMetricFiles(run), ...(settings.writers ?? [])]);
   const session = new Session(settings, run, log);
   try {
+    settings.onStart?.(run.path);
     return await session.run();
   } catch (error) {
     throw session.failure(error);

@@ -30,6 +30,8 @@ export interface TrainOptions {
   seed?: number | undefined;
   /** Ends training after the present step, with everything saved. */
   signal?: AbortSignal | undefined;
+  /** Called once, with the path of the run folder, when nothing stands in the way any more. */
+  onStart?: ((folder: string) => void) | undefined;
   /** Called about 20 times a second, and before evaluations and saving. */
   onProgress?: ((progress: TrainProgress) => void) | undefined;
   /** Called after each evaluation. */

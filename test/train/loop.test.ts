@@ -363,6 +363,17 @@ describe('train, when something fails', () => {
     expect(filesOf(options.out)).toEqual(before);
   });
 
+  test('onStart is told the folder, and only when the run can begin', async () => {
+    const told: string[] = [];
+    const options = shortRun({ onStart: (folder) => told.push(folder) });
+    await train(options);
+    expect(told).toEqual([options.out]);
+    await expect(train(shortRun({ ...options, agent: new LinearAgent() }))).rejects.toThrow(
+      /--out/,
+    );
+    expect(told).toHaveLength(1);
+  });
+
   test('a folder that cannot be written is named', async () => {
     const folder = newFolder();
     writeFileSync(join(folder, 'file'), '');
