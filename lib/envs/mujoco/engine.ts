@@ -57,6 +57,7 @@ export class MujocoEnvironment<
   #elapsedSteps = 0;
   #closed = false;
 
+  /** @internal Use `makeEnv(id, options)`. */
   constructor(
     mujoco: MainModule,
     definition: TaskDefinition<Options>,

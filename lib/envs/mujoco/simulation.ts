@@ -12,7 +12,11 @@ import { InvalidValueError, RunError, invalidValue } from '../../errors.js';
 
 let engine: Promise<MainModule> | undefined;
 
-/** The MuJoCo module of this process; the first call compiles it. */
+/**
+ * The MuJoCo module of this process; the first call compiles it.
+ *
+ * @internal
+ */
 export function loadEngine(): Promise<MainModule> {
   engine ??= loadMujoco({ printErr: reportProblem });
   return engine;
@@ -65,7 +69,11 @@ function fetchViews(data: MjData): Views {
 
 /** A model and its state. Free it with `close()`: it lives outside the garbage collector's reach. */
 export class Simulation {
-  /** The compiled model, for reading sizes, masses and the like. */
+  /**
+   * The compiled model, for reading sizes, masses and the like.
+   *
+   * @internal MuJoCo's own type declarations need `skipLibCheck`: ours do not lead there
+   */
   readonly model: MjModel;
   /** Seconds of one physics step. */
   readonly timestep: number;
@@ -81,6 +89,7 @@ export class Simulation {
    * @param mujoco what `loadEngine()` resolved to
    * @param mjcf the model as MJCF text
    * @throws InvalidValueError with MuJoCo's own message when the text is no valid model
+   * @internal
    */
   constructor(mujoco: MainModule, mjcf: string) {
     this.#mujoco = mujoco;
