@@ -11,8 +11,8 @@ namespace rnm::cpu {
 // Columns and rows are held in 16 bits.
 constexpr int kMaxWidth = 65535;
 
-NmMatrix::NmMatrix(int outputs, int inputs, NmPattern pattern)
-    : outputs_(outputs), inputs_(inputs), pattern_(pattern) {
+NmMatrix::NmMatrix(int outputs, int inputs, NmPattern pattern, bool keepDormant)
+    : outputs_(outputs), inputs_(inputs), pattern_(pattern), keepDormant_(keepDormant) {
   validatePattern(pattern);
   if (outputs < 1 || inputs < 1 || outputs > kMaxWidth || inputs > kMaxWidth) {
     throw std::invalid_argument("Expected a layer's width to be from 1 to 65535 but received " +
@@ -35,8 +35,12 @@ void NmMatrix::storeRow(int row, const float* weights) {
     std::copy_n(weights, inputs_, values);
     return;
   }
-  float* dormant = rowDormant(row);
   const uint16_t* columns = rowColumns(row);
+  if (!keepDormant_) {
+    for (int k = 0; k < perRow_; ++k) values[k] = weights[columns[k]];
+    return;
+  }
+  float* dormant = rowDormant(row);
   int next = 0;
   for (int column = 0; column < inputs_; ++column) {
     if (next < perRow_ && columns[next] == column) {
@@ -53,6 +57,7 @@ void NmMatrix::expandRow(int row, float* weights) const {
     std::copy_n(values, inputs_, weights);
     return;
   }
+  if (!keepDormant_) return expandMaskedRow(row, weights);
   // Between two active columns lies a run of dormant ones.
   const float* dormant = rowDormant(row);
   const uint16_t* columns = rowColumns(row);

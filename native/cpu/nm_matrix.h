@@ -16,14 +16,15 @@ namespace rnm::cpu {
 class NmMatrix {
  public:
   // All weights zero; sparse masks are those of the projection of zeros (lowest columns active).
-  NmMatrix(int outputs, int inputs, NmPattern pattern);
+  // Without `keepDormant` dormant weights are not held and read as zero.
+  NmMatrix(int outputs, int inputs, NmPattern pattern, bool keepDormant = true);
 
   int outputs() const { return outputs_; }
   int inputs() const { return inputs_; }
   bool sparse() const { return !pattern_.dense(); }
   const NmPattern& pattern() const { return pattern_; }
   int perRow() const { return perRow_; }
-  int dormantPerRow() const { return inputs_ - perRow_; }
+  int dormantPerRow() const { return keepDormant_ ? inputs_ - perRow_ : 0; }
 
   float* values() { return values_.data(); }
   const float* values() const { return values_.data(); }
@@ -72,6 +73,7 @@ class NmMatrix {
  private:
   int outputs_, inputs_, perRow_;
   NmPattern pattern_;
+  bool keepDormant_;
   AlignedArray<float> values_, dormant_;
   AlignedArray<uint16_t> columns_;
   // The transposed index: see WeightsRef.
