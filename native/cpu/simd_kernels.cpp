@@ -99,13 +99,63 @@ inline float sumLanes(Vector v) {
   return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
+#if defined(__AVX512F__)
+// Quad k of the result holds partial sums of the k-th vector.
+inline __m512 foldFour(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+  return _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+}
+
+// Neighbouring lanes of the result come from a and b in turn, each the sum of two lanes.
+inline __m512 foldLanes(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+}
+
+inline void storeEightLaneSums(const Vector* sum, float* target) {
+  const __m512* v = reinterpret_cast<const __m512*>(sum);
+  const __m512 pairs = foldLanes(foldFour(v[0], v[1], v[2], v[3]), foldFour(v[4], v[5], v[6], v[7]));
+  const __m512 sums = _mm512_add_ps(pairs, _mm512_permute_ps(pairs, 0x4e));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+  _mm256_storeu_ps(target, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, sums)));
+}
+#endif
+
+// target[c] = the sum of the lanes of sum[c].
 template <int kCount>
 inline void storeLaneSums(const Vector (&sum)[kCount], float* target) {
   int c = 0;
+#if defined(__AVX512F__)
+  for (; c + 8 <= kCount; c += 8) storeEightLaneSums(sum + c, target + c);
+#endif
   for (; c + 4 <= kCount; c += 4) {
     *reinterpret_cast<LooseQuad*>(target + c) = sumLanes4(sum[c], sum[c + 1], sum[c + 2], sum[c + 3]);
   }
   for (; c < kCount; ++c) target[c] = sumLanes(sum[c]);
+}
+
+// The same for a block of rows that lie `stride` apart.
+template <int kRows, int kCount>
+inline void storeBlockSums(const Vector (&sum)[kRows][kCount], float* target, size_t stride) {
+#if defined(__AVX512F__)
+  if constexpr (kRows == 4 && kCount == 4) {
+    __m512 column[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      column[i] = foldFour(reinterpret_cast<__m512>(sum[0][i]), reinterpret_cast<__m512>(sum[1][i]),
+                           reinterpret_cast<__m512>(sum[2][i]), reinterpret_cast<__m512>(sum[3][i]));
+    }
+    const __m512 low = foldLanes(column[0], column[1]), high = foldLanes(column[2], column[3]);
+    const __m512 rows =
+        _mm512_add_ps(_mm512_shuffle_ps(low, high, 0x44), _mm512_shuffle_ps(low, high, 0xee));
+    _mm_storeu_ps(target, _mm512_castps512_ps128(rows));
+    _mm_storeu_ps(target + stride, _mm512_extractf32x4_ps(rows, 1));
+    _mm_storeu_ps(target + 2 * stride, _mm512_extractf32x4_ps(rows, 2));
+    _mm_storeu_ps(target + 3 * stride, _mm512_extractf32x4_ps(rows, 3));
+    return;
+  }
+#endif
+  for (int r = 0; r < kRows; ++r) storeLaneSums(sum[r], target + r * stride);
 }
 
 // ---------------------------------------------------------------- forward
@@ -311,9 +361,7 @@ inline void weightGradientBlock(const WeightGradientArgs& a, int row, int input)
       }
     }
   }
-  for (int r = 0; r < kRows; ++r) {
-    storeLaneSums(sum[r], a.gradient + static_cast<size_t>(row + r) * inputs + input);
-  }
+  storeBlockSums(sum, a.gradient + static_cast<size_t>(row) * inputs + input, inputs);
 }
 
 template <int kRows>
