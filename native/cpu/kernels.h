@@ -82,6 +82,8 @@ struct KernelTable {
   void (*adam)(const AdamArgs&);
   // target += tau * (source - target).
   void (*polyak)(float* target, const float* source, size_t count, float tau);
+  // tile[c][b] = rows[b][c], for the 32 samples of a tile: how a batch is gathered.
+  void (*gather)(const float* const* rows, int columns, float* tile);
 };
 
 }  // namespace rnm::cpu

@@ -433,9 +433,35 @@ void polyak(float* target, const float* source, size_t count, float tau) {
   if (i < count) kPlainKernels.polyak(target + i, source + i, count - i, tau);
 }
 
+// ---------------------------------------------------------------- gathering
+
+// Four samples' four columns at a time, transposed in registers.
+inline void gatherBlock(const float* const* rows, int column, float* target) {
+  const Quad a = *reinterpret_cast<const LooseQuad*>(rows[0] + column);
+  const Quad b = *reinterpret_cast<const LooseQuad*>(rows[1] + column);
+  const Quad c = *reinterpret_cast<const LooseQuad*>(rows[2] + column);
+  const Quad d = *reinterpret_cast<const LooseQuad*>(rows[3] + column);
+  const Quad ab0 = RNM_SHUFFLE(a, b, 0, 4, 1, 5), ab2 = RNM_SHUFFLE(a, b, 2, 6, 3, 7);
+  const Quad cd0 = RNM_SHUFFLE(c, d, 0, 4, 1, 5), cd2 = RNM_SHUFFLE(c, d, 2, 6, 3, 7);
+  *reinterpret_cast<Quad*>(target) = RNM_SHUFFLE(ab0, cd0, 0, 1, 4, 5);
+  *reinterpret_cast<Quad*>(target + kTile) = RNM_SHUFFLE(ab0, cd0, 2, 3, 6, 7);
+  *reinterpret_cast<Quad*>(target + 2 * kTile) = RNM_SHUFFLE(ab2, cd2, 0, 1, 4, 5);
+  *reinterpret_cast<Quad*>(target + 3 * kTile) = RNM_SHUFFLE(ab2, cd2, 2, 3, 6, 7);
+}
+
+void gather(const float* const* rows, int columns, float* tile) {
+  for (int b = 0; b < kTile; b += 4) {
+    int c = 0;
+    for (; c + 4 <= columns; c += 4) gatherBlock(rows + b, c, tile + c * kTile + b);
+    for (; c < columns; ++c) {
+      for (int i = 0; i < 4; ++i) tile[c * kTile + b + i] = rows[b + i][c];
+    }
+  }
+}
+
 }  // namespace
 
 extern const KernelTable RNM_TABLE = {RNM_NAME,       forward, dataGradient,
-                                      weightGradient, adam,    polyak};
+                                      weightGradient, adam,    polyak, gather};
 
 }  // namespace rnm::cpu
