@@ -5,7 +5,9 @@
     'include_node_addon_api': '<!(node -p "require(\'node-addon-api\').include_dir")',
     'common_sources': ["<!@(node -p \"require('./native/sources.json').common.join(' ')\")"],
     'simd_sources': ["<!@(node -p \"require('./native/sources.json').simd.join(' ')\")"],
-    'kernel_flags': ['-O3', '-fno-math-errno', '-fno-trapping-math', '-fno-signed-zeros'],
+    'kernel_flags': ['-O3', '-fno-math-errno', '-fno-trapping-math', '-fno-signed-zeros',
+      # GCC 12 warns of its own intrinsics.
+      '-Wno-uninitialized', '-Wno-maybe-uninitialized'],
     # What Node's common.gypi sets and this project sets otherwise.
     'unwanted_flags': ['-fno-exceptions', '-fno-rtti', '-std=gnu++17', '-std=gnu++20', '-std=c++17'],
   },

@@ -21,7 +21,7 @@ export interface OptionInfo {
   /** Heading in help texts; options without one are no flags. */
   group?: OptionGroup;
   /** How text becomes the value: a number, numbers with commas, JSON, or text as it is. */
-  kind: 'number' | 'numbers' | 'schedule' | 'text' | 'json';
+  kind: 'number' | 'numbers' | 'schedule' | 'text' | 'json' | 'flag';
   /** What stands for the value in help texts, e.g. "<rate>"; default: "<" + kind + ">". */
   placeholder?: string;
   /** All values, where there are only a few. */

@@ -10,10 +10,11 @@ import type { ListedOption } from '../options.js';
 export function addFlags(command: Command, options: readonly ListedOption[]): void {
   for (const option of options) {
     if (option.group === undefined) continue;
-    const flag = new Option(`--${flagName(option.key)} ${placeholderOf(option)}`);
+    const flag = new Option(`--${flagName(option.key)}${placeholderOf(option)}`);
     flag.description = describe(option);
-    flag.argParser((text: string) => parseFlag(option, text)).helpGroup(`${option.group}:`);
-    command.addOption(flag);
+    // A flag without a value is true where it stands.
+    if (option.kind !== 'flag') flag.argParser((text: string) => parseFlag(option, text));
+    command.addOption(flag.helpGroup(`${option.group}:`));
   }
 }
 
@@ -23,11 +24,11 @@ export function flagName(key: string): string {
 }
 
 function placeholderOf({ placeholder, kind }: ListedOption): string {
-  return placeholder ?? `<${kind}>`;
+  return kind === 'flag' ? '' : ` ${placeholder ?? `<${kind}>`}`;
 }
 
 function describe({ description, defaultValue, choices, kind }: ListedOption): string {
-  const parts = [formatDefault(defaultValue)];
+  const parts = kind === 'flag' ? [] : [formatDefault(defaultValue)];
   if (kind === 'schedule') parts.push('expression');
   parts.push(...(choices ?? []).filter((value) => value !== defaultValue));
   const shown = parts.filter((part) => part !== '').join(' | ');

@@ -24,6 +24,17 @@ const training = {
   evalEpisodes: steps(1, 10, 'Episodes per evaluation.', '<episodes>'),
   logInterval: steps(1, 1000, 'Steps between logged metrics.'),
   checkpointInterval: steps(1, 10_000, 'Steps between checkpoints.'),
+  overlap: option(
+    z.boolean().default(false),
+    'Step the task in a worker while the update runs; actions lag one update.',
+    { group: 'Training', expected: 'true or false', kind: 'flag' },
+  ),
+  envs: steps(
+    1,
+    1,
+    'Tasks that step in workers at once, one update per transition (implies --overlap).',
+    '<count>',
+  ),
   out: option(
     z.string().min(1).optional(),
     'Run folder to write; without it, a new one in runs/.',

@@ -79,11 +79,15 @@ function checkSchedules(config: RunConfig): void {
 }
 
 async function runTraining(config: RunConfig, report: TrainReport): Promise<TrainResult> {
-  const { makeEnv } = await import('../envs/index.js');
+  const { makeEnv, WorkerEnvironment } = await import('../envs/index.js');
   const { Td3Agent } = await import('../td3/agent.js');
   const { train } = await import('../train/index.js');
   const { envOptions, steps, seed, out } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
+  const workers = config.overlap || config.envs > 1 ? config.envs : 0;
+  const overlapped = await Promise.all(
+    Array.from({ length: workers }, () => WorkerEnvironment.create(config.env, envOptions)),
+  );
   const env = await makeEnv(config.env, envOptions);
   const evalEnv = await makeEnv(config.env, envOptions);
   const { observationSize, actionSize, actionLow, actionHigh } = env;
@@ -92,6 +96,7 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
   const run = (signal: AbortSignal): Promise<TrainResult> =>
     train({
       env,
+      overlapped,
       evalEnv,
       agent,
       steps,
@@ -114,8 +119,7 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
   } finally {
     report.close();
     agent.close();
-    evalEnv.close();
-    env.close();
+    for (const each of [...overlapped, evalEnv, env]) each.close();
   }
 }
 

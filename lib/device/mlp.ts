@@ -5,6 +5,10 @@ import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
 import type { NativeNetwork, NativeNetworkSpec } from './native.js';
 
+/** What a network is for; see `MlpOptions.role`. */
+export type NetworkRole = (typeof roles)[number];
+const roles = ['online', 'target', 'inference'] as const;
+
 /** How weight gradients treat dormant weights; see `MlpOptions.gradientRule`. */
 export type GradientRule = 'masked' | 'ste' | 'sr-ste';
 
@@ -24,8 +28,11 @@ export interface MlpOptions {
   srLambda?: number;
   /** If given, the output is tanh scaled to [low, high] per dimension; else it is linear. */
   outputRange?: { low: Float32Array; high: Float32Array };
-  /** Whether there are gradients and moments; targets need none. Default: true. */
-  trainable?: boolean;
+  /**
+   * What it is for: `online` networks learn; `target` ones hold no gradients and moments; `inference`
+   * ones no dormant weights either, so that their masks are fixed. Default: online.
+   */
+  role?: NetworkRole;
   /** Seed of PyTorch's default initialisation. Default: 0. */
   seed?: number;
   /** Tells networks with the same seed apart. Default: 0. */
@@ -70,6 +77,8 @@ export interface AdamOptions {
 
 function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   const { sizes, patterns, outputRange, members = 1, gradientRule = 'masked' } = options;
+  const { role = 'online' } = options;
+  if (!roles.includes(role)) throw invalidValue('role', `one of "${roles.join('", "')}"`, role);
   if (!Array.isArray(sizes) || sizes.length < 2) {
     throw invalidValue('sizes', 'an array of at least two layer sizes', sizes);
   }
@@ -93,7 +102,7 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
     srLambda: checkNumber('srLambda', options.srLambda ?? 2e-4, 0),
     low: outputRange?.low ?? new Float32Array(0),
     high: outputRange?.high ?? new Float32Array(0),
-    trainable: options.trainable ?? true,
+    role,
     seed: checkInteger('seed', options.seed ?? 0, 0),
     stream: checkInteger('stream', options.stream ?? 0, 0),
   };
@@ -122,7 +131,7 @@ export class Mlp {
     const spec = nativeSpec(options);
     this.sizes = spec.sizes;
     this.members = spec.members;
-    this.trainable = spec.trainable;
+    this.trainable = spec.role === 'online';
     this.#device = device;
     this.#native = make(spec);
   }

@@ -56,7 +56,7 @@ export interface NativeNetworkSpec {
   srLambda: number;
   low: Float32Array;
   high: Float32Array;
-  trainable: boolean;
+  role: string;
   seed: number;
   stream: number;
 }

@@ -54,9 +54,9 @@ export function makeNetworks(device: Device, config: Td3Config): Td3Networks {
   };
   const networks = {
     actor: device.mlp(actor),
-    actorTarget: device.mlp({ ...actor, trainable: false }),
+    actorTarget: device.mlp({ ...actor, role: 'target' }),
     critics: device.mlp(critics),
-    criticTargets: device.mlp({ ...critics, trainable: false }),
+    criticTargets: device.mlp({ ...critics, role: 'target' }),
   };
   networks.actorTarget.copyFrom(networks.actor);
   networks.criticTargets.copyFrom(networks.critics);

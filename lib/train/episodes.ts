@@ -3,33 +3,53 @@
 /** How many of the last episodes the mean is taken over. */
 const recentEpisodes = 10;
 
-/** Returns and lengths of the episodes that a run goes through. */
-export class EpisodeLog {
-  #count = 0;
+/** The running episode of one environment. */
+export class Episode {
+  readonly #log: EpisodeLog;
   #total = 0;
   #length = 0;
-  #lastLength = 0;
-  readonly #recent: number[] = [];
 
-  /** Count one step of the running episode. */
+  /** Use `log.begin()`. */
+  constructor(log: EpisodeLog) {
+    this.#log = log;
+  }
+
+  /** Count one step. */
   add(reward: number): void {
     this.#total += reward;
     this.#length += 1;
   }
 
-  /** The running episode has ended. */
+  /** It has ended, and the next one begins. */
   end(): void {
-    this.#count += 1;
-    this.#lastLength = this.#length;
-    this.#recent.push(this.#total);
-    if (this.#recent.length > recentEpisodes) this.#recent.shift();
+    this.#log.record(this.#total, this.#length);
     this.drop();
   }
 
-  /** The running episode was cut short and does not count. */
+  /** It was cut short and does not count. */
   drop(): void {
     this.#total = 0;
     this.#length = 0;
+  }
+}
+
+/** Returns and lengths of the episodes that a run goes through. */
+export class EpisodeLog {
+  #count = 0;
+  #lastLength = 0;
+  readonly #recent: number[] = [];
+
+  /** The episodes of one environment, one after the other. */
+  begin(): Episode {
+    return new Episode(this);
+  }
+
+  /** An episode has ended. */
+  record(total: number, length: number): void {
+    this.#count += 1;
+    this.#lastLength = length;
+    this.#recent.push(total);
+    if (this.#recent.length > recentEpisodes) this.#recent.shift();
   }
 
   /** Episodes finished. */

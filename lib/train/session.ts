@@ -11,6 +11,8 @@ import type { MetricWriter } from './metrics.js';
 import { Pause } from './pause.js';
 import { encodePolicy } from './policy.js';
 import type { RunFolder } from './run-folder.js';
+import { OverlappedRollout, SerialRollout } from './rollout.js';
+import type { Rollout } from './rollout.js';
 import { Stopwatch } from './stopwatch.js';
 import type {
   EvaluationRecord,
@@ -31,7 +33,7 @@ export class Session {
   /** Seeds of the evaluations, and of `env` where it serves them too. */
   readonly #seeds: Random;
   readonly #evaluationSeed: number;
-  #observation: Float64Array = new Float64Array(0);
+  readonly #rollout: Rollout;
   #loggedStep = -1;
   #savedStep = -1;
 
@@ -42,18 +44,24 @@ export class Session {
     this.#watch = new Stopwatch(settings.agent.steps, settings.agent.updates);
     this.#seeds = new Random(settings.seed, randomStreams.evaluation);
     this.#evaluationSeed = this.#nextSeed();
+    const { agent, env, overlapped = [] } = settings;
+    this.#rollout =
+      overlapped.length > 0
+        ? new OverlappedRollout(agent, overlapped, this.#episodes)
+        : new SerialRollout(agent, [env], this.#episodes);
   }
 
   /** Train until the last step or the signal, save everything, and say what came out. */
   async run(): Promise<TrainResult> {
-    const { agent, env, steps, seed, signal } = this.#settings;
+    const { agent, steps, seed, signal } = this.#settings;
     const pause = new Pause();
     // From the first step on there is a checkpoint to fall back on, and a disk that takes one.
     this.#saveCheckpoint();
-    this.#observation = env.reset({ seed });
+    this.#rollout.start(seed, () => this.#nextSeed());
     while (agent.steps < steps && signal?.aborted !== true) {
-      this.#step();
-      await this.#atIntervals();
+      const before = agent.steps;
+      this.#rollout.advance(steps - before);
+      await this.#atIntervals(before);
       if (pause.due) {
         this.#report(agent.ready ? 'training' : 'warm-up');
         await pause.take();
@@ -80,30 +88,16 @@ export class Session {
     return new RunError(message, { cause: error });
   }
 
-  #step(): void {
-    const { agent, env } = this.#settings;
-    const observation = this.#observation;
-    const action = agent.act(observation, { explore: true });
-    const { observation: nextObservation, reward, terminated, truncated } = env.step(action);
-    agent.observe({ observation, action, reward, nextObservation, terminated, truncated });
-    if (agent.ready) agent.learn();
-
-    this.#episodes.add(reward);
-    this.#observation = nextObservation;
-    if (terminated || truncated) {
-      this.#episodes.end();
-      this.#observation = env.reset();
-    }
-  }
-
-  async #atIntervals(): Promise<void> {
+  /** What is due: an interval's end may lie within a round of several steps. */
+  async #atIntervals(before: number): Promise<void> {
     const { agent, steps, logInterval, evalInterval, checkpointInterval } = this.#settings;
     const step = agent.steps;
-    if (step % logInterval === 0) this.#logTraining();
+    const due = (interval: number) => Math.floor(step / interval) > Math.floor(before / interval);
+    if (due(logInterval)) this.#logTraining();
     // The last step's evaluation and checkpoint belong to the end of the run.
     if (step === steps) return;
-    if (step % evalInterval === 0) await this.#evaluate();
-    if (step % checkpointInterval === 0) this.#saveCheckpoint();
+    if (due(evalInterval)) await this.#evaluate();
+    if (due(checkpointInterval)) this.#saveCheckpoint();
   }
 
   /** Figures of the agent, which must be finite as soon as it has learned anything. */
@@ -150,8 +144,7 @@ export class Session {
       if (signal?.aborted !== true || error !== signal.reason) throw error;
     }
     if (evalEnv === env) {
-      this.#episodes.drop();
-      this.#observation = env.reset({ seed: this.#nextSeed() });
+      this.#rollout.restartFirst(this.#nextSeed());
     }
   }
 

@@ -1,5 +1,6 @@
 /** What `train` takes and what it gives. */
 import type { Environment } from '../envs/environment.js';
+import type { OverlappedEnvironment } from '../envs/worker-environment.js';
 import { checkInteger, invalidValue } from '../errors.js';
 import type { Evaluation } from './evaluate.js';
 import type { MetricWriter } from './metrics.js';
@@ -9,6 +10,11 @@ import type { TrainableAgent } from './trainable.js';
 export interface TrainOptions {
   /** Task to train on. It is reset with `seed` and left open. */
   env: Environment;
+  /**
+   * Environments that step while the agent learns, one update for each transition; they take
+   * `env`'s place. Actions come from a policy one round of updates earlier. Default: none.
+   */
+  overlapped?: readonly OverlappedEnvironment[] | undefined;
   /** Another instance of the task, for evaluations. Without it, each evaluation cuts short the
    * running episode of `env`. */
   evalEnv?: Environment | undefined;
@@ -130,9 +136,12 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     const expected = `more than the ${agent.steps} steps that the agent has done`;
     throw invalidValue('steps', expected, options.steps);
   }
-  for (const size of ['observationSize', 'actionSize'] as const) {
-    if (evalEnv[size] !== env[size]) {
-      throw invalidValue(`evalEnv.${size}`, `${env[size]}, as in env,`, evalEnv[size]);
+  const others = { evalEnv, ...Object.fromEntries((options.overlapped ?? []).entries()) };
+  for (const [name, other] of Object.entries(others)) {
+    for (const size of ['observationSize', 'actionSize'] as const) {
+      if (other[size] === env[size]) continue;
+      const where = name === 'evalEnv' ? name : `overlapped[${name}]`;
+      throw invalidValue(`${where}.${size}`, `${env[size]}, as in env,`, other[size]);
     }
   }
   return {

@@ -33,7 +33,14 @@ GradientRule ruleNamed(const std::string& name) {
   throw std::invalid_argument("Expected the gradient rule to be masked, ste or sr-ste");
 }
 
-// { sizes, patterns: [n0, m0, n1, m1, ...], members, rule, srLambda, low, high, trainable, seed, stream }
+Role roleNamed(const std::string& name) {
+  if (name == "online") return Role::online;
+  if (name == "target") return Role::target;
+  if (name == "inference") return Role::inference;
+  throw std::invalid_argument("Expected the role to be online, target or inference");
+}
+
+// { sizes, patterns: [n0, m0, n1, m1, ...], members, rule, srLambda, low, high, role, seed, stream }
 NetworkSpec specOf(const Napi::Object& o) {
   NetworkSpec spec;
   spec.sizes = intVector(o.Get("sizes"), "sizes");
@@ -44,7 +51,7 @@ NetworkSpec specOf(const Napi::Object& o) {
   spec.srLambda = o.Get("srLambda").ToNumber().FloatValue();
   spec.low = floatVector(o.Get("low"), "low");
   spec.high = floatVector(o.Get("high"), "high");
-  spec.trainable = o.Get("trainable").ToBoolean().Value();
+  spec.role = roleNamed(o.Get("role").ToString().Utf8Value());
   spec.seed = static_cast<uint64_t>(o.Get("seed").ToNumber().Int64Value());
   spec.stream = static_cast<uint64_t>(o.Get("stream").ToNumber().Int64Value());
   return spec;

@@ -55,15 +55,31 @@ Napi::Value NmMatrixObject::columns(const Napi::CallbackInfo& info) {
   return copyOf<Napi::Uint16Array>(info.Env(), matrix_->rowColumns(0), count);
 }
 
-// { start [inputs + 1], rows [values], slots [values] }
+// { start [inputs + 1], rows [values], slots [values] }, without the filling of the native layout
 Napi::Value NmMatrixObject::transposed(const Napi::CallbackInfo& info) {
   matrix_->buildTransposed();
+  const int inputs = matrix_->inputs();
   const size_t count = static_cast<size_t>(matrix_->outputs()) * matrix_->perRow();
+  auto start = Napi::Uint32Array::New(info.Env(), inputs + 1);
+  auto rows = Napi::Uint16Array::New(info.Env(), count);
+  auto slots = Napi::Uint32Array::New(info.Env(), count);
+  uint32_t next = 0;
+  for (int i = 0; i < inputs; ++i) {
+    start[i] = next;
+    std::copy_n(matrix_->transposedRows() + matrix_->transposedStart(i),
+                matrix_->transposedCount(i), rows.Data() + next);
+    next += matrix_->transposedCount(i);
+  }
+  start[inputs] = next;
+  const uint16_t* columns = matrix_->rowColumns(0);
+  for (size_t k = 0; k < count; ++k) {
+    const int input = columns[k];
+    slots[k] = start[input] + matrix_->transposedSlot(k) - matrix_->transposedStart(input);
+  }
   Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("start", copyOf<Napi::Uint32Array>(info.Env(), matrix_->transposedStart(),
-                                                matrix_->inputs() + 1));
-  result.Set("rows", copyOf<Napi::Uint16Array>(info.Env(), matrix_->transposedRows(), count));
-  result.Set("slots", copyOf<Napi::Uint32Array>(info.Env(), matrix_->transposedSlots(), count));
+  result.Set("start", start);
+  result.Set("rows", rows);
+  result.Set("slots", slots);
   return result;
 }
 

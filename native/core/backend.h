@@ -48,6 +48,12 @@ struct MatrixView {
 //           structured sparse neural networks from scratch", eq. 9)
 enum class GradientRule { masked, ste, srSte };
 
+// What a network is for, and so what it holds:
+//   online     everything
+//   target     no gradients and moments
+//   inference  no dormant weights either: masks are fixed, and only active weights count
+enum class Role { online, target, inference };
+
 struct NetworkSpec {
   std::vector<int> sizes;           // inputs, hidden widths..., outputs
   std::vector<NmPattern> patterns;  // one per layer
@@ -56,7 +62,7 @@ struct NetworkSpec {
   float srLambda = 2e-4f;
   // Output: identity if empty, else tanh scaled to [low, high] per dimension. Hidden: ReLU.
   std::vector<float> low, high;
-  bool trainable = true;  // false: no gradients and moments (target networks)
+  Role role = Role::online;
   uint64_t seed = 0;      // PyTorch's default: U(-1/sqrt(in), 1/sqrt(in)) for weights and biases
   uint64_t stream = 0;    // tells networks of one seed apart
 };

@@ -55,7 +55,7 @@ class CpuBackend : public Backend {
     return std::make_unique<CpuNetwork>(spec, pool_, kernels_);
   }
   std::unique_ptr<Replay> replay(int64_t capacity, int observations, int actions) override {
-    return std::make_unique<CpuReplay>(capacity, observations, actions, pool_);
+    return std::make_unique<CpuReplay>(capacity, observations, actions, pool_, kernels_);
   }
 
   void fill(const MatrixView& target, float value) override {

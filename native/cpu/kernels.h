@@ -14,6 +14,7 @@
 namespace rnm::cpu {
 
 constexpr int kTile = 32;
+constexpr int kTransposedGroup = 4;
 
 // One layer's weights as the kernels see them. columns == nullptr: dense, values [out, in].
 struct WeightsRef {
@@ -22,10 +23,14 @@ struct WeightsRef {
   int perBlock;             // values of a row that lie within one block of about 32 inputs
   const float* values;      // [outputs, perRow]
   const uint16_t* columns;  // [outputs, perRow], ascending within a row
-  // Transposed index, input by input: entries [start[i], start[i + 1]) have these output rows.
-  const uint32_t* transposedStart;
-  const uint16_t* transposedRows;
-  const float* transposedValues;
+  // Transposed index. Inputs are ordered by their number of entries and taken in groups of
+  // kTransposedGroup; within a group all have the longest's number, filled up with zero weights, so
+  // that a group is computed as a block of rows is in the forward pass.
+  const uint16_t* transposedOrder;   // [inputs]: the inputs, group by group
+  const uint32_t* transposedStart;   // [inputs]: where an input's entries begin
+  const uint16_t* transposedLength;  // [inputs]: their number, filling included
+  const uint16_t* transposedRows;    // [entries]: output row
+  const float* transposedValues;     // [entries]
 };
 
 struct ForwardArgs {
@@ -77,6 +82,8 @@ struct KernelTable {
   void (*adam)(const AdamArgs&);
   // target += tau * (source - target).
   void (*polyak)(float* target, const float* source, size_t count, float tau);
+  // tile[c][b] = rows[b][c], for the 32 samples of a tile: how a batch is gathered.
+  void (*gather)(const float* const* rows, int columns, float* tile);
 };
 
 }  // namespace rnm::cpu

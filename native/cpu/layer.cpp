@@ -8,13 +8,13 @@
 namespace rnm::cpu {
 
 Layer::Layer(int outputs, int inputs, NmPattern pattern, GradientRule rule, float srLambda,
-             bool trainable)
-    : weights(outputs, inputs, pattern),
+             Role role)
+    : weights(outputs, inputs, pattern, role != Role::inference),
       bias(outputs),
       srLambda_(rule == GradientRule::srSte ? srLambda : 0.0f),
-      trainable_(trainable),
+      trainable_(role == Role::online),
       denseGradient_(pattern.dense() || rule != GradientRule::masked) {
-  if (!trainable) return;
+  if (!trainable_) return;
   const size_t count = static_cast<size_t>(outputs) * gradientPerRow();
   gradient = AlignedArray<float>(count);
   moment1 = AlignedArray<float>(count);

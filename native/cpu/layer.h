@@ -16,7 +16,7 @@ struct AdamStep {
 
 class Layer {
  public:
-  Layer(int outputs, int inputs, NmPattern pattern, GradientRule rule, float srLambda, bool trainable);
+  Layer(int outputs, int inputs, NmPattern pattern, GradientRule rule, float srLambda, Role role);
 
   NmMatrix weights;
   AlignedArray<float> bias;

@@ -35,7 +35,7 @@ CpuNetwork::CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTa
   for (int member = 0; member < spec.members; ++member) {
     for (int l = 0; l < layers(); ++l) {
       layers_.emplace_back(spec.sizes[l + 1], spec.sizes[l], spec.patterns[l], spec.rule,
-                           spec.srLambda, spec.trainable);
+                           spec.srLambda, spec.role);
     }
   }
   reserveScratch(pool.threads());
@@ -72,6 +72,7 @@ void CpuNetwork::planRows() {
 void CpuNetwork::initialise() {
   uint64_t position = 0;
   std::vector<float> row;
+  std::vector<uint16_t> active;
   for (Layer& target : layers_) {
     const float bound = 1.0f / std::sqrt(static_cast<float>(target.inputs()));
     const auto draw = [&] {
@@ -79,13 +80,25 @@ void CpuNetwork::initialise() {
       return bound * (2.0f * uniformFrom(bits.value[position++ % 4]) - 1.0f);
     };
     row.resize(target.inputs());
+    active.resize(target.weights.perRow());
     for (int o = 0; o < target.outputs(); ++o) {
       std::generate(row.begin(), row.end(), draw);
-      target.weights.storeRow(o, row.data());
+      if (target.weights.sparse()) {
+        projectRow(row.data(), target.inputs(), target.weights.pattern(), active.data());
+        target.weights.setRow(o, active.data(), row.data());
+      } else {
+        target.weights.storeRow(o, row.data());
+      }
     }
     for (int o = 0; o < target.outputs(); ++o) target.bias[o] = draw();
   }
-  updateMasks();
+}
+
+// A role holds what the roles after it hold.
+void CpuNetwork::requireRole(Role least, const char* what) const {
+  if (spec_.role <= least) return;
+  throw std::invalid_argument(std::string(spec_.role == Role::target ? "A target" : "An inference") +
+                              " network takes no " + what);
 }
 
 void CpuNetwork::checkMembers(MemberRange members) const {
@@ -180,9 +193,7 @@ void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
       members.first + members.count > kept_.members.first + kept_.members.count) {
     throw std::invalid_argument("Call forward with keep for these members before backward");
   }
-  if (weightGradient && !spec_.trainable) {
-    throw std::invalid_argument("A target network has no weight gradients");
-  }
+  if (weightGradient) requireRole(Role::online, "weight gradients");
   const TileView dy = tileView(outputGradient, "outputGradient", kept_.input.rows,
                                members.count * spec_.sizes.back());
   TileView dx;
@@ -263,7 +274,7 @@ void CpuNetwork::weightGradientRows(const RowRange& range) {
 // ---------------------------------------------------------------- optimiser, targets, masks
 
 void CpuNetwork::adam(const AdamOptions& options) {
-  if (!spec_.trainable) throw std::invalid_argument("A target network takes no Adam steps");
+  requireRole(Role::online, "Adam steps");
   ++adamSteps_;
   const double steps = static_cast<double>(adamSteps_);
   const double correction1 = 1.0 - std::pow(options.beta1, steps);
@@ -280,6 +291,7 @@ void CpuNetwork::adam(const AdamOptions& options) {
 }
 
 void CpuNetwork::polyak(const Network& source, float tau) {
+  requireRole(Role::target, "Polyak averaging");
   const CpuNetwork& from = sameShape(source, "source");
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
     const RowRange& r = ranges_[task];
@@ -309,12 +321,14 @@ void CpuNetwork::copyFrom(const Network& source) {
 }
 
 int64_t CpuNetwork::updateMasks() {
+  requireRole(Role::target, "mask updates");
   return changeRows([](Layer& target, const RowRange& r, Layer::Scratch s) {
     return target.projectRows(r.begin, r.end, s);
   });
 }
 
 int64_t CpuNetwork::followMasks(const Network& source) {
+  requireRole(Role::target, "mask updates");
   const CpuNetwork& from = sameShape(source, "source");
   return changeRows([&](Layer& target, const RowRange& r, Layer::Scratch s) {
     return target.followRows(r.begin, r.end, from.layers_[r.layer], s);

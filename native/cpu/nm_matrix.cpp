@@ -1,6 +1,7 @@
 #include "cpu/nm_matrix.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -8,13 +9,13 @@
 namespace rnm::cpu {
 
 // Columns and rows are held in 16 bits.
-constexpr int kMaxWidth = 65536;
+constexpr int kMaxWidth = 65535;
 
-NmMatrix::NmMatrix(int outputs, int inputs, NmPattern pattern)
-    : outputs_(outputs), inputs_(inputs), pattern_(pattern) {
+NmMatrix::NmMatrix(int outputs, int inputs, NmPattern pattern, bool keepDormant)
+    : outputs_(outputs), inputs_(inputs), pattern_(pattern), keepDormant_(keepDormant) {
   validatePattern(pattern);
   if (outputs < 1 || inputs < 1 || outputs > kMaxWidth || inputs > kMaxWidth) {
-    throw std::invalid_argument("Expected a layer's width to be from 1 to 65536 but received " +
+    throw std::invalid_argument("Expected a layer's width to be from 1 to 65535 but received " +
                                 std::to_string(inputs) + " to " + std::to_string(outputs));
   }
   perRow_ = pattern.activePerRow(inputs);
@@ -34,8 +35,12 @@ void NmMatrix::storeRow(int row, const float* weights) {
     std::copy_n(weights, inputs_, values);
     return;
   }
-  float* dormant = rowDormant(row);
   const uint16_t* columns = rowColumns(row);
+  if (!keepDormant_) {
+    for (int k = 0; k < perRow_; ++k) values[k] = weights[columns[k]];
+    return;
+  }
+  float* dormant = rowDormant(row);
   int next = 0;
   for (int column = 0; column < inputs_; ++column) {
     if (next < perRow_ && columns[next] == column) {
@@ -52,6 +57,7 @@ void NmMatrix::expandRow(int row, float* weights) const {
     std::copy_n(values, inputs_, weights);
     return;
   }
+  if (!keepDormant_) return expandMaskedRow(row, weights);
   // Between two active columns lies a run of dormant ones.
   const float* dormant = rowDormant(row);
   const uint16_t* columns = rowColumns(row);
@@ -102,23 +108,42 @@ bool NmMatrix::sameRowMask(int row, const NmMatrix& other) const {
   return !sparse() || std::equal(rowColumns(row), rowColumns(row) + perRow_, other.rowColumns(row));
 }
 
+// Orders the inputs by their number of entries, longest first, and gives every group of them room.
+void NmMatrix::layOutTransposed() {
+  std::iota(transposedOrder_.data(), transposedOrder_.data() + inputs_, static_cast<uint16_t>(0));
+  std::stable_sort(
+      transposedOrder_.data(), transposedOrder_.data() + inputs_,
+      [this](uint16_t a, uint16_t b) { return transposedCount_[a] > transposedCount_[b]; });
+  uint32_t entries = 0;
+  for (int i = 0; i < inputs_; ++i) {
+    const int longest = transposedOrder_[i / kTransposedGroup * kTransposedGroup];
+    const int input = transposedOrder_[i];
+    transposedLength_[input] = transposedCount_[longest];
+    transposedStart_[input] = entries;
+    entries += transposedLength_[input];
+  }
+  if (entries <= transposedValues_.size()) return;
+  // Some room to spare: the next masks need a little more or less.
+  transposedRows_ = AlignedArray<uint16_t>(entries + entries / 16);
+  transposedValues_ = AlignedArray<float>(transposedRows_.size());
+}
+
 void NmMatrix::buildTransposed() {
   if (!sparse()) return;
   if (!hasTransposed()) {
-    transposedStart_ = AlignedArray<uint32_t>(inputs_ + 1);
-    transposedRows_ = AlignedArray<uint16_t>(values_.size());
-    transposedSlots_ = AlignedArray<uint32_t>(values_.size());
-    transposedValues_ = AlignedArray<float>(values_.size());
+    transposedOrder_ = AlignedArray<uint16_t>(inputs_);
+    transposedLength_ = AlignedArray<uint16_t>(inputs_);
+    transposedCount_ = AlignedArray<uint16_t>(inputs_);
+    transposedStart_ = AlignedArray<uint32_t>(inputs_);
+    transposedRank_ = AlignedArray<uint16_t>(values_.size());
   }
-  // Counting sort by column; rows stay ascending within a column.
-  std::vector<uint32_t> next(inputs_ + 1, 0);
-  for (size_t k = 0; k < values_.size(); ++k) ++next[columns_[k] + 1];
-  for (int i = 0; i < inputs_; ++i) next[i + 1] += next[i];
-  std::copy(next.begin(), next.end(), transposedStart_.data());
+  std::fill_n(transposedCount_.data(), inputs_, static_cast<uint16_t>(0));
+  for (size_t k = 0; k < values_.size(); ++k) transposedRank_[k] = transposedCount_[columns_[k]]++;
+  layOutTransposed();
+  std::fill_n(transposedRows_.data(), transposedRows_.size(), static_cast<uint16_t>(0));
+  std::fill_n(transposedValues_.data(), transposedValues_.size(), 0.0f);
   for (size_t k = 0; k < values_.size(); ++k) {
-    const uint32_t slot = next[columns_[k]]++;
-    transposedSlots_[k] = slot;
-    transposedRows_[slot] = static_cast<uint16_t>(k / perRow_);
+    transposedRows_[transposedSlot(k)] = static_cast<uint16_t>(k / perRow_);
   }
   refreshTransposed(0, outputs_);
 }
@@ -127,27 +152,31 @@ void NmMatrix::refreshTransposed(int begin, int end) {
   if (!hasTransposed()) return;
   const size_t last = static_cast<size_t>(end) * perRow_;
   for (size_t k = static_cast<size_t>(begin) * perRow_; k < last; ++k) {
-    transposedValues_[transposedSlots_[k]] = values_[k];
+    transposedValues_[transposedSlot(k)] = values_[k];
   }
 }
 
 WeightsRef NmMatrix::ref() const {
-  // A block of whole groups that spans about one tile of inputs.
-  const int groups = sparse() ? std::max(1, kTile / pattern_.m) : 0;
+  // A block of whole groups: about one tile of inputs, and at least four values of a row.
+  const int groups =
+      sparse() ? std::max(std::max(1, kTile / pattern_.m), (3 + pattern_.n) / pattern_.n) : 0;
   return {inputs_,
           outputs_,
           perRow_,
           sparse() ? groups * pattern_.n : kTile,
           values_.data(),
           columns_.data(),
+          transposedOrder_.data(),
           transposedStart_.data(),
+          transposedLength_.data(),
           transposedRows_.data(),
           transposedValues_.data()};
 }
 
 size_t NmMatrix::bytes() const {
-  return values_.bytes() + dormant_.bytes() + columns_.bytes() + transposedStart_.bytes() +
-         transposedRows_.bytes() + transposedSlots_.bytes() + transposedValues_.bytes();
+  return values_.bytes() + dormant_.bytes() + columns_.bytes() + transposedOrder_.bytes() +
+         transposedStart_.bytes() + transposedLength_.bytes() + transposedCount_.bytes() +
+         transposedRows_.bytes() + transposedValues_.bytes() + transposedRank_.bytes();
 }
 
 }  // namespace rnm::cpu

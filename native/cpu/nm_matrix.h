@@ -16,14 +16,15 @@ namespace rnm::cpu {
 class NmMatrix {
  public:
   // All weights zero; sparse masks are those of the projection of zeros (lowest columns active).
-  NmMatrix(int outputs, int inputs, NmPattern pattern);
+  // Without `keepDormant` dormant weights are not held and read as zero.
+  NmMatrix(int outputs, int inputs, NmPattern pattern, bool keepDormant = true);
 
   int outputs() const { return outputs_; }
   int inputs() const { return inputs_; }
   bool sparse() const { return !pattern_.dense(); }
   const NmPattern& pattern() const { return pattern_; }
   int perRow() const { return perRow_; }
-  int dormantPerRow() const { return inputs_ - perRow_; }
+  int dormantPerRow() const { return keepDormant_ ? inputs_ - perRow_ : 0; }
 
   float* values() { return values_.data(); }
   const float* values() const { return values_.data(); }
@@ -59,9 +60,12 @@ class NmMatrix {
   bool hasTransposed() const { return transposedStart_.size() > 0; }
   // Copies the values of rows [begin, end) to their places in the transposed index.
   void refreshTransposed(int begin, int end);
-  const uint32_t* transposedStart() const { return transposedStart_.data(); }
+  // For an input: its entries' first place and their number without the filling.
+  uint32_t transposedStart(int input) const { return transposedStart_[input]; }
+  uint32_t transposedCount(int input) const { return transposedCount_[input]; }
   const uint16_t* transposedRows() const { return transposedRows_.data(); }
-  const uint32_t* transposedSlots() const { return transposedSlots_.data(); }
+  // The place of value k in the transposed index.
+  uint32_t transposedSlot(size_t k) const { return transposedStart_[columns_[k]] + transposedRank_[k]; }
 
   WeightsRef ref() const;
   size_t bytes() const;
@@ -69,12 +73,16 @@ class NmMatrix {
  private:
   int outputs_, inputs_, perRow_;
   NmPattern pattern_;
+  bool keepDormant_;
   AlignedArray<float> values_, dormant_;
   AlignedArray<uint16_t> columns_;
-  AlignedArray<uint32_t> transposedStart_;   // [inputs + 1]
-  AlignedArray<uint16_t> transposedRows_;    // [values], by input
-  AlignedArray<uint32_t> transposedSlots_;   // [values]: value k's place in the transposed index
-  AlignedArray<float> transposedValues_;     // [values], by input
+  // The transposed index: see WeightsRef.
+  void layOutTransposed();
+  AlignedArray<uint16_t> transposedOrder_, transposedLength_, transposedCount_;  // [inputs]
+  AlignedArray<uint32_t> transposedStart_;                                      // [inputs]
+  AlignedArray<uint16_t> transposedRows_;    // [entries]
+  AlignedArray<float> transposedValues_;     // [entries]
+  AlignedArray<uint16_t> transposedRank_;    // [values]: which of its column's entries value k is
 };
 
 }  // namespace rnm::cpu

@@ -89,9 +89,15 @@ void polyak(float* target, const float* source, size_t count, float tau) {
   for (size_t i = 0; i < count; ++i) target[i] += tau * (source[i] - target[i]);
 }
 
+void gather(const float* const* rows, int columns, float* tile) {
+  for (int b = 0; b < kTile; ++b) {
+    for (int c = 0; c < columns; ++c) tile[c * kTile + b] = rows[b][c];
+  }
+}
+
 }  // namespace
 
 extern const KernelTable kPlainKernels = {"plain",        forward, dataGradient,
-                                          weightGradient, adam,    polyak};
+                                          weightGradient, adam,    polyak, gather};
 
 }  // namespace rnm::cpu

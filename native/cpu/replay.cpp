@@ -11,8 +11,13 @@ namespace rnm::cpu {
 // The stream of sampled indices; network initialisation and noise use others.
 constexpr uint64_t kIndexStream = 0x1d5u;
 
-CpuReplay::CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool)
-    : capacity_(capacity), observations_(observations), actions_(actions), pool_(pool) {
+CpuReplay::CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool,
+                     const KernelTable& kernels)
+    : capacity_(capacity),
+      observations_(observations),
+      actions_(actions),
+      pool_(pool),
+      kernels_(kernels) {
   if (capacity < 1 || capacity > 0xffffffffll || observations < 1 || actions < 1) {
     throw std::invalid_argument("Expected a replay buffer's sizes to be positive integers");
   }
@@ -27,15 +32,17 @@ void CpuReplay::add(const float* source) {
 
 void CpuReplay::gatherTile(const TileView (&views)[5], int tile, uint64_t seed,
                            uint64_t draw) const {
-  for (int b = 0; b < views[0].lanes(tile); ++b) {
+  const float* rows[kTile];
+  for (int b = 0; b < kTile; ++b) {
     const uint64_t sample = static_cast<uint64_t>(tile) * kTile + b;
     // A draw has 2^32 positions of its own: four samples to a Philox block.
     const Philox4 bits = philox(seed, kIndexStream, (draw << 32) + sample / 4);
-    const float* source = row(indexFrom(bits.value[sample % 4], static_cast<uint32_t>(size_)));
-    for (const TileView& view : views) {
-      float* target = view.tile(tile) + b;
-      for (int c = 0; c < view.columns; ++c) target[c * kTile] = *source++;
-    }
+    rows[b] = row(indexFrom(bits.value[sample % 4], static_cast<uint32_t>(size_)));
+  }
+  // Padding lanes get rows too: what they hold is never used.
+  for (const TileView& view : views) {
+    kernels_.gather(rows, view.columns, view.tile(tile));
+    for (const float*& source : rows) source += view.columns;
   }
 }
 

@@ -12,7 +12,8 @@ namespace rnm::cpu {
 
 class CpuReplay : public Replay {
  public:
-  CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool);
+  CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool,
+            const KernelTable& kernels);
 
   int64_t size() const override { return size_; }
   int64_t capacity() const override { return capacity_; }
@@ -28,6 +29,7 @@ class CpuReplay : public Replay {
   int64_t capacity_, size_ = 0, next_ = 0;
   int observations_, actions_;
   ThreadPool& pool_;
+  const KernelTable& kernels_;
   AlignedArray<float> rows_;
 };
 

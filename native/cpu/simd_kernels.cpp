@@ -3,6 +3,10 @@
 //
 // No STL, no shared inline functions: see kernels.h. Everything is in an anonymous namespace, so
 // that no symbol of one instruction set can stand in for another's.
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
 #include "cpu/kernel_tables.h"
 #include "cpu/kernels.h"
 
@@ -22,23 +26,137 @@ inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector loadLoose(const float* p) { return *reinterpret_cast<const LooseVector*>(p); }
 inline void storeLoose(float* p, Vector v) { *reinterpret_cast<LooseVector*>(p) = v; }
 
-// Sum of the lanes, by halves: each copy compiles to one extract instruction.
+// Four neighbouring weights, to be spread over a vector one by one. Spreading from a register leaves
+// the load ports to the activations, which are what the sparse kernels wait for.
+struct FourWeights {
+#if defined(__AVX512F__)
+  __m512 lanes;
+  explicit FourWeights(const float* p) : lanes(_mm512_broadcast_f32x4(_mm_loadu_ps(p))) {}
+  template <int kWhich>
+  Vector spread() const {
+    return reinterpret_cast<Vector>(_mm512_permute_ps(lanes, kWhich * 0x55));
+  }
+#elif defined(__AVX__)
+  __m256 lanes;
+  explicit FourWeights(const float* p)
+      : lanes(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(p))) {}
+  template <int kWhich>
+  Vector spread() const {
+    return reinterpret_cast<Vector>(_mm256_permute_ps(lanes, kWhich * 0x55));
+  }
+#else
+  const float* weights;
+  explicit FourWeights(const float* p) : weights(p) {}
+  template <int kWhich>
+  Vector spread() const {
+    return broadcast(weights[kWhich]);
+  }
+#endif
+};
+
+// sum += weight * x, for one feature of a tile.
+inline void addScaled(Vector (&sum)[kVectors], Vector weight, const float* x) {
+  for (int v = 0; v < kVectors; ++v) sum[v] += weight * load(x + v * kLanes);
+}
+
+typedef float Quad __attribute__((vector_size(16)));
+typedef float LooseQuad __attribute__((vector_size(16), aligned(4)));
+#if defined(__clang__)
+#define RNM_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+typedef int QuadIndex __attribute__((vector_size(16)));
+#define RNM_SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, QuadIndex{i, j, k, l})
+#endif
+
+// Adds the upper half of a vector to the lower until four lanes are left. Not through memory, and
+// not by memcpy(): that would keep the sums of the loops before it in memory too.
+inline Quad foldToQuad(Vector v) {
+#if defined(__AVX512F__)
+  const __m512 all = reinterpret_cast<__m512>(v);
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+#elif defined(__AVX__)
+  const __m256 half = reinterpret_cast<__m256>(v);
+#endif
+#if defined(__AVX__)
+  return reinterpret_cast<Quad>(
+      _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+#else
+  return v;
+#endif
+}
+
+// Lane sums of four vectors at once: half the instructions of four single sums.
+inline Quad sumLanes4(Vector a, Vector b, Vector c, Vector d) {
+  const Quad qa = foldToQuad(a), qb = foldToQuad(b);
+  const Quad qc = foldToQuad(c), qd = foldToQuad(d);
+  const Quad ab = RNM_SHUFFLE(qa, qb, 0, 4, 1, 5) + RNM_SHUFFLE(qa, qb, 2, 6, 3, 7);
+  const Quad cd = RNM_SHUFFLE(qc, qd, 0, 4, 1, 5) + RNM_SHUFFLE(qc, qd, 2, 6, 3, 7);
+  return RNM_SHUFFLE(ab, cd, 0, 1, 4, 5) + RNM_SHUFFLE(ab, cd, 2, 3, 6, 7);
+}
+
+inline float sumLanes(Vector v) {
+  const Quad q = foldToQuad(v);
+  return (q[0] + q[2]) + (q[1] + q[3]);
+}
+
+#if defined(__AVX512F__)
+// Quad k of the result holds partial sums of the k-th vector.
+inline __m512 foldFour(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+  return _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+}
+
+// Neighbouring lanes of the result come from a and b in turn, each the sum of two lanes.
+inline __m512 foldLanes(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+}
+
+inline void storeEightLaneSums(const Vector* sum, float* target) {
+  const __m512* v = reinterpret_cast<const __m512*>(sum);
+  const __m512 pairs = foldLanes(foldFour(v[0], v[1], v[2], v[3]), foldFour(v[4], v[5], v[6], v[7]));
+  const __m512 sums = _mm512_add_ps(pairs, _mm512_permute_ps(pairs, 0x4e));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+  _mm256_storeu_ps(target, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, sums)));
+}
+#endif
+
+// target[c] = the sum of the lanes of sum[c].
 template <int kCount>
-inline float sumOf(const void* vector) {
-  typedef float Half __attribute__((vector_size(kCount * 2)));
-  Half low, high;
-  __builtin_memcpy(&low, vector, sizeof low);
-  __builtin_memcpy(&high, static_cast<const char*>(vector) + sizeof low, sizeof high);
-  low += high;
-  return sumOf<kCount / 2>(&low);
+inline void storeLaneSums(const Vector (&sum)[kCount], float* target) {
+  int c = 0;
+#if defined(__AVX512F__)
+  for (; c + 8 <= kCount; c += 8) storeEightLaneSums(sum + c, target + c);
+#endif
+  for (; c + 4 <= kCount; c += 4) {
+    *reinterpret_cast<LooseQuad*>(target + c) = sumLanes4(sum[c], sum[c + 1], sum[c + 2], sum[c + 3]);
+  }
+  for (; c < kCount; ++c) target[c] = sumLanes(sum[c]);
 }
-template <>
-inline float sumOf<2>(const void* vector) {
-  float lanes[2];
-  __builtin_memcpy(lanes, vector, sizeof lanes);
-  return lanes[0] + lanes[1];
+
+// The same for a block of rows that lie `stride` apart.
+template <int kRows, int kCount>
+inline void storeBlockSums(const Vector (&sum)[kRows][kCount], float* target, size_t stride) {
+#if defined(__AVX512F__)
+  if constexpr (kRows == 4 && kCount == 4) {
+    __m512 column[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      column[i] = foldFour(reinterpret_cast<__m512>(sum[0][i]), reinterpret_cast<__m512>(sum[1][i]),
+                           reinterpret_cast<__m512>(sum[2][i]), reinterpret_cast<__m512>(sum[3][i]));
+    }
+    const __m512 low = foldLanes(column[0], column[1]), high = foldLanes(column[2], column[3]);
+    const __m512 rows =
+        _mm512_add_ps(_mm512_shuffle_ps(low, high, 0x44), _mm512_shuffle_ps(low, high, 0xee));
+    _mm_storeu_ps(target, _mm512_castps512_ps128(rows));
+    _mm_storeu_ps(target + stride, _mm512_extractf32x4_ps(rows, 1));
+    _mm_storeu_ps(target + 2 * stride, _mm512_extractf32x4_ps(rows, 2));
+    _mm_storeu_ps(target + 3 * stride, _mm512_extractf32x4_ps(rows, 3));
+    return;
+  }
+#endif
+  for (int r = 0; r < kRows; ++r) storeLaneSums(sum[r], target + r * stride);
 }
-inline float sumLanes(Vector v) { return sumOf<kLanes>(&v); }
 
 // ---------------------------------------------------------------- forward
 
@@ -58,22 +176,41 @@ inline void finishRows(const ForwardArgs& a, int row, Vector (&sum)[kRows][kVect
   }
 }
 
+// sum[r] += the weights of row r of a block times the features they belong to. Rows of `length`
+// weights lie one after the other.
+template <int kRows>
+inline void addSparseRows(Vector (&sum)[kRows][kVectors], const float* values,
+                          const uint16_t* features, int length, const float* x) {
+  int k = 0;
+  for (; k + 4 <= length; k += 4) {
+// Without this the sums live in memory.
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const FourWeights weights(values + r * length + k);
+      const uint16_t* feature = features + r * length + k;
+      addScaled(sum[r], weights.spread<0>(), x + feature[0] * kTile);
+      addScaled(sum[r], weights.spread<1>(), x + feature[1] * kTile);
+      addScaled(sum[r], weights.spread<2>(), x + feature[2] * kTile);
+      addScaled(sum[r], weights.spread<3>(), x + feature[3] * kTile);
+    }
+  }
+  for (; k < length; ++k) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      addScaled(sum[r], broadcast(values[r * length + k]), x + features[r * length + k] * kTile);
+    }
+  }
+}
+
 template <int kRows>
 void forwardSparseRows(const ForwardArgs& a, int row) {
   const int perRow = a.weights.perRow;
-  const float* values = a.weights.values + static_cast<size_t>(row) * perRow;
-  const uint16_t* columns = a.weights.columns + static_cast<size_t>(row) * perRow;
   Vector sum[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) sum[r][v] = broadcast(a.bias[row + r]);
   }
-  for (int k = 0; k < perRow; ++k) {
-    for (int r = 0; r < kRows; ++r) {
-      const float* x = a.x + columns[r * perRow + k] * kTile;
-      const Vector weight = broadcast(values[r * perRow + k]);
-      for (int v = 0; v < kVectors; ++v) sum[r][v] += weight * load(x + v * kLanes);
-    }
-  }
+  const size_t at = static_cast<size_t>(row) * perRow;
+  addSparseRows<kRows>(sum, a.weights.values + at, a.weights.columns + at, perRow, a.x);
   finishRows<kRows>(a, row, sum);
 }
 
@@ -120,29 +257,31 @@ inline void finishInput(const DataGradientArgs& a, int j, const Vector (&sum)[kV
   }
 }
 
-// One input; even and odd entries have accumulators of their own to hide the FMA's latency.
-void dataGradientSparseInput(const DataGradientArgs& a, int j) {
+// Inputs that lie side by side in the transposed index, given by the first of them.
+template <int kInputs>
+void dataGradientSparseInputs(const DataGradientArgs& a, const uint16_t* inputs) {
   const WeightsRef& w = a.weights;
-  Vector even[kVectors] = {}, odd[kVectors] = {};
-  uint32_t k = w.transposedStart[a.first + j];
-  const uint32_t end = w.transposedStart[a.first + j + 1];
-  for (; k + 2 <= end; k += 2) {
-    const float* dy0 = a.dy + w.transposedRows[k] * kTile;
-    const float* dy1 = a.dy + w.transposedRows[k + 1] * kTile;
-    const Vector weight0 = broadcast(w.transposedValues[k]);
-    const Vector weight1 = broadcast(w.transposedValues[k + 1]);
-    for (int v = 0; v < kVectors; ++v) {
-      even[v] += weight0 * load(dy0 + v * kLanes);
-      odd[v] += weight1 * load(dy1 + v * kLanes);
+  const uint32_t start = w.transposedStart[inputs[0]];
+  Vector sum[kInputs][kVectors] = {};
+  addSparseRows<kInputs>(sum, w.transposedValues + start, w.transposedRows + start,
+                         w.transposedLength[inputs[0]], a.dy);
+  for (int i = 0; i < kInputs; ++i) finishInput(a, inputs[i] - a.first, sum[i]);
+}
+
+void dataGradientSparse(const DataGradientArgs& a) {
+  const int inputs = a.weights.inputs;
+  if (a.count < inputs) {
+    for (int j = 0; j < a.count; ++j) {
+      const uint16_t input = static_cast<uint16_t>(a.first + j);
+      dataGradientSparseInputs<1>(a, &input);
     }
+    return;
   }
-  for (int v = 0; v < kVectors; ++v) even[v] += odd[v];
-  if (k < end) {
-    const float* dy0 = a.dy + w.transposedRows[k] * kTile;
-    const Vector weight0 = broadcast(w.transposedValues[k]);
-    for (int v = 0; v < kVectors; ++v) even[v] += weight0 * load(dy0 + v * kLanes);
-  }
-  finishInput(a, j, even);
+  static_assert(kTransposedGroup % kSparseRows == 0, "a block of rows must not cross groups");
+  const uint16_t* order = a.weights.transposedOrder;
+  const int whole = inputs / kTransposedGroup * kTransposedGroup;
+  for (int i = 0; i < whole; i += kSparseRows) dataGradientSparseInputs<kSparseRows>(a, order + i);
+  for (int i = whole; i < inputs; ++i) dataGradientSparseInputs<1>(a, order + i);
 }
 
 // Neighbouring inputs are neighbours in a row of W: no transposed copy is needed.
@@ -163,11 +302,8 @@ void dataGradientDenseInputs(const DataGradientArgs& a, int j) {
 }
 
 void dataGradient(const DataGradientArgs& a) {
+  if (a.weights.columns) return dataGradientSparse(a);
   int j = 0;
-  if (a.weights.columns) {
-    for (; j < a.count; ++j) dataGradientSparseInput(a, j);
-    return;
-  }
   for (; j + kDenseRows <= a.count; j += kDenseRows) dataGradientDenseInputs<kDenseRows>(a, j);
   for (; j < a.count; ++j) dataGradientDenseInputs<1>(a, j);
 }
@@ -189,7 +325,7 @@ inline void batchDots(const WeightGradientArgs& a, const float* dy, const uint16
       }
     }
   }
-  for (int c = 0; c < kCount; ++c) gradient[c] = sumLanes(sum[c]);
+  storeLaneSums(sum, gradient);
 }
 
 // Blocks of about 32 inputs keep x in the L1 cache while all rows use it.
@@ -225,11 +361,7 @@ inline void weightGradientBlock(const WeightGradientArgs& a, int row, int input)
       }
     }
   }
-  for (int r = 0; r < kRows; ++r) {
-    for (int i = 0; i < kInputs; ++i) {
-      a.gradient[static_cast<size_t>(row + r) * inputs + input + i] = sumLanes(sum[r][i]);
-    }
-  }
+  storeBlockSums(sum, a.gradient + static_cast<size_t>(row) * inputs + input, inputs);
 }
 
 template <int kRows>
@@ -301,9 +433,35 @@ void polyak(float* target, const float* source, size_t count, float tau) {
   if (i < count) kPlainKernels.polyak(target + i, source + i, count - i, tau);
 }
 
+// ---------------------------------------------------------------- gathering
+
+// Four samples' four columns at a time, transposed in registers.
+inline void gatherBlock(const float* const* rows, int column, float* target) {
+  const Quad a = *reinterpret_cast<const LooseQuad*>(rows[0] + column);
+  const Quad b = *reinterpret_cast<const LooseQuad*>(rows[1] + column);
+  const Quad c = *reinterpret_cast<const LooseQuad*>(rows[2] + column);
+  const Quad d = *reinterpret_cast<const LooseQuad*>(rows[3] + column);
+  const Quad ab0 = RNM_SHUFFLE(a, b, 0, 4, 1, 5), ab2 = RNM_SHUFFLE(a, b, 2, 6, 3, 7);
+  const Quad cd0 = RNM_SHUFFLE(c, d, 0, 4, 1, 5), cd2 = RNM_SHUFFLE(c, d, 2, 6, 3, 7);
+  *reinterpret_cast<Quad*>(target) = RNM_SHUFFLE(ab0, cd0, 0, 1, 4, 5);
+  *reinterpret_cast<Quad*>(target + kTile) = RNM_SHUFFLE(ab0, cd0, 2, 3, 6, 7);
+  *reinterpret_cast<Quad*>(target + 2 * kTile) = RNM_SHUFFLE(ab2, cd2, 0, 1, 4, 5);
+  *reinterpret_cast<Quad*>(target + 3 * kTile) = RNM_SHUFFLE(ab2, cd2, 2, 3, 6, 7);
+}
+
+void gather(const float* const* rows, int columns, float* tile) {
+  for (int b = 0; b < kTile; b += 4) {
+    int c = 0;
+    for (; c + 4 <= columns; c += 4) gatherBlock(rows + b, c, tile + c * kTile + b);
+    for (; c < columns; ++c) {
+      for (int i = 0; i < 4; ++i) tile[c * kTile + b + i] = rows[b + i][c];
+    }
+  }
+}
+
 }  // namespace
 
 extern const KernelTable RNM_TABLE = {RNM_NAME,       forward, dataGradient,
-                                      weightGradient, adam,    polyak};
+                                      weightGradient, adam,    polyak, gather};
 
 }  // namespace rnm::cpu

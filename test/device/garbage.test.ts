@@ -104,7 +104,7 @@ describe('garbage in', () => {
       srLambda: 0,
       low: new Float32Array(0),
       high: new Float32Array(0),
-      trainable: true,
+      role: 'online',
       seed: 0,
       stream: 0,
     };

@@ -184,7 +184,7 @@ function learnOnce(device: Device, mlp: Mlp, x: Float32Array, gradient: Float32A
 describe('masks and targets', () => {
   const device = new Device({ threads: 2 });
   const options: MlpOptions = { sizes: [19, 45, 3], patterns: Array(2).fill({ n: 1, m: 4 }) };
-  const target = (of: MlpOptions) => device.mlp({ ...of, trainable: false });
+  const target = (of: MlpOptions) => device.mlp({ ...of, role: 'target' });
   const weights = (seed: number) => [randomFloats(45 * 19, seed), randomFloats(3 * 45, seed + 1)];
   const write = (mlp: Mlp, values: Float32Array[]) =>
     values.forEach((layer, l) => mlp.write(l, 'weight', layer));
@@ -279,6 +279,40 @@ describe('masks and targets', () => {
     }
   });
 
+  test('an inference network holds the active weights alone, and computes the same', () => {
+    const { mlp } = makePair(device, options, 15);
+    const light = device.mlp({ ...options, role: 'inference' });
+    light.copyFrom(mlp);
+    const input = device.matrix(40, 19);
+    input.set(randomFloats(40 * 19, 16));
+    const [expected, received] = [device.matrix(40, 3), device.matrix(40, 3)];
+    mlp.forward(input, expected);
+    light.forward(input, received);
+    expect(received.get()).toEqual(expected.get());
+    expect(light.read(0, 'weight')).toEqual(mlp.read(0, 'maskedWeight'));
+    expect(() => light.updateMasks()).toThrow(/inference network takes no mask updates/);
+    expect(() => light.polyak(mlp, 0.1)).toThrow(/inference/);
+    expect(() => light.adam(adam)).toThrow(/inference/);
+    expect(() => light.read(0, 'weightMoment1')).toThrow();
+  });
+
+  test('the memory of 1:4 against dense: weights, indices, moments and gradients', () => {
+    const wide: MlpOptions = { sizes: [113, 256, 256, 1], members: 2 };
+    const patterns = Array(3).fill({ n: 1, m: 4 });
+    const bytes = (more: Partial<MlpOptions>) => {
+      const mlp = device.mlp({ ...wide, ...more });
+      if (mlp.trainable) {
+        // The transposed index comes with the first backward pass.
+        mlp.forward(device.matrix(4, 113), device.matrix(4, 2), { keep: true });
+        mlp.backward(device.matrix(4, 2), { inputGradient: device.matrix(4, 8), inputFirst: 105 });
+      }
+      return mlp.bytes;
+    };
+    expect(bytes({ patterns }) / bytes({})).toBeLessThanOrEqual(0.62);
+    const role = 'inference';
+    expect(bytes({ patterns, role }) / bytes({ role })).toBeLessThanOrEqual(0.4);
+  });
+
   test("initialisation is PyTorch's: uniform within 1 / sqrt(inputs), from the seed", () => {
     const make = (seed: number, stream: number) =>
       device.mlp({ sizes: [100, 200, 5], seed, stream }).read(0, 'weight');
@@ -345,7 +379,7 @@ describe('what does not fit is refused', () => {
     expect(() => mlp.write(0, 'weight', new Float32Array(3))).toThrow(/length 32/);
     expect(() => mlp.read(2, 'weight')).toThrow(/layer/);
     expect(() => mlp.copyFrom(device.mlp({ sizes: [4, 9, 2] }))).toThrow(/same shape/);
-    expect(() => device.mlp({ sizes: [4, 2], trainable: false }).adam(adam)).toThrow(/target/);
+    expect(() => device.mlp({ sizes: [4, 2], role: 'target' }).adam(adam)).toThrow(/target/);
   });
 
   test('other devices and closed ones', () => {

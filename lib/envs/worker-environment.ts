@@ -1,0 +1,176 @@
+/**
+ * An environment in a thread of its own: it steps while the caller does something else, such as an
+ * update of the networks.
+ *
+ * Both sides share one block of memory and take turns by a number in it. A message between threads
+ * would cost more than most steps do, and could not arrive while the caller is busy.
+ */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { invalidValue, RunError } from '../errors.js';
+import type { Environment, StepResult } from './environment.js';
+
+/** An environment whose steps can be begun and finished apart. */
+export interface OverlappedEnvironment extends Environment {
+  /** Begin a step. Until `finish()` nothing else may be asked of the environment. */
+  begin(action: ArrayLike<number>): void;
+  /** Wait for the step that was begun. */
+  finish(): StepResult;
+}
+
+/** What the worker says when its environment is made. */
+export interface WorkerHello {
+  observationSize: number;
+  actionSize: number;
+  actionLow: Float32Array;
+  actionHigh: Float32Array;
+}
+
+/** Whose turn it is: the first number of the shared memory. */
+export const turn = { caller: 0, worker: 1 } as const;
+
+/** What the worker is asked for: the second number. */
+export const command = { step: 0, reset: 1, seededReset: 2, close: 3 } as const;
+
+/** What caller and worker share. */
+export class SharedStep {
+  /** [turn, command, length of the error's text or 0] */
+  readonly control: Int32Array;
+  readonly action: Float64Array;
+  readonly observation: Float64Array;
+  /** [reward, terminated, truncated, seed] */
+  readonly scalars: Float64Array;
+  readonly text: Uint8Array;
+
+  constructor(
+    readonly memory: SharedArrayBuffer,
+    { observationSize, actionSize }: Pick<WorkerHello, 'observationSize' | 'actionSize'>,
+  ) {
+    const numbers = 8 * (actionSize + observationSize + 4);
+    this.control = new Int32Array(memory, 0, 4);
+    this.action = new Float64Array(memory, 16, actionSize);
+    this.observation = new Float64Array(memory, 16 + 8 * actionSize, observationSize);
+    this.scalars = new Float64Array(memory, 16 + 8 * (actionSize + observationSize), 4);
+    this.text = new Uint8Array(memory, 16 + numbers, textLength);
+  }
+
+  static allocate(sizes: Pick<WorkerHello, 'observationSize' | 'actionSize'>): SharedStep {
+    const numbers = 8 * (sizes.actionSize + sizes.observationSize + 4);
+    return new SharedStep(new SharedArrayBuffer(16 + numbers + textLength), sizes);
+  }
+}
+
+const textLength = 2048;
+/** A step that takes longer than this has failed. */
+const patience = 60_000;
+
+export class WorkerEnvironment implements OverlappedEnvironment {
+  readonly observationSize: number;
+  readonly actionSize: number;
+  readonly actionLow: Float32Array;
+  readonly actionHigh: Float32Array;
+  readonly #worker: Worker;
+  readonly #shared: SharedStep;
+  #pending = false;
+  #closed = false;
+
+  /** Use `WorkerEnvironment.create(id, options)`. */
+  private constructor(
+    readonly id: string,
+    worker: Worker,
+    hello: WorkerHello,
+  ) {
+    this.observationSize = hello.observationSize;
+    this.actionSize = hello.actionSize;
+    this.actionLow = hello.actionLow;
+    this.actionHigh = hello.actionHigh;
+    this.#worker = worker;
+    this.#shared = SharedStep.allocate(hello);
+    worker.postMessage(this.#shared.memory);
+  }
+
+  /**
+   * Make an environment by name in a worker thread. A task of your own has to be registered there
+   * too: start node with `--import ./my-task.mjs`, which holds for workers as well.
+   *
+   * @throws the error of `makeEnv` for an unknown name or option
+   */
+  static async create(
+    id: string,
+    options: Readonly<Record<string, unknown>> = {},
+  ): Promise<WorkerEnvironment> {
+    const url = new URL('./environment-worker.js', import.meta.url);
+    const worker = new Worker(url, { workerData: { id, options } });
+    const [hello] = (await once(worker, 'message')) as [WorkerHello | { error: string }];
+    if ('error' in hello) {
+      await worker.terminate();
+      throw new RunError(hello.error);
+    }
+    // Waiting for its turn must not keep the process alive.
+    worker.unref();
+    return new WorkerEnvironment(id, worker, hello);
+  }
+
+  begin(action: ArrayLike<number>): void {
+    if (action?.length !== this.actionSize) {
+      throw invalidValue('action', `an array of length ${this.actionSize}`, action);
+    }
+    this.#shared.action.set(action);
+    this.#ask(command.step);
+  }
+
+  finish(): StepResult {
+    this.#wait();
+    const { observation, scalars } = this.#shared;
+    return {
+      observation: Float64Array.from(observation),
+      reward: scalars[0] ?? NaN,
+      terminated: scalars[1] === 1,
+      truncated: scalars[2] === 1,
+      // The terms of the reward stay in the worker: training does not use them.
+      info: {},
+    };
+  }
+
+  step(action: ArrayLike<number>): StepResult {
+    this.begin(action);
+    return this.finish();
+  }
+
+  reset(options: { seed?: number } = {}): Float64Array {
+    this.#shared.scalars[3] = options.seed ?? 0;
+    this.#ask(options.seed === undefined ? command.reset : command.seededReset);
+    this.#wait();
+    return Float64Array.from(this.#shared.observation);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    if (this.#pending) this.#wait();
+    this.#ask(command.close);
+    this.#closed = true;
+  }
+
+  #ask(what: number): void {
+    if (this.#closed) throw new RunError(`${this.id} was closed: make a new environment`);
+    if (this.#pending) throw new RunError('Call finish() for the step that was begun first');
+    const { control } = this.#shared;
+    control[1] = what;
+    this.#pending = true;
+    Atomics.store(control, 0, turn.worker);
+    Atomics.notify(control, 0);
+  }
+
+  #wait(): void {
+    if (!this.#pending) throw new RunError('Call begin(action) before finish()');
+    const { control, text } = this.#shared;
+    if (Atomics.wait(control, 0, turn.worker, patience) === 'timed-out') {
+      void this.#worker.terminate();
+      this.#closed = true;
+      throw new RunError(`${this.id} did not answer for ${patience / 1000} s in its worker thread`);
+    }
+    this.#pending = false;
+    const length = control[2] ?? 0;
+    if (length > 0) throw new RunError(new TextDecoder().decode(text.slice(0, length)));
+  }
+}

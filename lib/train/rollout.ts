@@ -1,0 +1,95 @@
+/** How transitions come about: step by step, or in environments that step while the agent learns. */
+import type { Environment } from '../envs/environment.js';
+import type { OverlappedEnvironment } from '../envs/worker-environment.js';
+import type { EpisodeLog } from './episodes.js';
+import type { Episode } from './episodes.js';
+import type { TrainableAgent } from './trainable.js';
+
+/** One environment with its running episode. */
+interface Lane<E extends Environment> {
+  env: E;
+  episode: Episode;
+  observation: Float64Array;
+}
+
+/** What the training loop needs of it. */
+export interface Rollout {
+  /** Begin the first episodes. */
+  start(seed: number, nextSeed: () => number): void;
+  /** Gather at most `limit` transitions, with one update for each once the agent is ready. */
+  advance(limit: number): void;
+  /** The first environment served elsewhere: its episode is dropped and begun anew. */
+  restartFirst(seed: number): void;
+}
+
+abstract class Lanes<E extends Environment> implements Rollout {
+  protected readonly lanes: Lane<E>[];
+
+  constructor(
+    protected readonly agent: TrainableAgent,
+    envs: readonly E[],
+    episodes: EpisodeLog,
+  ) {
+    this.lanes = envs.map((env) => {
+      return { env, episode: episodes.begin(), observation: new Float64Array(0) };
+    });
+  }
+
+  start(seed: number, nextSeed: () => number): void {
+    this.lanes.forEach((lane, i) => {
+      lane.observation = lane.env.reset({ seed: i === 0 ? seed : nextSeed() });
+    });
+  }
+
+  restartFirst(seed: number): void {
+    const [first] = this.lanes;
+    if (first === undefined) return;
+    first.episode.drop();
+    first.observation = first.env.reset({ seed });
+  }
+
+  abstract advance(limit: number): void;
+
+  /** The agent remembers what a step brought, and the lane goes on from there. */
+  protected take(lane: Lane<E>, action: Float32Array, result: ReturnType<E['step']>): void {
+    const { observation: nextObservation, reward, terminated, truncated } = result;
+    const { observation } = lane;
+    this.agent.observe({ observation, action, reward, nextObservation, terminated, truncated });
+    lane.episode.add(reward);
+    lane.observation = nextObservation;
+    if (terminated || truncated) {
+      lane.episode.end();
+      lane.observation = lane.env.reset();
+    }
+  }
+}
+
+/** Act, step, remember, learn: the order of the algorithm. */
+export class SerialRollout extends Lanes<Environment> {
+  advance(): void {
+    const [lane] = this.lanes;
+    if (lane === undefined) return;
+    const action = this.agent.act(lane.observation, { explore: true });
+    this.take(lane, action, lane.env.step(action));
+    if (this.agent.ready) this.agent.learn();
+  }
+}
+
+/**
+ * All environments step while the agent makes as many updates: an update does not see the
+ * transitions that are under way, so that every action comes from a policy one round earlier.
+ */
+export class OverlappedRollout extends Lanes<OverlappedEnvironment> {
+  advance(limit: number): void {
+    const lanes = this.lanes.slice(0, limit);
+    const actions = lanes.map(({ env, observation }) => {
+      const action = this.agent.act(observation, { explore: true });
+      env.begin(action);
+      return action;
+    });
+    for (let i = 0; i < lanes.length && this.agent.ready; i++) this.agent.learn();
+    lanes.forEach((lane, i) => {
+      this.take(lane, actions[i] ?? new Float32Array(0), lane.env.finish());
+    });
+  }
+}

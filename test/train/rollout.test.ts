@@ -1,0 +1,96 @@
+import { describe, expect, test } from '@jest/globals';
+import type { OverlappedEnvironment } from '../../lib/envs/worker-environment.js';
+import type { StepResult } from '../../lib/envs/environment.js';
+import { train } from '../../lib/train/index.js';
+import type { TrainOptions } from '../../lib/train/index.js';
+import { LinearAgent } from '../support/linear-agent.js';
+import { PointEnvironment } from '../support/point-environment.js';
+import { temporaryFolders } from '../support/temporary-folder.js';
+
+const newFolder = temporaryFolders();
+
+/** A point that steps between `begin` and `finish`, and tells what happened in between. */
+class OverlappedPoint extends PointEnvironment implements OverlappedEnvironment {
+  #begun: ArrayLike<number> | undefined;
+
+  constructor(readonly log: string[] = []) {
+    super();
+  }
+
+  begin(action: ArrayLike<number>): void {
+    this.log.push('begin');
+    this.#begun = action;
+  }
+
+  finish(): StepResult {
+    this.log.push('finish');
+    return this.step(this.#begun ?? []);
+  }
+}
+
+function run(
+  count: number,
+  agent: LinearAgent,
+  changes: Partial<TrainOptions> = {},
+  log?: string[],
+) {
+  const overlapped = Array.from({ length: count }, () => new OverlappedPoint(log));
+  const options = { steps: 100, evalInterval: 30, evalEpisodes: 1, logInterval: 10, seed: 3 };
+  const env = new PointEnvironment();
+  const evalEnv = new PointEnvironment();
+  return train({ ...options, env, evalEnv, agent, overlapped, out: newFolder(), ...changes });
+}
+
+describe('environments that step while the agent learns', () => {
+  test.each([1, 3, 7])('%i of them: every step is counted once, with one update', async (count) => {
+    const agent = new LinearAgent({ learningStarts: 20 });
+    const result = await run(count, agent);
+    expect(agent.steps).toBe(100);
+    expect(result.steps).toBe(100);
+    // Updates begin with the round after the warm-up is complete.
+    const warmUp = Math.ceil(20 / count) * count;
+    expect(agent.updates).toBe(100 - warmUp);
+    // An evaluation comes with the first round that reaches the end of its interval.
+    const steps = [30, 60, 90].map((end) => Math.min(100, Math.ceil(end / count) * count));
+    expect(result.evaluations.map(({ step }) => step)).toEqual([...steps, 100]);
+  });
+
+  test('updates lie between the beginning and the end of the steps', async () => {
+    const log: string[] = [];
+    const agent = new LinearAgent({ learningStarts: 0 });
+    const learn = agent.learn.bind(agent);
+    agent.learn = () => {
+      log.push('learn');
+      learn();
+    };
+    await run(2, agent, { steps: 6 }, log);
+    const round = ['begin', 'begin', 'learn', 'learn', 'finish', 'finish'];
+    expect(log.slice(-12)).toEqual([...round, ...round]);
+  });
+
+  test('the same seed gives the same run', async () => {
+    const once = new LinearAgent({ learningStarts: 10 });
+    const again = new LinearAgent({ learningStarts: 10 });
+    await run(3, once);
+    await run(3, again);
+    expect(again.transitions).toEqual(once.transitions);
+  });
+
+  test('each has episodes of its own', async () => {
+    const agent = new LinearAgent({ learningStarts: 0 });
+    await run(2, agent);
+    // Lanes take turns: a lane's next observation is its own two transitions later.
+    agent.transitions.slice(0, -2).forEach(({ nextObservation, terminated, truncated }, i) => {
+      if (terminated || truncated) return;
+      expect(agent.transitions[i + 2]?.observation).toEqual(nextObservation);
+    });
+  });
+
+  test('one of another shape is refused', async () => {
+    const odd = Object.assign(new OverlappedPoint(), { actionSize: 9 });
+    const agent = new LinearAgent();
+    await expect(run(1, agent, { overlapped: [odd] })).rejects.toThrow(
+      /overlapped\[0\].actionSize/,
+    );
+  });
+});
