@@ -33,8 +33,15 @@ const names = {
 
 export type BlasLibrary = keyof typeof names;
 
+/**
+ * Their threads spin for many milliseconds after a product, on cores that the next candidate needs:
+ * a fraction of a millisecond is enough to go from one product to the next.
+ */
+const spinning = { OPENBLAS_THREAD_TIMEOUT: '20', GOMP_SPINCOUNT: '20000' };
+
 /** Every library that is installed, and for the others a line that says so. */
 export function findBlasPeers(): { peers: BlasPeer[]; notes: string[] } {
+  for (const [variable, value] of Object.entries(spinning)) process.env[variable] ??= value;
   const peers: BlasPeer[] = [];
   const notes: string[] = [];
   for (const library of Object.keys(names) as BlasLibrary[]) {

@@ -52,6 +52,9 @@ export interface Timing extends Summary {
   quiet: boolean;
 }
 
+/** Between slots. */
+const settleMilliseconds = 5;
+
 /** Fewer quiet slots than this say nothing: all slots are used then. */
 const leastQuiet = 3;
 
@@ -60,7 +63,10 @@ export async function takeTurns(
   candidates: readonly Candidate[],
   options: TurnOptions = {},
 ): Promise<Timing[]> {
-  const { rounds = 15, slotSeconds = 0.2, budgetSeconds = 60, quietShare = 0.05 } = options;
+  const { rounds = 15, budgetSeconds = 60, quietShare = 0.05 } = options;
+  // A small budget is for a look, not for figures: it still has to do for a few rounds.
+  const affordable = budgetSeconds / candidates.length / leastQuiet;
+  const slotSeconds = Math.min(options.slotSeconds ?? 0.2, affordable);
   const end = performance.now() + budgetSeconds * 1e3;
   const running: Running[] = [];
   for (const candidate of candidates) {
@@ -142,14 +148,14 @@ async function timeUnits(candidate: Candidate, units: number): Promise<number> {
 }
 
 async function timeSlot(candidate: Candidate, units: number): Promise<Slot> {
+  // Threads of the candidate before may still be spinning; signals get their chance too.
+  await sleep(settleMilliseconds);
   const before = cpuSecondsOfOthers(candidate.pids);
   const start = performance.now();
   const seconds = await timeUnits(candidate, units);
   const elapsed = (performance.now() - start) / 1e3;
   const after = cpuSecondsOfOthers(candidate.pids);
   const others = before === null || after === null ? null : (after - before) / elapsed;
-  // Signals and timers get their chance between slots.
-  await sleep(0);
   return { seconds: seconds / units, others };
 }
 

@@ -13,6 +13,11 @@ export function renderSpeedup(speedup: Speedup): Promise<{ svg: string; png: Uin
 
 function describePlot({ env, shape, updates, trainingSteps }: Speedup): object {
   const names = [...new Set(updates.map(({ name }) => name))];
+  // One scale for both panels: what an environment takes away is to be seen.
+  const values = [...updates, ...trainingSteps].flatMap(({ name, ratio, low, high }) => {
+    return [ratio, low, high, idealOf(name) ?? 1];
+  });
+  const domain = [Math.min(...values) * 0.95, Math.max(...values) * 1.05];
   const { obs, act, batch } = shape;
   const subtitle = `Observations ${obs}, actions ${act}, two hidden layers, batch ${batch}. `;
   return {
@@ -24,16 +29,31 @@ function describePlot({ env, shape, updates, trainingSteps }: Speedup): object {
       subtitle: `${subtitle}Dashed: the share of multiplications saved. Bars: 95% interval.`,
     },
     hconcat: [
-      panel('Updates', updates, names),
-      panel(`Training steps on ${env}, everything included`, trainingSteps, names),
+      panel({ title: 'Updates', points: updates, names, domain, legend: true }),
+      panel({
+        title: `Training steps on ${env}, everything included`,
+        points: trainingSteps,
+        names,
+        domain,
+        legend: false,
+      }),
     ],
     spacing: 40,
-    resolve: { legend: { color: 'shared' } },
+    resolve: { legend: { color: 'independent' } },
     config: plotStyle,
   };
 }
 
-function panel(title: string, points: readonly SpeedupPoint[], names: readonly string[]): object {
+interface Panel {
+  title: string;
+  points: readonly SpeedupPoint[];
+  names: readonly string[];
+  /** Ends of the y axis. */
+  domain: number[];
+  legend: boolean;
+}
+
+function panel({ title, points, names, domain, legend }: Panel): object {
   const widths = [...new Set(points.map(({ width }) => width))];
   const rows = points.map((point) => ({ ...point, ideal: idealOf(point.name) }));
   const x = {
@@ -47,14 +67,14 @@ function panel(title: string, points: readonly SpeedupPoint[], names: readonly s
     field,
     type: 'quantitative',
     title: 'Times as fast',
-    scale: { type: 'log', base: 2 },
+    scale: { type: 'log', base: 2, domain, nice: false },
     axis: { values: ticks, format: '~g' },
   });
   const color = {
     field: 'name',
     type: 'nominal',
     scale: { domain: names, range: palette },
-    legend: { title: null, orient: 'top', columns: 5 },
+    legend: legend ? { title: null, orient: 'top', columns: 6 } : null,
   };
   return {
     title: { text: title, fontSize: 13, fontWeight: 'normal', offset: 8 },
