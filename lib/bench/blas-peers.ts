@@ -16,7 +16,7 @@ export interface BlasPeer {
   /** The name or path under which it was found. */
   path: string;
   /** Compute a product `count` times. */
-  run(product: Product, threads: number, count: number): void;
+  run: (product: Product, threads: number, count: number) => void;
 }
 
 /** Where to look, in order; the environment variable comes first and may hold a path. */
