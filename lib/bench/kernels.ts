@@ -87,17 +87,14 @@ export async function benchKernels(options: KernelBenchOptions): Promise<KernelB
     signal: options.signal,
   };
   const bench: KernelBench = { peaks: [], results: [] };
+  let done = 0;
   for (const { isa, threads } of settings) {
     const peak = measurePeak(isa, threads);
     bench.peaks.push(peak);
     for (const group of groups) {
       const results = await measureGroup(group, peak, options, turns);
       bench.results.push(...results);
-      options.onResults?.(
-        results,
-        bench.peaks.length * groups.length - groups.length + groups.indexOf(group) + 1,
-        of,
-      );
+      options.onResults?.(results, ++done, of);
     }
   }
   return bench;
