@@ -10,7 +10,8 @@ import { InvalidValueError, invalidValue } from './errors.js';
 import { suggest } from './nearest.js';
 
 /** The headings that options are listed under. */
-export type OptionGroup = 'Training' | 'Evaluation' | 'Export' | 'TD3' | 'Sparsity' | 'Machine';
+export type OptionGroup =
+  'Training' | 'Evaluation' | 'Export' | 'TD3' | 'Sparsity' | 'Machine' | 'Benchmark';
 
 /** What is known of an option besides its zod schema. */
 export interface OptionInfo {

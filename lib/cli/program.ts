@@ -38,6 +38,10 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: 'check TD3 updates on this machine against stored PyTorch states',
     load: () => import('./verify.js'),
   },
+  bench: {
+    summary: 'measure kernels, updates and what sparsity gains on this machine',
+    load: () => import('./bench.js'),
+  },
   info: {
     summary: 'show versions, processor, devices and tasks',
     load: () => import('./info.js'),

@@ -2,6 +2,7 @@
 import { checkInteger, checkNumber, invalidValue, RunError } from '../errors.js';
 import { BatchMatrix, checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
+import { Kernels } from './kernels.js';
 import { loadAddon } from './loader.js';
 import { Mlp } from './mlp.js';
 import type { MlpOptions } from './mlp.js';
@@ -53,6 +54,11 @@ export class Device {
   /** Name, instruction set and threads of the device. */
   get info(): NativeDeviceInfo {
     return this.#open().info();
+  }
+
+  /** Single layers and projection, below whole networks. */
+  get kernels(): Kernels {
+    return new Kernels(this);
   }
 
   /** True after `close()`. */

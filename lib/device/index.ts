@@ -2,6 +2,8 @@ export { BatchMatrix } from './batch-matrix.js';
 export type { BatchView } from './batch-matrix.js';
 export { availableIsas, Device, deviceNames } from './device.js';
 export type { DeviceOptions } from './device.js';
+export { Kernels, Linear } from './kernels.js';
+export type { LinearOptions } from './kernels.js';
 export { loadAddon } from './loader.js';
 export { Mlp } from './mlp.js';
 export type { AdamOptions, GradientRule, LayerPart, MemberRange, MlpOptions } from './mlp.js';

@@ -132,6 +132,29 @@ export interface NativeNmMatrix {
   bytes(): number;
 }
 
+/** What a processor can do at best, measured. */
+export interface NativeMachinePeak {
+  /** float32 multiply-adds per second, counted as two operations each. */
+  flops: number;
+  /** Bytes read per second from buffers that fit the L2 caches. */
+  l2BytesPerSecond: number;
+}
+
+/** A library with a matrix product, found at run time. */
+export interface NativeBlasPeer {
+  name(): string;
+  /** C[m, n] = op(A) op(B), `count` times. */
+  run(
+    m: number,
+    n: number,
+    k: number,
+    transposeA: boolean,
+    transposeB: boolean,
+    threads: number,
+    count: number,
+  ): void;
+}
+
 /** What the addon exports. */
 export interface NativeAddon {
   Device: new (name: string, threads: number, isa: string) => NativeDevice;
@@ -150,5 +173,7 @@ export interface NativeAddon {
     n: number,
     m: number,
   ) => NativeNmMatrix;
+  BlasPeer: new (library: string, names: readonly string[]) => NativeBlasPeer;
+  machinePeak(isa: string, threads: number, seconds: number): NativeMachinePeak;
   availableIsas(): string[];
 }

@@ -1,5 +1,6 @@
 /** Pictures of learning: return against environment steps, as SVG and PNG. */
 import { invalidValue } from '../errors.js';
+import { palette, plotStyle, renderPlot } from '../plot.js';
 
 /** One evaluation. */
 export interface CurvePoint {
@@ -43,10 +44,6 @@ interface Row {
   high: number;
 }
 
-/** Distinct for colour-blind readers too, and readable on white (Okabe and Ito). */
-const palette = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
-const font = 'Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif';
-
 /**
  * Draw learning curves.
  *
@@ -59,20 +56,7 @@ export async function renderLearningCurve(
   const rows = options.series.flatMap(({ label, runs }) => summarize(label, runs));
   if (rows.length === 0) throw invalidValue('series', 'at least one point', options.series);
 
-  // Loading these takes most of a second: only when a picture is wanted.
-  const vega = await import('vega');
-  const vegaLite = await import('vega-lite');
-  const { Resvg } = await import('@resvg/resvg-js');
-  const spec = vegaLite.compile(describePlot(options, rows) as never).spec;
-  const view = new vega.View(vega.parse(spec), { renderer: 'none' });
-  const svg = await view.toSVG();
-  view.finalize();
-  const picture = new Resvg(svg, {
-    background: 'white',
-    fitTo: { mode: 'zoom', value: 2 },
-    font: { defaultFontFamily: 'DejaVu Sans' },
-  });
-  return { svg, png: picture.render().asPng() };
+  return renderPlot(describePlot(options, rows));
 }
 
 /** One row for each step: a run's own figures, or mean and extremes over several runs. */
@@ -145,39 +129,3 @@ function describeBand(series: readonly CurveSeries[]): string {
     ? 'Line: mean over seeds. Band: least to best seed.'
     : 'Line: mean of noise-free episodes. Band: least to best episode.';
 }
-
-const plotStyle = {
-  font,
-  view: { stroke: null },
-  title: {
-    anchor: 'start',
-    fontSize: 17,
-    fontWeight: 600,
-    subtitleFontSize: 12,
-    subtitleColor: '#666',
-    subtitlePadding: 6,
-    offset: 14,
-  },
-  axis: {
-    labelFontSize: 12,
-    titleFontSize: 13,
-    titleFontWeight: 'normal',
-    titlePadding: 10,
-    labelColor: '#444',
-    titleColor: '#222',
-    gridColor: '#e6e6e6',
-    domainColor: '#999',
-    tickColor: '#999',
-  },
-  axisX: { grid: false, labelFlush: false },
-  axisY: { domain: false, ticks: false, labelPadding: 6, titlePadding: 0 },
-  legend: {
-    labelFontSize: 13,
-    symbolType: 'stroke',
-    symbolSize: 260,
-    symbolStrokeWidth: 3,
-    symbolOpacity: 1,
-    columnPadding: 24,
-    offset: 10,
-  },
-};

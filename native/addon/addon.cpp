@@ -20,6 +20,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("Network", NetworkObject::define(env));
   exports.Set("Replay", ReplayObject::define(env));
   exports.Set("NmMatrix", NmMatrixObject::define(env));
+  exports.Set("BlasPeer", BlasPeerObject::define(env));
+  exports.Set("machinePeak", Napi::Function::New<machinePeak>(env, "machinePeak"));
   exports.Set("availableIsas", Napi::Function::New<availableIsas>(env, "availableIsas"));
   return exports;
 }

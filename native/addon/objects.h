@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/backend.h"
+#include "cpu/blas_peer.h"
 #include "cpu/nm_matrix.h"
 
 namespace rnm::addon {
@@ -112,5 +113,21 @@ class NmMatrixObject : public Napi::ObjectWrap<NmMatrixObject> {
   Napi::Value bytes(const Napi::CallbackInfo& info);
   std::unique_ptr<cpu::NmMatrix> matrix_;
 };
+
+// Matrix products of a library that may be installed, for benchmarks.
+class BlasPeerObject : public Napi::ObjectWrap<BlasPeerObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  // (library, names to look under)
+  explicit BlasPeerObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value name(const Napi::CallbackInfo& info);
+  void run(const Napi::CallbackInfo& info);
+  std::unique_ptr<cpu::BlasPeer> peer_;
+};
+
+// The machine's measured peak, for benchmarks.
+Napi::Value machinePeak(const Napi::CallbackInfo& info);
 
 }  // namespace rnm::addon

@@ -10,7 +10,7 @@ describe('rnm-td3', () => {
   test.each([[[]], [['--help']], [['help']]])('%j lists the commands', async (args) => {
     const { code, out, err } = await run(...args);
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    for (const command of ['train', 'eval', 'export', 'verify', 'info']) {
+    for (const command of ['train', 'eval', 'export', 'verify', 'bench', 'info']) {
       expect(out).toMatch(new RegExp(`^  ${command} +\\w`, 'm'));
     }
   });

@@ -22,6 +22,7 @@ const foreignFlags = [
   '--help',
   '--verbose', // native/install.mjs
   '--debug', // rnm-td3 itself
+  '--alone', // bench/peers/torch_td3.py
 ];
 
 /** What is wrong with a link, or undefined. */
@@ -33,9 +34,9 @@ function problem(document: string, link: string): string | undefined {
   return `${link}: ${target} has no such heading`;
 }
 
-/** The long flags that a command's help lists. */
+/** The long flags that the help of a command lists, such as "train" or "bench update". */
 async function flagsOf(command: string): Promise<string[]> {
-  const { code, out } = await runCommand('help', command);
+  const { code, out } = await runCommand('help', ...command.split(' '));
   expect({ command, code }).toEqual({ command, code: 0 });
   return out.match(/(?<=^ +(-\w, )?)--[a-z-]+/gm) ?? [];
 }
@@ -66,7 +67,8 @@ describe('every flag that a document shows is one of the command line', () => {
   });
 
   test('in sentences and tables: one of some command', async () => {
-    const commands = ['train', 'eval', 'export', 'info', 'verify'];
+    const benchmarks = ['bench kernels', 'bench update', 'bench speedup'];
+    const commands = ['train', 'eval', 'export', 'info', 'verify', ...benchmarks];
     const known = [...(await Promise.all(commands.map(flagsOf))).flat(), ...foreignFlags];
     const shown = documents.flatMap((document) =>
       [...prose(readDocument(document)).matchAll(/`[^`\n]*`/g)].flatMap(

@@ -53,7 +53,7 @@ export function commandLines(text: string): { command: string; flags: string[]; 
   const shell = codeBlocks(text).filter(({ language }) => ['sh', 'console'].includes(language));
   const lines = shell.flatMap(({ code }) => code.replaceAll('\\\n', ' ').split('\n'));
   return lines.flatMap((line) => {
-    const match = /(?:rnm-td3|dist\/cli\/main\.js) ([a-z]+)(.*)$/.exec(line);
+    const match = /(?:rnm-td3|dist\/cli\/main\.js) ((?:bench )?[a-z]+)(.*)$/.exec(line);
     if (match === null || /^(Training|Trained|Wrote)/.test(line)) return [];
     const flags = (match[2] ?? '').match(/(?<= )--[a-z-]+/g) ?? [];
     return [{ command: match[1] ?? '', flags: [...flags], line }];

@@ -1,0 +1,75 @@
+/** Agents to measure: a problem's shape, with a replay buffer full of random transitions. */
+import { Device } from '../device/index.js';
+import { Random } from '../random.js';
+import { Td3Agent } from '../td3/agent.js';
+import type { HyperparameterOptions } from '../td3/config.js';
+
+/** The shape of an update. */
+export interface UpdateShape {
+  /** Length of an observation. */
+  obs: number;
+  /** Length of an action. */
+  act: number;
+  /** Width of both hidden layers. */
+  hidden: number;
+  /** Transitions per update. */
+  batch: number;
+  /** 0 takes every core. */
+  threads: number;
+  gradientRule: NonNullable<HyperparameterOptions['gradientRule']>;
+  /** Transitions in the replay buffer. */
+  replay: number;
+}
+
+/** Distinct rows among them; what they hold makes no difference to the time. */
+const distinctRows = 1000;
+
+/** A mask update never falls into an update that is measured: it is measured by itself. */
+const never = Number.MAX_SAFE_INTEGER;
+
+/** An agent of this shape whose `learn()` may be called at once; close it afterwards. */
+export function makeAgent(
+  shape: UpdateShape,
+  sparsity: string,
+  isa?: string,
+): { agent: Td3Agent; close: () => void } {
+  const device = new Device({ threads: shape.threads, ...(isa === undefined ? {} : { isa }) });
+  const agent = new Td3Agent(
+    {
+      observationSize: shape.obs,
+      actionSize: shape.act,
+      actionLow: -1,
+      actionHigh: 1,
+      hiddenSizes: [shape.hidden, shape.hidden],
+      batchSize: shape.batch,
+      gradientRule: shape.gradientRule,
+      maskInterval: never,
+      bufferSize: shape.replay,
+      learningStarts: 0,
+      sparsity,
+    },
+    device,
+  );
+  fillReplay(agent);
+  const close = () => {
+    agent.close();
+    device.close();
+  };
+  return { agent, close };
+}
+
+/** Random transitions: normal observations and rewards, uniform actions, one in a hundred terminal. */
+function fillReplay({ replay, config }: Td3Agent): void {
+  const random = new Random(0);
+  const { observationSize: obs, actionSize: act } = config;
+  const rows = new Float32Array(distinctRows * replay.rowLength);
+  rows.forEach((_, i) => {
+    const column = i % replay.rowLength;
+    const isAction = column >= obs && column < obs + act;
+    const isTerminated = column === replay.rowLength - 1;
+    if (isAction) rows[i] = random.uniform(-1, 1);
+    else if (isTerminated) rows[i] = random.uniform() < 0.01 ? 1 : 0;
+    else rows[i] = random.normal();
+  });
+  while (replay.size < replay.capacity) replay.append(rows);
+}
