@@ -9,6 +9,7 @@ import { median } from './statistics.js';
 import type { PairedRatio } from './statistics.js';
 import { makeAgent } from './workload.js';
 import type { UpdateShape } from './workload.js';
+import { actorOptions } from '../td3/networks.js';
 
 /** Parts of an update: kinds of calls, and the JavaScript between them. */
 export type UpdatePart = Phase | 'betweenCalls';
@@ -221,7 +222,7 @@ function crossingMicroseconds({ device }: Td3Agent): number {
   );
 }
 
-function memoryOf({ networks, replay }: Td3Agent): MemoryBytes {
+function memoryOf({ config, device, networks, replay }: Td3Agent): MemoryBytes {
   const { actor, actorTarget, critics, criticTargets } = networks;
   return {
     networks: actor.bytes + actorTarget.bytes + critics.bytes + criticTargets.bytes,
@@ -229,7 +230,7 @@ function memoryOf({ networks, replay }: Td3Agent): MemoryBytes {
     actorTarget: actorTarget.bytes,
     critics: critics.bytes,
     criticTargets: criticTargets.bytes,
-    inference: actorTarget.bytes,
+    inference: device.mlp({ ...actorOptions(config), role: 'inference' }).bytes,
     replay: replay.capacity * replay.rowLength * Float32Array.BYTES_PER_ELEMENT,
   };
 }

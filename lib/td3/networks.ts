@@ -30,13 +30,16 @@ function layerPatterns(name: string, pattern: string, layers: number, config: Td
   });
 }
 
-/** Make the networks on a device; targets begin as copies of the online ones. */
-export function makeNetworks(device: Device, config: Td3Config): Td3Networks {
+/** What all networks of an agent share. */
+function commonOptions({ gradientRule, srLambda, seed }: Td3Config) {
+  return { gradientRule, srLambda, seed };
+}
+
+/** Shape and patterns of the actor. */
+export function actorOptions(config: Td3Config): MlpOptions {
   const layers = config.hiddenSizes.length + 1;
-  const { gradientRule, srLambda, seed } = config;
-  const common = { gradientRule, srLambda, seed };
-  const actor: MlpOptions = {
-    ...common,
+  return {
+    ...commonOptions(config),
     sizes: [config.observationSize, ...config.hiddenSizes, config.actionSize],
     patterns: layerPatterns('actorSparsity', config.actorSparsity, layers, config),
     outputRange: {
@@ -45,8 +48,14 @@ export function makeNetworks(device: Device, config: Td3Config): Td3Networks {
     },
     stream: initStream.actor,
   };
+}
+
+/** Make the networks on a device; targets begin as copies of the online ones. */
+export function makeNetworks(device: Device, config: Td3Config): Td3Networks {
+  const layers = config.hiddenSizes.length + 1;
+  const actor = actorOptions(config);
   const critics: MlpOptions = {
-    ...common,
+    ...commonOptions(config),
     sizes: [config.observationSize + config.actionSize, ...config.hiddenSizes, 1],
     patterns: layerPatterns('criticSparsity', config.criticSparsity, layers, config),
     members: 2,
