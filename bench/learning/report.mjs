@@ -7,7 +7,7 @@ import { packageVersion, renderLearningCurve } from '../../dist/index.js';
 import { jobArguments } from './jobs.mjs';
 
 /** Write everything about `results`, as `readResult` gives them. */
-export async function writeReport(results, { docs, results: folder, jobs }) {
+export async function writeReport(results, { docs, results: folder, jobs, note }) {
   const tasks = Object.entries(groupByTask(results));
   const images = join(docs, 'images');
   mkdirSync(images, { recursive: true });
@@ -17,7 +17,7 @@ export async function writeReport(results, { docs, results: folder, jobs }) {
   }
   const date = new Date().toISOString().slice(0, 10);
   const machine = { cpu: cpus()[0]?.model.trim(), cores: cpus().length, node: process.version };
-  const context = { date, machine, version: packageVersion, atOnce: Number(jobs) };
+  const context = { date, machine, version: packageVersion, atOnce: Number(jobs), note };
   const text = [describePage(context), ...tasks.map(([env, runs]) => describeTask(env, runs))];
   save(join(docs, 'results.md'), await format(text.join('\n\n'), { parser: 'markdown' }));
   mkdirSync(folder, { recursive: true });
@@ -61,7 +61,7 @@ function drawTask(env, runs) {
   return renderLearningCurve({ title: env, subtitle: `Line: ${line}. Band: ${band}.`, series });
 }
 
-function describePage({ date, machine, version, atOnce }) {
+function describePage({ date, machine, version, atOnce, note }) {
   return `# Results
 
 Returns after training with the default hyperparameters: means of 10 noise-free episodes at the last
@@ -71,7 +71,9 @@ network (actor, both critics and their targets) keeps its pattern from the first
 Written by \`node bench/learning/results.mjs\` (version ${version}, ${date}), which trains all of it
 again, or one run by the command below each table. It ran ${atOnce} at a time, with one thread each, on
 ${machine.cpu} (${machine.cores} cores), Node ${machine.node}. Returns do not depend on the number of
-threads; speed does, and on whatever else the machine was doing, so it is measured elsewhere.`;
+threads; speed does, and on whatever else the machine was doing, so it is measured elsewhere.
+
+${note}`;
 }
 
 function describeTask(env, runs) {

@@ -19,6 +19,7 @@ const help = `node bench/learning/results.mjs [options]
   --results <folder>  where the figures go as JSON (default bench/results)
   --only <text>       run only jobs whose name contains this, e.g. Hopper-v5 or seed0
   --steps <count>     steps of every run instead of the usual ones, to try things out
+  --note <text>       a remark for results.md, e.g. which commit the runs are from
   --report-only       run nothing, write the report of what is finished`;
 
 const { values } = parseArgs({
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     results: { type: 'string', default: 'bench/results' },
     only: { type: 'string', default: '' },
     steps: { type: 'string' },
+    note: { type: 'string', default: '' },
     'report-only': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
