@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { RunError } from '../errors.js';
 import type { Candidate } from './pairing.js';
@@ -100,6 +101,8 @@ class PeerProcess {
   readonly #library: Library;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
+  /** Settles when the process has ended and all that it said has been read. */
+  readonly #ended: Promise<void>;
   #errors = '';
   #ready: Ready | undefined;
 
@@ -114,6 +117,7 @@ class PeerProcess {
     this.#child = spawn(python, args, { stdio: ['pipe', 'pipe', 'pipe'], env });
     this.#child.stderr.on('data', (text) => (this.#errors += String(text)));
     this.#child.on('error', (error) => (this.#errors += error.message));
+    this.#ended = new Promise((resolve) => this.#child.on('close', () => resolve()));
     // A process that has ended is noticed when it does not answer.
     this.#child.stdin.on('error', () => {});
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
@@ -149,6 +153,8 @@ class PeerProcess {
   async #read(): Promise<unknown> {
     const { value, done } = await this.#lines.next();
     if (done !== true) return JSON.parse(value);
+    // Its last words may come after its last output.
+    await Promise.race([this.#ended, setTimeout(5000, undefined, { ref: false })]);
     const last = this.#errors.trim().split('\n').at(-1) ?? '';
     throw new RunError(`the script for ${this.#library} ended: ${last || 'it gave no reason'}`);
   }
