@@ -68,7 +68,7 @@ void Layer::straightThroughRow(int row, const AdamStep& step, const KernelTable&
 }
 
 void Layer::polyakRows(int begin, int end, const Layer& source, float tau,
-                       const KernelTable& kernels, Scratch scratch) {
+                       const KernelTable& kernels) {
   kernels.polyak(bias.data() + begin, source.bias.data() + begin, end - begin, tau);
   for (int row = begin; row < end; ++row) {
     if (weights.sameRowMask(row, source.weights)) {
@@ -77,10 +77,9 @@ void Layer::polyakRows(int begin, int end, const Layer& source, float tau,
                      weights.dormantPerRow(), tau);
       continue;
     }
-    weights.expandRow(row, scratch.row);
-    source.weights.expandRow(row, scratch.other);
-    kernels.polyak(scratch.row, scratch.other, inputs(), tau);
-    weights.storeRow(row, scratch.row);
+    kernels.polyakRow({inputs(), weights.perRow(), weights.rowValues(row), weights.rowDormant(row),
+                       weights.rowColumns(row), source.weights.rowValues(row),
+                       source.weights.rowDormant(row), source.weights.rowColumns(row), tau});
   }
 }
 

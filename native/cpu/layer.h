@@ -39,8 +39,7 @@ class Layer {
     uint16_t* columns;
   };
   void adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
-  void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels,
-                  Scratch scratch);
+  void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels);
   // New masks from the layer's own weights, or another's masks. Returns changed mask entries.
   int64_t projectRows(int begin, int end, Scratch scratch);
   int64_t followRows(int begin, int end, const Layer& source, Scratch scratch);

@@ -293,10 +293,9 @@ void CpuNetwork::adam(const AdamOptions& options) {
 void CpuNetwork::polyak(const Network& source, float tau) {
   requireRole(Role::target, "Polyak averaging");
   const CpuNetwork& from = sameShape(source, "source");
-  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
+  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int) {
     const RowRange& r = ranges_[task];
-    layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_,
-                                scratch(thread));
+    layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_);
   });
   for (Layer& target : layers_) target.restoreIndex();
 }
