@@ -70,16 +70,6 @@ struct AdamArgs {
   float beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;
 };
 
-// One row of a target network and the same row of its source, each with a mask of its own.
-struct PolyakRowArgs {
-  int inputs, perRow;
-  float *values, *dormant;  // the target's, [perRow] and [inputs - perRow]
-  const uint16_t* columns;  // [perRow], ascending
-  const float *sourceValues, *sourceDormant;
-  const uint16_t* sourceColumns;
-  float tau;
-};
-
 struct KernelTable {
   const char* name;
   // y = W x + b, then ReLU if asked for.
@@ -92,8 +82,6 @@ struct KernelTable {
   void (*adam)(const AdamArgs&);
   // target += tau * (source - target).
   void (*polyak)(float* target, const float* source, size_t count, float tau);
-  // The same for a whole sparse row, dormant weights included, whose masks differ.
-  void (*polyakRow)(const PolyakRowArgs&);
   // tile[c][b] = rows[b][c], for the 32 samples of a tile: how a batch is gathered.
   void (*gather)(const float* const* rows, int columns, float* tile);
 };

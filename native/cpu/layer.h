@@ -39,7 +39,8 @@ class Layer {
     uint16_t* columns;
   };
   void adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
-  void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels);
+  void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels,
+                  Scratch scratch);
   // New masks from the layer's own weights, or another's masks. Returns changed mask entries.
   int64_t projectRows(int begin, int end, Scratch scratch);
   int64_t followRows(int begin, int end, const Layer& source, Scratch scratch);
@@ -54,6 +55,16 @@ class Layer {
   size_t bytes() const;
 
  private:
+  // A group of M columns in a row: its first column, how many it has and how many of them are active,
+  // and where its values and its dormant weights begin in the row.
+  struct Group {
+    int first, size, active, values, dormant;
+  };
+  Group groupAt(int index) const;
+  void averageGroup(int row, const Group& group, const NmMatrix& source, float tau,
+                    float* mean) const;
+  void polyakRow(int row, const NmMatrix& source, float tau, const KernelTable& kernels,
+                 Scratch scratch);
   int changeRowMask(int row, const uint16_t* columns, Scratch scratch);
   void remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns, float* scratch);
   void straightThroughRow(int row, const AdamStep& step, const KernelTable& kernels, Scratch scratch);

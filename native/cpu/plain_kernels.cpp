@@ -89,21 +89,6 @@ void polyak(float* target, const float* source, size_t count, float tau) {
   for (size_t i = 0; i < count; ++i) target[i] += tau * (source[i] - target[i]);
 }
 
-// Both rows are walked column by column: what is not active is the next dormant weight.
-void polyakRow(const PolyakRowArgs& a) {
-  int active = 0, sourceActive = 0;
-  for (int column = 0; column < a.inputs; ++column) {
-    const bool here = active < a.perRow && a.columns[active] == column;
-    const bool there = sourceActive < a.perRow && a.sourceColumns[sourceActive] == column;
-    float* target = here ? a.values + active : a.dormant + (column - active);
-    const float source =
-        there ? a.sourceValues[sourceActive] : a.sourceDormant[column - sourceActive];
-    *target += a.tau * (source - *target);
-    active += here;
-    sourceActive += there;
-  }
-}
-
 void gather(const float* const* rows, int columns, float* tile) {
   for (int b = 0; b < kTile; ++b) {
     for (int c = 0; c < columns; ++c) tile[c * kTile + b] = rows[b][c];
@@ -112,7 +97,7 @@ void gather(const float* const* rows, int columns, float* tile) {
 
 }  // namespace
 
-extern const KernelTable kPlainKernels = {"plain", forward, dataGradient, weightGradient,
-                                          adam,    polyak,  polyakRow,    gather};
+extern const KernelTable kPlainKernels = {"plain",        forward, dataGradient,
+                                          weightGradient, adam,    polyak, gather};
 
 }  // namespace rnm::cpu

@@ -433,62 +433,6 @@ void polyak(float* target, const float* source, size_t count, float tau) {
   if (i < count) kPlainKernels.polyak(target + i, source + i, count - i, tau);
 }
 
-#if defined(__AVX512F__)
-
-// Which of the 16 columns from `first` on are active; moves `next` past them.
-inline __mmask16 activeLanes(const uint16_t* columns, int perRow, int first, int* next) {
-  unsigned lanes = 0;
-  int k = *next;
-  for (; k < perRow && columns[k] < first + 16; ++k) lanes |= 1u << (columns[k] - first);
-  *next = k;
-  return static_cast<__mmask16>(lanes);
-}
-
-// The first `count` lanes, of at most 16.
-inline __mmask16 firstLanes(int count) { return static_cast<__mmask16>((1u << count) - 1); }
-
-// Sixteen weights of a row in column order, from what is active and what is dormant of them.
-inline __m512 unpackLanes(const float* values, const float* dormant, __mmask16 active,
-                          __mmask16 asleep) {
-  const __m512 v = _mm512_maskz_loadu_ps(firstLanes(__builtin_popcount(active)), values);
-  const __m512 d = _mm512_maskz_loadu_ps(firstLanes(__builtin_popcount(asleep)), dormant);
-  return _mm512_mask_expand_ps(_mm512_maskz_expand_ps(asleep, d), active, v);
-}
-
-// Compressed in a register: compressing stores are microcode on some processors.
-inline void packLanes(__m512 weights, __mmask16 lanes, float* target) {
-  _mm512_mask_storeu_ps(target, firstLanes(__builtin_popcount(lanes)),
-                        _mm512_maskz_compress_ps(lanes, weights));
-}
-
-void polyakRow(const PolyakRowArgs& a) {
-  int next = 0, sourceNext = 0;
-  for (int first = 0; first < a.inputs; first += 16) {
-    const int before = next, sourceBefore = sourceNext;
-    const __mmask16 row = firstLanes(a.inputs - first < 16 ? a.inputs - first : 16);
-    const __mmask16 active = activeLanes(a.columns, a.perRow, first, &next);
-    const __mmask16 sourceActive = activeLanes(a.sourceColumns, a.perRow, first, &sourceNext);
-    const __mmask16 asleep = row & ~active, sourceAsleep = row & ~sourceActive;
-    float* values = a.values + before;
-    float* dormant = a.dormant + (first - before);
-    const __m512 target = unpackLanes(values, dormant, active, asleep);
-    const __m512 source =
-        unpackLanes(a.sourceValues + sourceBefore, a.sourceDormant + (first - sourceBefore),
-                    sourceActive, sourceAsleep);
-    const __m512 mean =
-        _mm512_fmadd_ps(_mm512_set1_ps(a.tau), _mm512_sub_ps(source, target), target);
-    packLanes(mean, active, values);
-    packLanes(mean, asleep, dormant);
-  }
-}
-
-#else
-
-// Without instructions that expand and compress, the walk of the reference is the quickest.
-void polyakRow(const PolyakRowArgs& a) { kPlainKernels.polyakRow(a); }
-
-#endif
-
 // ---------------------------------------------------------------- gathering
 
 // Four samples' four columns at a time, transposed in registers.
@@ -517,7 +461,7 @@ void gather(const float* const* rows, int columns, float* tile) {
 
 }  // namespace
 
-extern const KernelTable RNM_TABLE = {RNM_NAME, forward, dataGradient, weightGradient,
-                                      adam,     polyak,  polyakRow,    gather};
+extern const KernelTable RNM_TABLE = {RNM_NAME,       forward, dataGradient,
+                                      weightGradient, adam,    polyak, gather};
 
 }  // namespace rnm::cpu
