@@ -24,6 +24,9 @@ export interface UpdateShape {
 /** Distinct rows among them; what they hold makes no difference to the time. */
 const distinctRows = 1000;
 
+/** What an agent learns before its first mask update: as many updates, or as long in milliseconds. */
+const settling = { updates: 1000, milliseconds: 2000 };
+
 /** A mask update never falls into an update that is measured: it is measured by itself. */
 const never = Number.MAX_SAFE_INTEGER;
 
@@ -51,11 +54,24 @@ export function makeAgent(
     device,
   );
   fillReplay(agent);
+  moveMasks(agent);
   const close = () => {
     agent.close();
     device.close();
   };
   return { agent, close };
+}
+
+/**
+ * The first mask update, after which online and target masks differ as in training. (The fewer the
+ * updates before it, the more they differ, and the more Polyak averaging has to do.)
+ */
+function moveMasks(agent: Td3Agent): void {
+  if (agent.config.sparsity === 'dense') return;
+  const end = performance.now() + settling.milliseconds;
+  while (agent.updates < settling.updates && performance.now() < end) agent.learn();
+  const { actor, actorTarget, critics, criticTargets } = agent.networks;
+  for (const network of [actor, critics, actorTarget, criticTargets]) network.updateMasks();
 }
 
 /** Random transitions: normal observations and rewards, uniform actions, one in a hundred terminal. */

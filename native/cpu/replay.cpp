@@ -8,6 +8,9 @@
 
 namespace rnm::cpu {
 
+// Floats in a cache line.
+constexpr int kLine = 16;
+
 // The stream of sampled indices; network initialisation and noise use others.
 constexpr uint64_t kIndexStream = 0x1d5u;
 
@@ -38,6 +41,8 @@ void CpuReplay::gatherTile(const TileView (&views)[5], int tile, uint64_t seed,
     // A draw has 2^32 positions of its own: four samples to a Philox block.
     const Philox4 bits = philox(seed, kIndexStream, (draw << 32) + sample / 4);
     rows[b] = row(indexFrom(bits.value[sample % 4], static_cast<uint32_t>(size_)));
+    // The rows lie anywhere in a large memory: they are asked for before the first is waited for.
+    for (int i = 0; i < rowLength(); i += kLine) __builtin_prefetch(rows[b] + i);
   }
   // Padding lanes get rows too: what they hold is never used.
   for (const TileView& view : views) {

@@ -74,7 +74,7 @@ void ThreadPool::runErased(int count, Call call, const void* context) {
 bool ThreadPool::waitForPhase(uint64_t& seen) {
   const auto deadline = std::chrono::steady_clock::now() + kSpin;
   while (phase_.load(std::memory_order_acquire) == seen) {
-    for (int i = 0; i < 32; ++i) pause();
+    for (int i = 0; i < 4; ++i) pause();
     if (std::chrono::steady_clock::now() < deadline) continue;
     std::unique_lock<std::mutex> lock(mutex_);
     wake_.wait(lock, [&] { return phase_.load(std::memory_order_relaxed) != seen; });
