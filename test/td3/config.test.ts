@@ -36,6 +36,7 @@ describe('resolveConfig', () => {
       actorSparsity: '1:4',
       criticSparsity: '1:4',
       sparseLayers: 'all',
+      maskShape: 'row',
       gradientRule: 'masked',
       srLambda: 2e-4,
       maskInterval: 1000,
