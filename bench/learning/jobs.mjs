@@ -8,7 +8,15 @@ import { RunFolder } from '../../dist/index.js';
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** Tasks with patterns, seeds, environment steps, and what others got. */
+/** What the TD3 paper (Fujimoto et al. 2018, appendix C) used where the defaults differ today. */
+const paperSettings = {
+  'hidden-sizes': '400,300',
+  'batch-size': 100,
+  'learning-rate': 1e-3,
+  'learning-starts': 1000,
+};
+
+/** Tasks with patterns, seeds, environment steps, other hyperparameters, and what others got. */
 const plan = [
   {
     env: 'HalfCheetah-v5',
@@ -28,6 +36,7 @@ const plan = [
     patterns: ['dense', '1:4'],
     seeds: [0],
     steps: 2e5,
+    settings: paperSettings,
     comparison: `For comparison, the published mean of dense TD3 at this step: ${published}.`,
   })),
 ];
@@ -37,8 +46,8 @@ export function listJobs(runs, steps) {
   return plan.flatMap((task) =>
     task.seeds.flatMap((seed) =>
       task.patterns.map((sparsity) => {
-        const { env, comparison } = task;
-        const job = { env, sparsity, seed, steps: steps ?? task.steps, comparison };
+        const { env, settings = {}, comparison } = task;
+        const job = { env, sparsity, seed, steps: steps ?? task.steps, settings, comparison };
         const name = `${job.env}-${sparsity.replace(':', 'of')}-seed${seed}-${job.steps}`;
         return { ...job, name, folder: join(runs, name) };
       }),
@@ -68,8 +77,8 @@ export async function runJobs(jobs, atOnce) {
 }
 
 /** The command line of a job, after `rnm-td3`. */
-export function jobArguments({ env, sparsity, seed, steps, folder }) {
-  const options = { sparsity, seed, steps, threads: 1, out: folder };
+export function jobArguments({ env, sparsity, seed, steps, settings, folder }) {
+  const options = { sparsity, seed, steps, ...settings, threads: 1, out: folder };
   const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   return ['train', env, ...flags];
 }

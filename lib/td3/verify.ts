@@ -21,7 +21,7 @@ import type { StatePlace } from './state.js';
 
 /** The largest disagreement of one kind of value. */
 export interface Deviation {
-  /** |error| / (absolute + 1e-5 |expected|): at most 1 where everything is within tolerance. */
+  /** |error| / (absolute + 1e-5 scale): at most 1 where everything is within tolerance. */
   ofTolerance: number;
   /** |error| at that place. */
   error: number;
@@ -41,7 +41,11 @@ export interface Verification {
   worst: Record<DeviationKind, Deviation>;
 }
 
-/** Absolute tolerance of float32 arithmetic for each kind of value, beside 1e-5 relative. */
+/**
+ * Absolute tolerance of float32 arithmetic for each kind of value, beside 1e-5 of its scale. The
+ * scale is the expected value; that of a target y = r + gamma Q' is also its bootstrapped part,
+ * whose rounding stays when the reward cancels it.
+ */
 const absoluteTolerance = { weights: 1e-6, moment1: 3e-7, moment2: 1e-9, scalars: 3e-7 };
 const relativeTolerance = 1e-5;
 /** The reference's scalars and the agent's metrics that they are compared with. */
@@ -242,8 +246,13 @@ class Replayed {
 
   #compareScalars(update: number): void {
     const { q1, q2, target } = this.#agent.trace();
-    const trace = { q1, q2, y: target };
-    for (const [name, values] of Object.entries(trace)) {
+    const y = this.#slice('trace.y', update);
+    const reward = this.#slice('batch.reward', update);
+    const yScale = y.map((value, i) =>
+      Math.max(Math.abs(value), Math.abs(value - (reward[i] ?? NaN))),
+    );
+    this.#compare('scalars', `y of update ${update}`, y, target, yScale);
+    for (const [name, values] of Object.entries({ q1, q2 })) {
       const expected = this.#slice(`trace.${name}`, update);
       this.#compare('scalars', `${name} of update ${update}`, expected, values);
     }
@@ -267,11 +276,13 @@ class Replayed {
     where: string,
     expected: Float32Array,
     received: ArrayLike<number>,
+    scale: ArrayLike<number> = expected,
   ): void {
     this.#compared += expected.length;
     expected.forEach((value, i) => {
       const error = Math.abs((received[i] ?? NaN) - value);
-      const ratio = error / (absoluteTolerance[kind] + relativeTolerance * Math.abs(value));
+      const allowed = absoluteTolerance[kind] + relativeTolerance * Math.abs(scale[i] ?? NaN);
+      const ratio = error / allowed;
       // A NaN is the worst there is: it must not slip through a comparison.
       const ofTolerance = Number.isNaN(ratio) ? Infinity : ratio;
       if (ofTolerance > this.#worst[kind].ofTolerance) {

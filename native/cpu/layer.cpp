@@ -1,6 +1,7 @@
 #include "cpu/layer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -67,21 +68,84 @@ void Layer::straightThroughRow(int row, const AdamStep& step, const KernelTable&
   weights.storeRow(row, scratch.row);
 }
 
+namespace {
+
+// The next value from k on whose columns differ, or count; looks at four of them at a time.
+int nextDifference(const uint16_t* a, const uint16_t* b, int k, int count) {
+  for (; k + 4 <= count; k += 4) {
+    uint64_t these, those;
+    std::memcpy(&these, a + k, sizeof these);
+    std::memcpy(&those, b + k, sizeof those);
+    if (these != those) break;
+  }
+  while (k < count && a[k] == b[k]) ++k;
+  return k;
+}
+
+// Bit i: whether column first + i is active.
+uint32_t activeBits(const uint16_t* columns, int count, int first) {
+  uint32_t bits = 0;
+  for (int k = 0; k < count; ++k) bits |= uint32_t{1} << (columns[k] - first);
+  return bits;
+}
+
+}  // namespace
+
+Layer::Group Layer::groupAt(int index) const {
+  const auto [n, m] = weights.pattern();
+  const int first = index * m;
+  const int size = std::min(m, inputs() - first);
+  return {first, size, std::min(n, size), index * n, index * (m - n)};
+}
+
+// The mean of a group's weights, column by column: the values first, then the dormant ones.
+void Layer::averageGroup(int row, const Group& group, const NmMatrix& source, float tau,
+                         float* mean) const {
+  const auto [first, size, active, values, dormant] = group;
+  const uint32_t mine = activeBits(weights.rowColumns(row) + values, active, first);
+  const uint32_t theirs = activeBits(source.rowColumns(row) + values, active, first);
+  // Chosen by a bit, not by a branch, which would be guessed wrong half the time.
+  const float* target[2] = {weights.rowDormant(row) + dormant, weights.rowValues(row) + values};
+  const float* other[2] = {source.rowDormant(row) + dormant, source.rowValues(row) + values};
+  float* means[2] = {mean + active, mean};
+  for (int i = 0; i < size; ++i) {
+    const uint32_t here = mine >> i & 1, there = theirs >> i & 1;
+    const float w = *target[here]++;
+    *means[here]++ = w + tau * (*other[there]++ - w);
+  }
+}
+
+// Values and dormant weights at the same place in both rows belong to the same column, except in
+// groups whose masks differ. Those, a few in a hundred, are averaged before the others, while the
+// weights are as they were, and written last.
+void Layer::polyakRow(int row, const NmMatrix& source, float tau, const KernelTable& kernels,
+                      Scratch scratch) {
+  const auto [n, m] = weights.pattern();
+  const int compared = weights.sparse() ? weights.perRow() : 0;
+  int found = 0;
+  for (int k = 0;;) {
+    k = nextDifference(weights.rowColumns(row), source.rowColumns(row), k, compared);
+    if (k == compared) break;
+    const int index = k / n;
+    averageGroup(row, groupAt(index), source, tau, scratch.row + found * m);
+    scratch.columns[found++] = static_cast<uint16_t>(index);
+    k = std::min((index + 1) * n, compared);
+  }
+  kernels.polyak(weights.rowValues(row), source.rowValues(row), weights.perRow(), tau);
+  kernels.polyak(weights.rowDormant(row), source.rowDormant(row), weights.dormantPerRow(), tau);
+  for (int i = 0; i < found; ++i) {
+    const Group group = groupAt(scratch.columns[i]);
+    const float* mean = scratch.row + i * m;
+    std::copy_n(mean, group.active, weights.rowValues(row) + group.values);
+    std::copy_n(mean + group.active, group.size - group.active,
+                weights.rowDormant(row) + group.dormant);
+  }
+}
+
 void Layer::polyakRows(int begin, int end, const Layer& source, float tau,
                        const KernelTable& kernels, Scratch scratch) {
   kernels.polyak(bias.data() + begin, source.bias.data() + begin, end - begin, tau);
-  for (int row = begin; row < end; ++row) {
-    if (weights.sameRowMask(row, source.weights)) {
-      kernels.polyak(weights.rowValues(row), source.weights.rowValues(row), weights.perRow(), tau);
-      kernels.polyak(weights.rowDormant(row), source.weights.rowDormant(row),
-                     weights.dormantPerRow(), tau);
-      continue;
-    }
-    weights.expandRow(row, scratch.row);
-    source.weights.expandRow(row, scratch.other);
-    kernels.polyak(scratch.row, scratch.other, inputs(), tau);
-    weights.storeRow(row, scratch.row);
-  }
+  for (int row = begin; row < end; ++row) polyakRow(row, source.weights, tau, kernels, scratch);
 }
 
 // Under `masked` a newly active weight starts with zero moments and a weight that goes dormant

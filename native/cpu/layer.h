@@ -56,6 +56,16 @@ class Layer {
   size_t bytes() const;
 
  private:
+  // A group of M columns in a row: its first column, how many it has and how many of them are active,
+  // and where its values and its dormant weights begin in the row.
+  struct Group {
+    int first, size, active, values, dormant;
+  };
+  Group groupAt(int index) const;
+  void averageGroup(int row, const Group& group, const NmMatrix& source, float tau,
+                    float* mean) const;
+  void polyakRow(int row, const NmMatrix& source, float tau, const KernelTable& kernels,
+                 Scratch scratch);
   int changeRowMask(int row, const uint16_t* columns, Scratch scratch);
   void remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns, float* scratch);
   void straightThroughRow(int row, const AdamStep& step, const KernelTable& kernels, Scratch scratch);

@@ -12,8 +12,10 @@ namespace rnm::cpu {
 
 namespace {
 
-// Weights in a piece of row-parallel work: small enough to balance, large enough to amortise.
-constexpr int kWeightsPerPiece = 8192;
+// Row-parallel work is cut into about this many pieces for each thread, small enough to balance...
+constexpr int kPiecesPerThread = 4;
+// ...but not into smaller ones than this, in weights: a piece has to be worth handing out.
+constexpr int64_t kLeastPiece = 1024;
 
 void checkSpec(const NetworkSpec& spec) {
   if (spec.sizes.size() < 2) throw std::invalid_argument("Expected a network to have a layer");
@@ -38,7 +40,7 @@ CpuNetwork::CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTa
     }
   }
   reserveScratch(pool.threads());
-  planRows();
+  planRows(pool.threads());
   initialise();
 }
 
@@ -57,15 +59,25 @@ Layer::Scratch CpuNetwork::scratch(int thread) {
   return {rows.data(), rows.data() + kBandRows * widest, columnScratch_[thread].data()};
 }
 
-void CpuNetwork::planRows() {
+void CpuNetwork::planRows(int threads) {
+  int64_t weights = 0;
+  for (const Layer& l : layers_) weights += int64_t{l.outputs()} * l.weights.perRow();
+  const int64_t piece = std::max(kLeastPiece, weights / (kPiecesPerThread * threads));
   for (size_t i = 0; i < layers_.size(); ++i) {
     const int rows = layers_[i].outputs();
+    const int64_t pieces = std::max<int64_t>(1, rows * int64_t{layers_[i].weights.perRow()} / piece);
     // A multiple of 8 rows, so that pieces end where the kernels' row blocks and bands do.
-    const int piece = std::max(8, kWeightsPerPiece / layers_[i].weights.perRow() / 8 * 8);
-    for (int begin = 0; begin < rows; begin += piece) {
-      ranges_.push_back({static_cast<int>(i), begin, std::min(rows, begin + piece)});
+    const int step = static_cast<int>((rows + pieces * 8 - 1) / (pieces * 8) * 8);
+    for (int begin = 0; begin < rows; begin += step) {
+      ranges_.push_back({static_cast<int>(i), begin, std::min(rows, begin + step)});
     }
   }
+  // The largest first: a thread that comes last to a large piece would be waited for.
+  const auto size = [this](const RowRange& r) {
+    return int64_t{r.end - r.begin} * layers_[r.layer].weights.perRow();
+  };
+  std::stable_sort(ranges_.begin(), ranges_.end(),
+                   [&](const RowRange& a, const RowRange& b) { return size(a) > size(b); });
 }
 
 // PyTorch's default for nn.Linear: weights and biases from U(-1/sqrt(in), 1/sqrt(in)).
@@ -296,6 +308,7 @@ void CpuNetwork::adam(const AdamOptions& options) {
 void CpuNetwork::polyak(const Network& source, float tau) {
   requireRole(Role::target, "Polyak averaging");
   const CpuNetwork& from = sameShape(source, "source");
+  from.requireRole(Role::target, "part in Polyak averaging");
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
     const RowRange& r = ranges_[task];
     layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_,

@@ -57,7 +57,7 @@ class CpuNetwork : public Network {
   }
 
   void initialise();
-  void planRows();
+  void planRows(int threads);
   void reserveScratch(int threads);
   Layer::Scratch scratch(int thread);
   void keepInput(const MatrixView& input, const TileView& view, MemberRange members);
