@@ -1,7 +1,7 @@
 /** `rnm-td3 train <env>` */
 import type { Command } from 'commander';
 import { listOptions, parseOptions } from '../options.js';
-import { compileSchedules, hyperparameterSchema } from '../td3/config.js';
+import { checkMaskShapes, compileSchedules, hyperparameterSchema } from '../td3/config.js';
 import type { HyperparameterOptions } from '../td3/config.js';
 import type { TrainResult } from '../train/index.js';
 import { addFlags, checkKeys, readConfigFile } from './flags.js';
@@ -51,6 +51,7 @@ export async function resolveRun(env: string | undefined, flags: TrainFlags): Pr
   const file = path === undefined ? {} : await readOptions(path);
   const config = { ...file, ...given, ...(env !== undefined && { env }) };
   const resolved = parseOptions(runConfigSchema, config);
+  checkMaskShapes(resolved);
   checkSchedules(resolved);
   return resolved;
 }

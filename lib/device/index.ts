@@ -5,6 +5,7 @@ export type { DeviceOptions } from './device.js';
 export { Kernels, Linear } from './kernels.js';
 export type { LinearOptions } from './kernels.js';
 export { loadAddon } from './loader.js';
+export type { MaskShape } from './mask-shape.js';
 export { Mlp } from './mlp.js';
 export type { AdamOptions, GradientRule, LayerPart, MemberRange, MlpOptions } from './mlp.js';
 export { NmMatrix } from './nm-matrix.js';

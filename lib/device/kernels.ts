@@ -1,6 +1,7 @@
 /** Single layers, for microbenchmarks and for those who build something else than networks. */
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
+import type { MaskShape } from './mask-shape.js';
 import type { GradientRule, Mlp } from './mlp.js';
 import { NmMatrix } from './nm-matrix.js';
 
@@ -9,6 +10,8 @@ export interface LinearOptions {
   outputs: number;
   /** Row-wise N:M pattern of the weights, null for dense ones. Default: null. */
   pattern?: { readonly n: number; readonly m: number } | null;
+  /** Shape of the mask. Default: row. */
+  maskShape?: MaskShape;
   /** masked: the weight gradient at active positions; else at all. Default: masked. */
   gradientRule?: GradientRule;
   /** Seed of PyTorch's default initialisation. Default: 0. */
@@ -22,8 +25,8 @@ export class Linear {
 
   /** Use `device.kernels.linear(options)`. */
   constructor(device: Device, options: LinearOptions) {
-    const { inputs, outputs, pattern = null, gradientRule = 'masked', seed = 0 } = options;
-    this.mlp = device.mlp({ sizes: [inputs, outputs], patterns: [pattern], gradientRule, seed });
+    const { inputs, outputs, pattern = null, ...rest } = options;
+    this.mlp = device.mlp({ ...rest, sizes: [inputs, outputs], patterns: [pattern] });
   }
 
   /**
@@ -73,14 +76,15 @@ export class Kernels {
 
   /**
    * Project a row-major matrix [outputs, inputs]: of every M consecutive weights of a row the N
-   * largest magnitudes stay active. The result holds them compressed.
+   * largest magnitudes stay active, or a transposable mask. The result holds them compressed.
    */
   project(
     weights: Float32Array,
     shape: { outputs: number; inputs: number },
     pattern: { n: number; m: number },
+    options: { maskShape?: MaskShape } = {},
   ): NmMatrix {
     this.#device.checkOpen();
-    return new NmMatrix(weights, shape, pattern);
+    return new NmMatrix(weights, shape, pattern, options);
   }
 }

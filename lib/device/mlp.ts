@@ -3,6 +3,8 @@ import { checkInteger, checkNumber, invalidValue } from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
+import { checkMaskShape } from './mask-shape.js';
+import type { MaskShape } from './mask-shape.js';
 import type { NativeNetwork, NativeNetworkSpec } from './native.js';
 
 /** What a network is for; see `MlpOptions.role`. */
@@ -17,6 +19,8 @@ export interface MlpOptions {
   sizes: readonly number[];
   /** Row-wise N:M pattern of each layer, null for a dense one. Default: all dense. */
   patterns?: readonly ({ readonly n: number; readonly m: number } | null)[];
+  /** Shape of the masks of all sparse layers. Default: row. */
+  maskShape?: MaskShape;
   /** Ensemble size. Default: 1. */
   members?: number;
   /**
@@ -77,7 +81,7 @@ export interface AdamOptions {
 
 function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   const { sizes, patterns, outputRange, members = 1, gradientRule = 'masked' } = options;
-  const { role = 'online' } = options;
+  const { role = 'online', maskShape = 'row' } = options;
   if (!roles.includes(role)) throw invalidValue('role', `one of "${roles.join('", "')}"`, role);
   if (!Array.isArray(sizes) || sizes.length < 2) {
     throw invalidValue('sizes', 'an array of at least two layer sizes', sizes);
@@ -91,12 +95,15 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   if (patterns !== undefined && patterns.length !== layers) {
     throw invalidValue('patterns', `an array of ${layers} patterns, one for each layer`, patterns);
   }
+  const pairs = Array.from({ length: layers }, (_, i) => patternPair(patterns?.[i]));
+  sizes.slice(1).forEach((_, i) => checkMaskShape(maskShape, `patterns[${i}]`, patterns?.[i]));
   if (!['masked', 'ste', 'sr-ste'].includes(gradientRule)) {
     throw invalidValue('gradientRule', 'one of "masked", "ste", "sr-ste"', gradientRule);
   }
   return {
     sizes: [...sizes],
-    patterns: Array.from({ length: layers }, (_, i) => patternPair(patterns?.[i])).flat(),
+    patterns: pairs.flat(),
+    maskShape,
     members: checkInteger('members', members),
     rule: gradientRule,
     srLambda: checkNumber('srLambda', options.srLambda ?? 2e-4, 0),
@@ -211,7 +218,10 @@ export class Mlp {
     this.#native.polyak(source.#native, checkNumber('tau', tau, 0, 1));
   }
 
-  /** Take weights, biases and masks of a network with the same shape. */
+  /**
+   * Take weights, biases and masks of a network with the same shape. Transposable masks cannot be
+   * replaced by those of shape `row`, here and in `followMasks`.
+   */
   copyFrom(source: Mlp): void {
     this.#device.checkOpen();
     this.#native.copyFrom(source.#native);
@@ -243,7 +253,7 @@ export class Mlp {
     return target;
   }
 
-  /** Replace a part of a layer. Masks have to fit the pattern; gradients are read only. */
+  /** Replace a part of a layer. Masks have to fit pattern and shape; gradients are read only. */
   write(layer: number, part: LayerPart, values: ArrayLike<number>, member = 0): void {
     this.#device.checkOpen();
     const length = this.#partLength(layer, part, member);

@@ -51,6 +51,7 @@ export interface NativeNetworkSpec {
   sizes: number[];
   /** n and m of each layer in turn; 0, 0 for a dense one. */
   patterns: number[];
+  maskShape: string;
   members: number;
   rule: string;
   srLambda: number;
@@ -172,6 +173,7 @@ export interface NativeAddon {
     inputs: number,
     n: number,
     m: number,
+    maskShape: string,
   ) => NativeNmMatrix;
   BlasPeer: new (library: string, names: readonly string[]) => NativeBlasPeer;
   machinePeak(isa: string, threads: number, seconds: number): NativeMachinePeak;

@@ -1,6 +1,8 @@
 /** NmMatrix: row-wise N:M sparse weights as a data structure, for those who want it alone. */
 import { checkInteger, invalidValue } from '../errors.js';
 import { loadAddon } from './loader.js';
+import { checkMaskShape } from './mask-shape.js';
+import type { MaskShape } from './mask-shape.js';
 import type { NativeNmMatrix } from './native.js';
 
 /** The transposed index: which values belong to each input. */
@@ -16,7 +18,8 @@ export interface TransposedIndex {
 /**
  * A weight matrix [outputs, inputs]. In each row every group of M consecutive inputs keeps its N
  * largest magnitudes active (ties go to the lower column; a last group shorter than M keeps
- * min(N, its size)). Dormant weights keep their last value and may come back at a mask update.
+ * min(N, its size)), or the mask is transposable. Dormant weights keep their last value and may come
+ * back at a mask update.
  */
 export class NmMatrix {
   readonly outputs: number;
@@ -28,19 +31,24 @@ export class NmMatrix {
    *
    * @param weights row-major [outputs, inputs]
    * @param pattern 1 <= n <= m <= 32
+   * @param options.maskShape default: row
    */
   constructor(
     weights: Float32Array,
     shape: { outputs: number; inputs: number },
     pattern: { n: number; m: number },
+    options: { maskShape?: MaskShape } = {},
   ) {
     this.outputs = checkInteger('outputs', shape?.outputs);
     this.inputs = checkInteger('inputs', shape?.inputs);
     const n = checkInteger('n', pattern?.n);
     const m = checkInteger('m', pattern?.m, n);
     if (m > 32) throw invalidValue('m', 'at most 32', m);
+    const { maskShape = 'row' } = options;
+    checkMaskShape(maskShape, 'pattern', { n, m });
     this.#checkWeights(weights);
-    this.#native = new (loadAddon().addon.NmMatrix)(weights, this.outputs, this.inputs, n, m);
+    const { addon } = loadAddon();
+    this.#native = new addon.NmMatrix(weights, this.outputs, this.inputs, n, m, maskShape);
   }
 
   /** Active weights, row by row in ascending column order. */

@@ -1,5 +1,6 @@
 /** Every hyperparameter of the agent: type, default, meaning and the values it may take. */
 import { z } from 'zod';
+import { checkMaskShape } from '../device/mask-shape.js';
 import { invalidValue } from '../errors.js';
 import { option, parseOptions, refineBy } from '../options.js';
 import type { OptionGroup } from '../options.js';
@@ -187,6 +188,12 @@ const sparsity = {
     ['all', 'hidden'],
     'Layers that are sparse: all, or all but the first and the last.',
   ),
+  maskShape: choice(
+    'Sparsity',
+    '<shape>',
+    ['row', 'transposable'],
+    'What is N:M: the rows of weights, or rows and columns (transposable; M = 4).',
+  ),
   gradientRule: choice(
     'Sparsity',
     '<rule>',
@@ -259,6 +266,23 @@ export type Td3Config = Omit<
   criticSparsity: string;
 };
 
+type MaskOptions = Pick<
+  z.output<typeof hyperparameterSchema>,
+  'maskShape' | 'sparsity' | 'actorSparsity' | 'criticSparsity'
+>;
+
+/**
+ * Check that the masks of actor and critics can have the shape that they shall have.
+ *
+ * @throws InvalidValueError that names the option with the pattern
+ */
+export function checkMaskShapes(options: MaskOptions): void {
+  for (const own of ['actorSparsity', 'criticSparsity'] as const) {
+    const name = options[own] === undefined ? 'sparsity' : own;
+    checkMaskShape(options.maskShape, name, parsePattern(name, options[name]));
+  }
+}
+
 /**
  * Check an agent's options and fill in the defaults.
  *
@@ -266,6 +290,7 @@ export type Td3Config = Omit<
  */
 export function resolveConfig(options: Td3Options): Td3Config {
   const parsed = parseOptions(agentConfigSchema, options);
+  checkMaskShapes(parsed);
   const actionLow = spread('actionLow', parsed.actionLow, parsed.actionSize);
   const actionHigh = spread('actionHigh', parsed.actionHigh, parsed.actionSize);
   actionLow.forEach((low, i) => {

@@ -31,8 +31,8 @@ function layerPatterns(name: string, pattern: string, layers: number, config: Td
 }
 
 /** What all networks of an agent share. */
-function commonOptions({ gradientRule, srLambda, seed }: Td3Config) {
-  return { gradientRule, srLambda, seed };
+function commonOptions({ maskShape, gradientRule, srLambda, seed }: Td3Config) {
+  return { maskShape, gradientRule, srLambda, seed };
 }
 
 /** Shape and patterns of the actor. */

@@ -91,7 +91,7 @@ export function readState(agent: Stateful, progress: Progress, options: StateOpt
   return { tensors, metadata: { progress: JSON.stringify({ ...progress, adamSteps }) } };
 }
 
-/** Put a state back; everything is checked before anything is changed. */
+/** Put a state back. One that does not fit changes nothing. */
 export function writeState(agent: Stateful, state: AgentState): Progress {
   const progress = parseProgress(state.metadata['progress']);
   const places = statePlaces(agent.networks);
@@ -102,15 +102,25 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
       throw invalidValue(`tensor ${name}`, `of shape [${shape.join(', ')}]`, found?.shape, remedy);
     }
   }
-  for (const { name, mlp, layer, part, member } of places) {
-    const values = state.tensors[name]?.data as ArrayLike<number>;
-    mlp.write(layer, part, values, member);
+  // That a mask fits pattern and shape shows when it is written, which may be after others were.
+  const before = readState(agent, progress, {});
+  try {
+    writeTensors(places, state.tensors);
+  } catch (error) {
+    writeTensors(places, before.tensors);
+    throw error;
   }
   const rows = state.tensors['replay.rows']?.data;
   if (rows instanceof Float32Array) agent.replay.append(rows);
   agent.networks.actor.adamSteps = progress.adamSteps.actor;
   agent.networks.critics.adamSteps = progress.adamSteps.critics;
   return progress;
+}
+
+function writeTensors(places: StatePlace[], tensors: AgentState['tensors']): void {
+  for (const { name, mlp, layer, part, member } of places) {
+    mlp.write(layer, part, tensors[name]?.data as ArrayLike<number>, member);
+  }
 }
 
 function parseProgress(text: string | undefined): Progress & {

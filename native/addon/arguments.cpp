@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "addon/objects.h"
 
@@ -67,6 +68,12 @@ float* floatsAt(const Info& info, size_t index, size_t count) {
 std::vector<float> floatVectorAt(const Info& info, size_t index) {
   Napi::Float32Array array = float32ArrayAt(info, index);
   return std::vector<float>(array.Data(), array.Data() + array.ElementLength());
+}
+
+MaskShape maskShapeNamed(const std::string& name) {
+  if (name == "row") return MaskShape::row;
+  if (name == "transposable") return MaskShape::transposable;
+  throw std::invalid_argument("Expected the mask shape to be row or transposable");
 }
 
 MatrixView viewAt(const Info& info, size_t index) {

@@ -25,6 +25,9 @@ std::string stringAt(const Info& info, size_t index);
 float* floatsAt(const Info& info, size_t index, size_t count);
 std::vector<float> floatVectorAt(const Info& info, size_t index);
 
+// "row" or "transposable"
+MaskShape maskShapeNamed(const std::string& name);
+
 // Arguments index .. index + 2: matrix, first column, columns.
 MatrixView viewAt(const Info& info, size_t index);
 MemberRange membersAt(const Info& info, size_t index);

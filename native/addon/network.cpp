@@ -40,12 +40,14 @@ Role roleNamed(const std::string& name) {
   throw std::invalid_argument("Expected the role to be online, target or inference");
 }
 
-// { sizes, patterns: [n0, m0, n1, m1, ...], members, rule, srLambda, low, high, role, seed, stream }
+// { sizes, patterns: [n0, m0, n1, m1, ...], maskShape, members, rule, srLambda, low, high, role,
+//   seed, stream }
 NetworkSpec specOf(const Napi::Object& o) {
   NetworkSpec spec;
   spec.sizes = intVector(o.Get("sizes"), "sizes");
   const std::vector<int> pairs = intVector(o.Get("patterns"), "patterns");
   for (size_t i = 0; i + 1 < pairs.size(); i += 2) spec.patterns.push_back({pairs[i], pairs[i + 1]});
+  spec.maskShape = maskShapeNamed(o.Get("maskShape").ToString().Utf8Value());
   spec.members = o.Get("members").ToNumber().Int32Value();
   spec.rule = ruleNamed(o.Get("rule").ToString().Utf8Value());
   spec.srLambda = o.Get("srLambda").ToNumber().FloatValue();

@@ -34,13 +34,12 @@ NmMatrixObject::NmMatrixObject(const Napi::CallbackInfo& info) : ObjectWrap(info
   const int outputs = intAt(info, 1), inputs = intAt(info, 2);
   const NmPattern pattern = {intAt(info, 3), intAt(info, 4)};
   if (pattern.dense()) throwArgument(info, 3, "a positive integer");
-  matrix_ = std::make_unique<cpu::NmMatrix>(outputs, inputs, pattern);
+  const MaskShape shape = maskShapeNamed(stringAt(info, 5));
+  matrix_ = std::make_unique<cpu::NmMatrix>(outputs, inputs, pattern, shape);
   const float* weights = floatsAt(info, 0, static_cast<size_t>(outputs) * inputs);
-  std::vector<uint16_t> columns(matrix_->perRow());
-  for (int row = 0; row < outputs; ++row) {
-    const float* source = weights + static_cast<size_t>(row) * inputs;
-    projectRow(source, inputs, pattern, columns.data());
-    matrix_->setRow(row, columns.data(), source);
+  for (int begin = 0; begin < outputs; begin += kBandRows) {
+    matrix_->setBand(begin, std::min(kBandRows, outputs - begin),
+                     weights + static_cast<size_t>(begin) * inputs);
   }
   info.This().As<Napi::Object>().TypeTag(&kTag);
 }
@@ -108,12 +107,13 @@ void NmMatrixObject::assign(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value NmMatrixObject::updateMask(const Napi::CallbackInfo& info) {
-  std::vector<uint16_t> columns(matrix_->perRow());
-  std::vector<float> weights(matrix_->inputs());
+  const size_t inputs = matrix_->inputs();
+  std::vector<float> weights(kBandRows * inputs);
   int64_t changed = 0;
-  for (int row = 0; row < matrix_->outputs(); ++row) {
-    matrix_->projectStoredRow(row, columns.data(), weights.data());
-    changed += matrix_->setRow(row, columns.data(), weights.data());
+  for (int begin = 0; begin < matrix_->outputs(); begin += kBandRows) {
+    const int rows = std::min(kBandRows, matrix_->outputs() - begin);
+    for (int i = 0; i < rows; ++i) matrix_->expandRow(begin + i, weights.data() + i * inputs);
+    changed += matrix_->setBand(begin, rows, weights.data());
   }
   return Napi::Number::New(info.Env(), static_cast<double>(changed));
 }

@@ -98,7 +98,7 @@ class NmMatrixObject : public Napi::ObjectWrap<NmMatrixObject> {
   static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 5};
   static constexpr const char* kName = "an N:M matrix";
   static Napi::Function define(Napi::Env env);
-  // (dense weights, outputs, inputs, n, m)
+  // (dense weights, outputs, inputs, n, m, mask shape)
   explicit NmMatrixObject(const Napi::CallbackInfo& info);
 
  private:

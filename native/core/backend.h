@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/mask_shape.h"
 #include "core/nm.h"
 
 namespace rnm {
@@ -57,6 +58,7 @@ enum class Role { online, target, inference };
 struct NetworkSpec {
   std::vector<int> sizes;           // inputs, hidden widths..., outputs
   std::vector<NmPattern> patterns;  // one per layer
+  MaskShape maskShape = MaskShape::row;  // of all sparse layers
   int members = 1;                  // ensemble size (2 for twin critics)
   GradientRule rule = GradientRule::masked;
   float srLambda = 2e-4f;
@@ -114,7 +116,8 @@ class Network {
   virtual void adam(const AdamOptions& options) = 0;
   // W += tau * (source.W - W) over the whole stored W and the biases.
   virtual void polyak(const Network& source, float tau) = 0;
-  // Weights, biases and masks of a network of the same shape.
+  // Weights, biases and masks of a network of the same shape. Here and in followMasks a network of
+  // transposable masks takes those of another such network alone.
   virtual void copyFrom(const Network& source) = 0;
   // Projects every sparse layer again. Returns the number of mask entries that changed.
   virtual int64_t updateMasks() = 0;

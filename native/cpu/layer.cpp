@@ -8,21 +8,21 @@
 
 namespace rnm::cpu {
 
-Layer::Layer(int outputs, int inputs, NmPattern pattern, GradientRule rule, float srLambda,
-             Role role)
-    : weights(outputs, inputs, pattern, role != Role::inference),
-      bias(outputs),
-      srLambda_(rule == GradientRule::srSte ? srLambda : 0.0f),
-      trainable_(role == Role::online),
-      denseGradient_(pattern.dense() || rule != GradientRule::masked) {
+Layer::Layer(const NetworkSpec& spec, int index)
+    : weights(spec.sizes[index + 1], spec.sizes[index], spec.patterns[index], spec.maskShape,
+              spec.role != Role::inference),
+      bias(outputs()),
+      srLambda_(spec.rule == GradientRule::srSte ? spec.srLambda : 0.0f),
+      trainable_(spec.role == Role::online),
+      denseGradient_(!weights.sparse() || spec.rule != GradientRule::masked) {
   if (!trainable_) return;
-  const size_t count = static_cast<size_t>(outputs) * gradientPerRow();
+  const size_t count = static_cast<size_t>(outputs()) * gradientPerRow();
   gradient = AlignedArray<float>(count);
   moment1 = AlignedArray<float>(count);
   moment2 = AlignedArray<float>(count);
-  biasGradient = AlignedArray<float>(outputs);
-  biasMoment1 = AlignedArray<float>(outputs);
-  biasMoment2 = AlignedArray<float>(outputs);
+  biasGradient = AlignedArray<float>(outputs());
+  biasMoment1 = AlignedArray<float>(outputs());
+  biasMoment2 = AlignedArray<float>(outputs());
 }
 
 namespace {
@@ -172,9 +172,12 @@ int Layer::changeRowMask(int row, const uint16_t* columns, Scratch scratch) {
 int64_t Layer::projectRows(int begin, int end, Scratch scratch) {
   int64_t changed = 0;
   if (!weights.sparse()) return changed;
-  for (int row = begin; row < end; ++row) {
-    weights.projectStoredRow(row, scratch.columns, scratch.row);
-    changed += changeRowMask(row, scratch.columns, scratch);
+  for (int band = begin; band < end; band += kBandRows) {
+    const int rows = std::min(kBandRows, end - band);
+    weights.projectStoredBand(band, rows, scratch.columns, scratch.row);
+    for (int i = 0; i < rows; ++i) {
+      changed += changeRowMask(band + i, scratch.columns + i * weights.perRow(), scratch);
+    }
   }
   return changed;
 }
@@ -286,6 +289,7 @@ void Layer::writeMask(const float* mask) {
   for (int row = 0; row < outputs(); ++row) {
     appendMaskRow(mask + static_cast<size_t>(row) * inputs(), row, columns);
   }
+  validateMask(columns.data(), outputs(), inputs(), weights.pattern(), weights.shape());
   std::vector<float> scratch(inputs()), other(inputs());
   for (int row = 0; row < outputs(); ++row) {
     changeRowMask(row, columns.data() + static_cast<size_t>(row) * weights.perRow(),

@@ -16,7 +16,8 @@ struct AdamStep {
 
 class Layer {
  public:
-  Layer(int outputs, int inputs, NmPattern pattern, GradientRule rule, float srLambda, Role role);
+  // Layer `index` of a network.
+  Layer(const NetworkSpec& spec, int index);
 
   NmMatrix weights;
   AlignedArray<float> bias;
@@ -31,12 +32,12 @@ class Layer {
   bool denseGradient() const { return denseGradient_; }
   int gradientPerRow() const { return denseGradient_ ? inputs() : weights.perRow(); }
 
-  // All of these work on rows [begin, end); scratch holds at least 2 * inputs floats and
-  // 2 * inputs uint16. They touch nothing outside their rows, so that rows may run in parallel.
+  // All of these work on rows [begin, end), where begin is a multiple of kBandRows. They touch
+  // nothing outside their rows, so that rows may run in parallel.
   struct Scratch {
-    float* row;
-    float* other;
-    uint16_t* columns;
+    float* row;         // [kBandRows * inputs]
+    float* other;       // [inputs]
+    uint16_t* columns;  // [kBandRows * inputs]
   };
   void adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
   void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels,

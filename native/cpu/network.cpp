@@ -36,8 +36,7 @@ CpuNetwork::CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTa
   checkSpec(spec);
   for (int member = 0; member < spec.members; ++member) {
     for (int l = 0; l < layers(); ++l) {
-      layers_.emplace_back(spec.sizes[l + 1], spec.sizes[l], spec.patterns[l], spec.rule,
-                           spec.srLambda, spec.role);
+      layers_.emplace_back(spec, l);
     }
   }
   reserveScratch(pool.threads());
@@ -49,14 +48,15 @@ void CpuNetwork::reserveScratch(int threads) {
   const int widest = *std::max_element(spec_.sizes.begin(), spec_.sizes.end());
   for (int t = 0; t < threads; ++t) {
     passScratch_.emplace_back(static_cast<size_t>(widest) * kTile * 2);
-    rowScratch_.emplace_back(static_cast<size_t>(widest) * 2);
-    columnScratch_.emplace_back(static_cast<size_t>(widest) * 2);
+    rowScratch_.emplace_back(static_cast<size_t>(widest) * (kBandRows + 1));
+    columnScratch_.emplace_back(static_cast<size_t>(widest) * kBandRows);
   }
 }
 
 Layer::Scratch CpuNetwork::scratch(int thread) {
   AlignedArray<float>& rows = rowScratch_[thread];
-  return {rows.data(), rows.data() + rows.size() / 2, columnScratch_[thread].data()};
+  const size_t widest = rows.size() / (kBandRows + 1);
+  return {rows.data(), rows.data() + kBandRows * widest, columnScratch_[thread].data()};
 }
 
 void CpuNetwork::planRows(int threads) {
@@ -66,7 +66,7 @@ void CpuNetwork::planRows(int threads) {
   for (size_t i = 0; i < layers_.size(); ++i) {
     const int rows = layers_[i].outputs();
     const int64_t pieces = std::max<int64_t>(1, rows * int64_t{layers_[i].weights.perRow()} / piece);
-    // A multiple of 8 rows, so that pieces end where the kernels' row blocks do.
+    // A multiple of 8 rows, so that pieces end where the kernels' row blocks and bands do.
     const int step = static_cast<int>((rows + pieces * 8 - 1) / (pieces * 8) * 8);
     for (int begin = 0; begin < rows; begin += step) {
       ranges_.push_back({static_cast<int>(i), begin, std::min(rows, begin + step)});
@@ -83,24 +83,18 @@ void CpuNetwork::planRows(int threads) {
 // PyTorch's default for nn.Linear: weights and biases from U(-1/sqrt(in), 1/sqrt(in)).
 void CpuNetwork::initialise() {
   uint64_t position = 0;
-  std::vector<float> row;
-  std::vector<uint16_t> active;
+  std::vector<float> band;
   for (Layer& target : layers_) {
     const float bound = 1.0f / std::sqrt(static_cast<float>(target.inputs()));
     const auto draw = [&] {
       const Philox4 bits = philox(spec_.seed, spec_.stream, position / 4);
       return bound * (2.0f * uniformFrom(bits.value[position++ % 4]) - 1.0f);
     };
-    row.resize(target.inputs());
-    active.resize(target.weights.perRow());
-    for (int o = 0; o < target.outputs(); ++o) {
-      std::generate(row.begin(), row.end(), draw);
-      if (target.weights.sparse()) {
-        projectRow(row.data(), target.inputs(), target.weights.pattern(), active.data());
-        target.weights.setRow(o, active.data(), row.data());
-      } else {
-        target.weights.storeRow(o, row.data());
-      }
+    for (int begin = 0; begin < target.outputs(); begin += kBandRows) {
+      const int rows = std::min(kBandRows, target.outputs() - begin);
+      band.resize(static_cast<size_t>(rows) * target.inputs());
+      std::generate(band.begin(), band.end(), draw);
+      target.weights.setBand(begin, rows, band.data());
     }
     for (int o = 0; o < target.outputs(); ++o) target.bias[o] = draw();
   }
@@ -128,6 +122,15 @@ const CpuNetwork& CpuNetwork::sameShape(const Network& other, const char* name) 
                                 " to be a network of this device with the same shape and patterns");
   }
   return *network;
+}
+
+// Masks that only fit along the rows must not get into a network whose data gradient relies on more.
+const CpuNetwork& CpuNetwork::maskSource(const Network& source) const {
+  const CpuNetwork& from = sameShape(source, "source");
+  if (spec_.maskShape == MaskShape::transposable && from.spec_.maskShape == MaskShape::row) {
+    throw std::invalid_argument("Expected source to have transposable masks, as this network has");
+  }
+  return from;
 }
 
 // ---------------------------------------------------------------- forward
@@ -326,7 +329,7 @@ int64_t CpuNetwork::changeRows(const Action& action) {
 }
 
 void CpuNetwork::copyFrom(const Network& source) {
-  const CpuNetwork& from = sameShape(source, "source");
+  const CpuNetwork& from = maskSource(source);
   changeRows([&](Layer& target, const RowRange& r, Layer::Scratch s) {
     target.copyRows(r.begin, r.end, from.layers_[r.layer], s);
     return 0;
@@ -342,7 +345,7 @@ int64_t CpuNetwork::updateMasks() {
 
 int64_t CpuNetwork::followMasks(const Network& source) {
   requireRole(Role::target, "mask updates");
-  const CpuNetwork& from = sameShape(source, "source");
+  const CpuNetwork& from = maskSource(source);
   return changeRows([&](Layer& target, const RowRange& r, Layer::Scratch s) {
     return target.followRows(r.begin, r.end, from.layers_[r.layer], s);
   });

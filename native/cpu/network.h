@@ -64,6 +64,7 @@ class CpuNetwork : public Network {
   void requireRole(Role least, const char* what) const;
   void checkMembers(MemberRange members) const;
   const CpuNetwork& sameShape(const Network& other, const char* name) const;
+  const CpuNetwork& maskSource(const Network& source) const;
 
   void forwardTile(const TileView& x, const TileView& y, int member, int slot, int tile, bool keep,
                    int thread);
@@ -80,7 +81,7 @@ class CpuNetwork : public Network {
   std::vector<Layer> layers_;      // [member][layer]
   std::vector<RowRange> ranges_;   // all rows of all layers, in pieces of similar work
   std::vector<AlignedArray<float>> passScratch_;  // per thread: two tiles of the widest layer
-  std::vector<AlignedArray<float>> rowScratch_;   // per thread: two rows
+  std::vector<AlignedArray<float>> rowScratch_;   // per thread: see Layer::Scratch
   std::vector<AlignedArray<uint16_t>> columnScratch_;
   Kept kept_;
 };

@@ -11,9 +11,14 @@ namespace rnm::cpu {
 // Columns and rows are held in 16 bits.
 constexpr int kMaxWidth = 65535;
 
-NmMatrix::NmMatrix(int outputs, int inputs, NmPattern pattern, bool keepDormant)
-    : outputs_(outputs), inputs_(inputs), pattern_(pattern), keepDormant_(keepDormant) {
+NmMatrix::NmMatrix(int outputs, int inputs, NmPattern pattern, MaskShape shape, bool keepDormant)
+    : outputs_(outputs),
+      inputs_(inputs),
+      pattern_(pattern),
+      shape_(shape),
+      keepDormant_(keepDormant) {
   validatePattern(pattern);
+  validateMaskShape(shape, pattern);
   if (outputs < 1 || inputs < 1 || outputs > kMaxWidth || inputs > kMaxWidth) {
     throw std::invalid_argument("Expected a layer's width to be from 1 to 65535 but received " +
                                 std::to_string(inputs) + " to " + std::to_string(outputs));
@@ -23,9 +28,10 @@ NmMatrix::NmMatrix(int outputs, int inputs, NmPattern pattern, bool keepDormant)
   if (!sparse()) return;
   dormant_ = AlignedArray<float>(static_cast<size_t>(outputs) * dormantPerRow());
   columns_ = AlignedArray<uint16_t>(values_.size());
-  const std::vector<float> zeros(inputs, 0.0f);
-  for (int row = 0; row < outputs; ++row) {
-    projectRow(zeros.data(), inputs, pattern, columns_.data() + static_cast<size_t>(row) * perRow_);
+  const std::vector<float> zeros(static_cast<size_t>(kBandRows) * inputs, 0.0f);
+  for (int begin = 0; begin < outputs; begin += kBandRows) {
+    projectBand(zeros.data(), std::min(kBandRows, outputs - begin), inputs, pattern, shape,
+                columns_.data() + static_cast<size_t>(begin) * perRow_);
   }
 }
 
@@ -99,9 +105,24 @@ int NmMatrix::setRow(int row, const uint16_t* columns, const float* weights) {
   return changed;
 }
 
-void NmMatrix::projectStoredRow(int row, uint16_t* columns, float* scratch) const {
-  expandRow(row, scratch);
-  projectRow(scratch, inputs_, pattern_, columns);
+int NmMatrix::setBand(int begin, int rows, const float* weights) {
+  std::vector<uint16_t> columns(sparse() ? static_cast<size_t>(rows) * perRow_ : 0);
+  if (sparse()) projectBand(weights, rows, inputs_, pattern_, shape_, columns.data());
+  int changed = 0;
+  for (int i = 0; i < rows; ++i) {
+    const float* row = weights + static_cast<size_t>(i) * inputs_;
+    if (sparse()) {
+      changed += setRow(begin + i, columns.data() + static_cast<size_t>(i) * perRow_, row);
+    } else {
+      storeRow(begin + i, row);
+    }
+  }
+  return changed;
+}
+
+void NmMatrix::projectStoredBand(int begin, int rows, uint16_t* columns, float* scratch) const {
+  for (int i = 0; i < rows; ++i) expandRow(begin + i, scratch + static_cast<size_t>(i) * inputs_);
+  projectBand(scratch, rows, inputs_, pattern_, shape_, columns);
 }
 
 bool NmMatrix::sameRowMask(int row, const NmMatrix& other) const {

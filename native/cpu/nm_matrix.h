@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "core/mask_shape.h"
 #include "core/nm.h"
 #include "cpu/aligned.h"
 #include "cpu/kernels.h"
@@ -15,14 +16,16 @@ namespace rnm::cpu {
 
 class NmMatrix {
  public:
-  // All weights zero; sparse masks are those of the projection of zeros (lowest columns active).
+  // All weights zero; sparse masks are those of the projection of zeros.
   // Without `keepDormant` dormant weights are not held and read as zero.
-  NmMatrix(int outputs, int inputs, NmPattern pattern, bool keepDormant = true);
+  NmMatrix(int outputs, int inputs, NmPattern pattern, MaskShape shape = MaskShape::row,
+           bool keepDormant = true);
 
   int outputs() const { return outputs_; }
   int inputs() const { return inputs_; }
   bool sparse() const { return !pattern_.dense(); }
   const NmPattern& pattern() const { return pattern_; }
+  MaskShape shape() const { return shape_; }
   int perRow() const { return perRow_; }
   int dormantPerRow() const { return keepDormant_ ? inputs_ - perRow_ : 0; }
 
@@ -50,8 +53,13 @@ class NmMatrix {
 
   // Gives a row these active columns and these weights. Returns how many mask entries changed.
   int setRow(int row, const uint16_t* columns, const float* weights);
-  // The columns that a projection of the present W would make active.
-  void projectStoredRow(int row, uint16_t* columns, float* scratch) const;
+  // A band is `rows` rows from `begin`, a multiple of kBandRows, on: those, or the last ones.
+  // Gives a band these weights [rows, inputs] and the masks of their projection. Returns how many
+  // mask entries changed.
+  int setBand(int begin, int rows, const float* weights);
+  // The columns [rows, perRow] that a projection of the present W would make active in a band;
+  // scratch: [rows, inputs].
+  void projectStoredBand(int begin, int rows, uint16_t* columns, float* scratch) const;
   bool sameRowMask(int row, const NmMatrix& other) const;
 
   // The transposed index (inputs -> values), which the data gradient reads. Built on demand, since
@@ -73,6 +81,7 @@ class NmMatrix {
  private:
   int outputs_, inputs_, perRow_;
   NmPattern pattern_;
+  MaskShape shape_;
   bool keepDormant_;
   AlignedArray<float> values_, dormant_;
   AlignedArray<uint16_t> columns_;

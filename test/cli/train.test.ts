@@ -92,6 +92,7 @@ describe('rnm-td3 train', () => {
     [['NoSuchTask-v5'], 'NoSuchTask-v5'],
     [['Hopper-v5', '--env-options={"ctrlCostWieght": 1}'], 'ctrlCostWieght'],
     [['Hopper-v5', '--threads=100000'], 'threads'],
+    [['Hopper-v5', '--sparsity=1:8', '--mask-shape=transposable'], 'sparsity to be N:4'],
   ])('%j is one line of error that names the value', async (args, name) => {
     const { code, out, err } = await runCommand('train', ...args);
     expect({ code, out }).toEqual({ code: 1, out: '' });
@@ -119,6 +120,22 @@ describe('rnm-td3 train', () => {
 });
 
 describe('with a run', () => {
+  test('masks keep their shape in checkpoints, and eval goes on with them', async () => {
+    const run = await trainInto(makeFolder(), '--mask-shape=transposable');
+    const config = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as object;
+    expect(config).toMatchObject({ agent: { maskShape: 'transposable' } });
+    const checkpoint = readFileSync(join(run, 'checkpoints', 'latest.safetensors'));
+    const { data, shape } = decodeSafetensors(checkpoint).tensors['critic2_target.1.mask']!;
+    expect(shape).toEqual([16, 16]);
+    for (let column = 0; column < 16; column++) {
+      const active = [0, 4, 8, 12].map((top) =>
+        [0, 1, 2, 3].reduce((sum, row) => sum + Number(data[(top + row) * 16 + column]), 0),
+      );
+      expect(active).toEqual([2, 2, 2, 2]);
+    }
+    expect(await runCommand('eval', run, '--episodes=1')).toMatchObject({ code: 0, err: '' });
+  });
+
   test('eval shows every episode and their mean', async () => {
     const run = await trainInto(makeFolder());
     const { code, out, err } = await runCommand('eval', run, '--episodes=3', '--threads=1');

@@ -99,6 +99,7 @@ describe('garbage in', () => {
     const spec = {
       sizes: [3, 2],
       patterns: [0, 0],
+      maskShape: 'row',
       members: 1,
       rule: 'masked',
       srLambda: 0,
@@ -113,7 +114,7 @@ describe('garbage in', () => {
       new addon.Matrix(native, 3, 2),
       new addon.Network(native, spec),
       new addon.Replay(native, 4, 2, 1),
-      new addon.NmMatrix(new Float32Array(12), 3, 4, 1, 2),
+      new addon.NmMatrix(new Float32Array(12), 3, 4, 1, 2, 'row'),
     ];
     values.push(...objects);
     for (const target of objects) expect(pester(target, 500, 2)).toBeGreaterThan(300);

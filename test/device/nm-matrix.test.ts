@@ -3,15 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { NmMatrix } from '../../lib/device/index.js';
 import { decodeSafetensors } from '../../lib/train/formats/safetensors.js';
 import { projectMask, randomFloats } from './reference.js';
-
-function maskOf(matrix: NmMatrix): Uint8Array {
-  const mask = new Uint8Array(matrix.outputs * matrix.inputs);
-  const perRow = matrix.values.length / matrix.outputs;
-  matrix.columns.forEach((column, k) => {
-    mask[Math.floor(k / perRow) * matrix.inputs + column] = 1;
-  });
-  return mask;
-}
+import { maskOf } from './support.js';
 
 describe('projection', () => {
   const path = new URL('../fixtures/td3/projection.safetensors', import.meta.url);

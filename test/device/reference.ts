@@ -56,6 +56,75 @@ export function projectMask(weight: ArrayLike<number>, inputs: number, p: Patter
   return mask;
 }
 
+/** Every 0/1 matrix of `rows` rows and 4 columns with n ones in each row, at most n in each column. */
+export function transposableTiles(rows: number, n: number): number[][] {
+  const sum = (places: number[]) => places.reduce((total, place) => total + place, 0);
+  const lines = [0, 1, 2, 3];
+  const tiles: number[][] = [];
+  for (let code = 0; code < 2 ** (4 * rows); code++) {
+    const tile = Array.from({ length: 4 * rows }, (_, place) => (code >> place) & 1);
+    const row = (r: number) => sum(tile.slice(4 * r, 4 * r + 4));
+    const column = (c: number) => sum(tile.filter((_, place) => place % 4 === c));
+    if (lines.slice(0, rows).every((r) => row(r) === n) && lines.every((c) => column(c) <= n)) {
+      tiles.push(tile);
+    }
+  }
+  return tiles;
+}
+
+/** The tiles that there are for some rows and n, as text and as the places of their ones. */
+const tilesByShape = new Map<string, { text: string; places: number[] }[]>();
+
+function tilesOf(rows: number, n: number) {
+  const key = `${rows} ${n}`;
+  const found =
+    tilesByShape.get(key) ??
+    transposableTiles(rows, n).map((tile) => ({
+      text: tile.join(''),
+      places: tile.flatMap((entry, place) => (entry === 1 ? [place] : [])),
+    }));
+  tilesByShape.set(key, found);
+  return found;
+}
+
+/** The tile of largest total magnitude; ties go to the one with a 1 where two first differ. */
+function bestTile(magnitudes: number[], rows: number, n: number): string {
+  let best = { unbounded: 0, total: -1, text: '' };
+  for (const { text, places } of tilesOf(rows, n)) {
+    let [unbounded, total] = [0, 0];
+    for (const place of places) {
+      const magnitude = magnitudes[place] as number;
+      if (magnitude === Infinity) unbounded++;
+      else total += magnitude;
+    }
+    const difference = unbounded - best.unbounded || total - best.total;
+    if (difference > 0 || (difference === 0 && text > best.text)) best = { unbounded, total, text };
+  }
+  return best.text;
+}
+
+/** The transposable mask: tile by tile; columns of a last group of fewer than 4 row by row. */
+export function transposableMask(weight: ArrayLike<number>, inputs: number, n: number) {
+  const magnitudes = Array.from(weight, (w) => (Number.isNaN(w) ? Infinity : Math.abs(w)));
+  const mask = projectMask(magnitudes, inputs, { n, m: 4 });
+  const outputs = weight.length / inputs;
+  for (let top = 0; top < outputs; top += 4) {
+    const rows = Math.min(4, outputs - top);
+    for (let left = 0; left + 4 <= inputs; left += 4) {
+      const places = Array.from({ length: 4 * rows }, (_, k) => {
+        return (top + Math.floor(k / 4)) * inputs + left + (k % 4);
+      });
+      const tile = bestTile(
+        places.map((place) => magnitudes[place] as number),
+        rows,
+        n,
+      );
+      places.forEach((place, k) => (mask[place] = Number(tile[k])));
+    }
+  }
+  return mask;
+}
+
 /** All activations: the input, each layer's output after ReLU, and last the network's output. */
 export function forward(network: ReferenceNetwork, x: ArrayLike<number>): Float64Array[] {
   const activations = [Float64Array.from(x)];

@@ -1,5 +1,5 @@
 /** Networks on a device beside their plain references, with the same random weights. */
-import type { Device, Mlp, MlpOptions } from '../../lib/device/index.js';
+import type { Device, Mlp, MlpOptions, NmMatrix } from '../../lib/device/index.js';
 import { projectMask, randomFloats } from './reference.js';
 import type { Pattern, ReferenceNetwork } from './reference.js';
 
@@ -37,6 +37,16 @@ function makeReference(mlp: Mlp, options: MlpOptions, member: number, seed: numb
   const { outputRange } = options;
   if (outputRange === undefined) return { layers };
   return { layers, range: { low: [...outputRange.low], high: [...outputRange.high] } };
+}
+
+/** Which weights of a matrix are active, [outputs, inputs]. */
+export function maskOf(matrix: NmMatrix): Uint8Array {
+  const mask = new Uint8Array(matrix.outputs * matrix.inputs);
+  const perRow = matrix.values.length / matrix.outputs;
+  matrix.columns.forEach((column, k) => {
+    mask[Math.floor(k / perRow) * matrix.inputs + column] = 1;
+  });
+  return mask;
 }
 
 /** Shapes and patterns that leave remainders everywhere: groups, vectors, row blocks, tiles. */

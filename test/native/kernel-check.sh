@@ -22,6 +22,6 @@ if [[ $("$cxx" -dumpmachine) == x86_64* ]]; then
 else
   kernels Baseline baseline 4
 fi
-"$cxx" "${flags[@]}" "$root"/test/native/kernel_check.cpp "$root"/native/core/nm.cpp \
+"$cxx" "${flags[@]}" "$root"/test/native/kernel_check.cpp "$root"/native/core/{mask_shape,nm}.cpp \
   "$root"/native/cpu/{kernel_choice,nm_matrix,plain_kernels}.cpp "$out"/*.o -o "$out/check"
 ${RUN:-} "$out/check"

@@ -194,6 +194,37 @@ describe('learning', () => {
     expect(project.metrics()['sad/critic2']).toBeGreaterThan(0);
   });
 
+  test.each(['project', 'follow'] as const)(
+    'transposable masks stay so in all networks: %s',
+    (targetMask) => {
+      const options = { sparsity: '2:4', maskShape: 'transposable', targetMask } as const;
+      const agent = makeAgent({ ...options, learningRate: 0.05 });
+      observeRandom(agent, 60);
+      for (let update = 0; update < 12; update++) agent.learn();
+      expect(agent.metrics()['maskChanges/critics']).toBeGreaterThan(0);
+      expect(agent.metrics()['density/actor']).toBeLessThan(0.6);
+      const masks = Object.entries(agent.state().tensors).filter(([name]) => name.endsWith('mask'));
+      expect(masks).toHaveLength(6 * 3);
+      for (const [name, { shape, data }] of masks) {
+        const [outputs, inputs] = shape as [number, number];
+        const crowded: string[] = [];
+        for (let column = 0; column < inputs - (inputs % 4); column++) {
+          for (let top = 0; top < outputs; top += 4) {
+            const own = Array.from(data as Uint8Array).filter(
+              (_, i) => i % inputs === column && Math.floor(i / inputs / 4) === top / 4,
+            );
+            if (own.filter((entry) => entry === 1).length > 2)
+              crowded.push(`${name} ${column} ${top}`);
+          }
+        }
+        expect(crowded).toEqual([]);
+      }
+      const copy = makeAgent(options);
+      copy.loadState(agent.state());
+      expect(weightsOf(copy)).toEqual(weightsOf(agent));
+    },
+  );
+
   test('patterns may differ between actor and critics, and spare the outer layers', () => {
     const agent = makeAgent({
       actorSparsity: 'dense',
@@ -320,6 +351,19 @@ describe('bad input is named, and changes nothing', () => {
     const sameShape = makeAgent({ sparsity: '2:4' });
     expect(() => agent.loadState(sameShape.state())).toThrow(/active entries/);
     expect(weightsOf(agent)).toEqual(before);
+  });
+
+  test('states with masks of another shape, though those of the first layer fit', () => {
+    const spaces = { observationSize: 2, sparsity: '1:4' };
+    const rowWise = makeAgent({ ...spaces, seed: 8 });
+    const transposable = makeAgent({ ...spaces, maskShape: 'transposable' });
+    const before = weightsOf(transposable);
+    expect(() => transposable.loadState(rowWise.state())).toThrow(
+      /Expected a transposable mask to have at most 1 active entries in column \d+, rows/,
+    );
+    expect(weightsOf(transposable)).toEqual(before);
+    rowWise.loadState(transposable.state());
+    expect(weightsOf(rowWise)).toEqual(before);
   });
 
   test('a closed agent', () => {

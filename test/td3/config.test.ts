@@ -36,6 +36,7 @@ describe('resolveConfig', () => {
       actorSparsity: '1:4',
       criticSparsity: '1:4',
       sparseLayers: 'all',
+      maskShape: 'row',
       gradientRule: 'masked',
       srLambda: 2e-4,
       maskInterval: 1000,
@@ -58,6 +59,16 @@ describe('resolveConfig', () => {
     expect(config).toMatchObject({ actorSparsity: 'dense', criticSparsity: '2:4' });
     expect(config.actionLow).toEqual([-1, Math.fround(-0.4)]);
     expect(resolveConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
+
+  test('transposable masks go with N:4 and with dense networks', () => {
+    const maskShape = 'transposable';
+    for (const sparsity of ['1:4', '2:4', '3:4', '4:4', 'dense']) {
+      expect(resolveConfig({ ...spaces, maskShape, sparsity })).toMatchObject({ maskShape });
+    }
+    // Nobody takes the pattern for both networks where each has its own.
+    const own = { sparsity: '1:8', actorSparsity: '2:4', criticSparsity: 'dense' };
+    expect(resolveConfig({ ...spaces, maskShape, ...own })).toMatchObject(own);
   });
 
   test('defaults are not shared between configs', () => {
@@ -86,6 +97,15 @@ describe('resolveConfig', () => {
     [{ hiddenSizes: 64 }, 'hiddenSizes to be a list of positive integers, one per hidden layer'],
     [{ gradientRule: 'str' }, 'gradientRule to be one of "masked", "ste", "sr-ste" but received'],
     [{ sparsity: '5:4' }, 'sparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32 but rec'],
+    [
+      { maskShape: 'transposable', sparsity: '1:8' },
+      'sparsity to be N:4 under maskShape "transposable" but received "1:8". Transposable masks',
+    ],
+    [
+      { maskShape: 'transposable', criticSparsity: '4:8' },
+      'criticSparsity to be N:4 under maskShape "transposable" but received "4:8"',
+    ],
+    [{ maskShape: 'both' }, 'maskShape to be one of "row", "transposable" but received "both"'],
     [{ actorSparsity: 4 }, 'actorSparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32'],
     [{ explorationNoise: -1 }, 'explorationNoise to be a finite number of at least 0, or an expr'],
     [{ explorationNoise: [1] }, 'explorationNoise to be a number or an expression of t but recei'],
