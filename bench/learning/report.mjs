@@ -64,8 +64,8 @@ function drawTask(env, runs) {
 function describePage({ date, machine, version, atOnce, note }) {
   return `# Results
 
-Returns after training with the default hyperparameters: means of 10 noise-free episodes at the last
-step. The percentage compares a pattern's mean over seeds with that of the dense networks. Every
+Returns after training: means of 10 noise-free episodes at the last step. Hyperparameters are the
+defaults but for those in the command below a table. The percentage compares a pattern's mean over seeds with that of the dense networks. Every
 network (actor, both critics and their targets) keeps its pattern from the first step to the last.
 
 Written by \`node bench/learning/results.mjs\` (version ${version}, ${date}), which trains all of it
