@@ -65,16 +65,13 @@ Napi::Value NmMatrixObject::transposed(const Napi::CallbackInfo& info) {
   uint32_t next = 0;
   for (int i = 0; i < inputs; ++i) {
     start[i] = next;
-    std::copy_n(matrix_->transposedRows() + matrix_->transposedStart(i),
-                matrix_->transposedCount(i), rows.Data() + next);
-    next += matrix_->transposedCount(i);
+    const uint32_t first = matrix_->transposedStart(i);
+    for (uint32_t entry = first; entry < first + matrix_->transposedCount(i); ++entry, ++next) {
+      rows[next] = matrix_->transposedRows()[entry];
+      slots[matrix_->transposedValue(entry)] = next;
+    }
   }
   start[inputs] = next;
-  const uint16_t* columns = matrix_->rowColumns(0);
-  for (size_t k = 0; k < count; ++k) {
-    const int input = columns[k];
-    slots[k] = start[input] + matrix_->transposedSlot(k) - matrix_->transposedStart(input);
-  }
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("start", start);
   result.Set("rows", rows);

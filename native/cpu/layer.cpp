@@ -48,7 +48,6 @@ void Layer::adamRows(int begin, int end, const AdamStep& step, const KernelTable
     kernels.adam(adamArgs(step, weights.values() + at, gradient.data() + at, moment1.data() + at,
                           moment2.data() + at, count));
   }
-  weights.refreshTransposed(begin, end);
 }
 
 // The whole W takes the step; active and dormant weights are unpacked for it and packed again.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -16,6 +17,8 @@ namespace {
 constexpr int kPiecesPerThread = 4;
 // ...but not into smaller ones than this, in weights: a piece has to be worth handing out.
 constexpr int64_t kLeastPiece = 1024;
+// Inputs whose entries of a transposed index are refreshed as one piece.
+constexpr int kInputsPerPiece = 64;
 
 void checkSpec(const NetworkSpec& spec) {
   if (spec.sizes.size() < 2) throw std::invalid_argument("Expected a network to have a layer");
@@ -40,6 +43,8 @@ CpuNetwork::CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTa
     }
   }
   reserveScratch(pool.threads());
+  allInputs_.resize(spec.sizes.front());
+  std::iota(allInputs_.begin(), allInputs_.end(), static_cast<uint16_t>(0));
   planRows(pool.threads());
   initialise();
 }
@@ -218,12 +223,7 @@ void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
       throw std::invalid_argument("Expected inputGradient's columns to lie within the input");
     }
   }
-  // The transposed index of the first layer is built only for networks whose input gradient is used.
-  for (int m = members.first; m < members.first + members.count; ++m) {
-    for (int l = dx.data ? 0 : 1; l < layers(); ++l) {
-      if (!layer(m, l).weights.hasTransposed()) layer(m, l).weights.buildTransposed();
-    }
-  }
+  refreshIndices(members, inputFirst, dx.data ? dx.columns : 0);
   // A tile's members run one after the other, since they add to the same input gradient.
   const int perTask = dx.data ? members.count : 1;
   pool_.run(members.count / perTask * kept_.tiles, [&](int task, int) {
@@ -240,6 +240,31 @@ void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int) {
     const RowRange& range = ranges_[task];
     if (range.layer >= firstLayer && range.layer < endLayer) weightGradientRows(range);
+  });
+}
+
+// The transposed indices that a backward pass reads: of the first layer only the inputs whose gradient
+// is asked for, and none at all where nobody asks.
+void CpuNetwork::refreshIndices(MemberRange members, int inputFirst, int inputCount) {
+  std::vector<InputRange>& pieces = indexPieces_;
+  pieces.clear();
+  for (int m = members.first; m < members.first + members.count; ++m) {
+    for (int l = inputCount > 0 ? 0 : 1; l < layers(); ++l) {
+      NmMatrix& weights = layer(m, l).weights;
+      if (!weights.sparse()) continue;
+      if (!weights.hasTransposed()) weights.buildTransposed();
+      if (l == 0) {
+        pieces.push_back({&weights, allInputs_.data() + inputFirst, inputCount});
+        continue;
+      }
+      for (int begin = 0; begin < weights.inputs(); begin += kInputsPerPiece) {
+        pieces.push_back({&weights, weights.transposedOrder() + begin,
+                          std::min(kInputsPerPiece, weights.inputs() - begin)});
+      }
+    }
+  }
+  pool_.run(static_cast<int>(pieces.size()), [&](int task, int) {
+    pieces[task].weights->refreshTransposed(pieces[task].inputs, pieces[task].count);
   });
 }
 

@@ -42,6 +42,12 @@ class CpuNetwork : public Network {
     std::vector<AlignedArray<float>> activity;
     std::vector<AlignedArray<float>> delta;  // dL/d(pre-activation), same shape
   };
+  // Inputs of a sparse layer whose part of the transposed index is refreshed as one piece.
+  struct InputRange {
+    NmMatrix* weights;
+    const uint16_t* inputs;
+    int count;
+  };
   struct RowRange {
     int layer, begin, end;  // layer counts through all members
   };
@@ -69,6 +75,7 @@ class CpuNetwork : public Network {
   void forwardTile(const TileView& x, const TileView& y, int member, int slot, int tile, bool keep,
                    int thread);
   void squash(float* y, float* kept, int lanes) const;
+  void refreshIndices(MemberRange members, int inputFirst, int inputCount);
   void outputDelta(const TileView& outputGradient, int member, int slot, int tile);
   void backwardTile(int member, int tile, const TileView* inputGradient, int inputFirst,
                     bool accumulate);
@@ -80,6 +87,8 @@ class CpuNetwork : public Network {
   const KernelTable& kernels_;
   std::vector<Layer> layers_;      // [member][layer]
   std::vector<RowRange> ranges_;   // all rows of all layers, in pieces of similar work
+  std::vector<InputRange> indexPieces_;  // of the present backward pass
+  std::vector<uint16_t> allInputs_;      // 0, 1, ... of the first layer
   std::vector<AlignedArray<float>> passScratch_;  // per thread: two tiles of the widest layer
   std::vector<AlignedArray<float>> rowScratch_;   // per thread: see Layer::Scratch
   std::vector<AlignedArray<uint16_t>> columnScratch_;

@@ -146,6 +146,7 @@ void NmMatrix::layOutTransposed() {
   if (entries <= transposedValues_.size()) return;
   // Some room to spare: the next masks need a little more or less.
   transposedRows_ = AlignedArray<uint16_t>(entries + entries / 16);
+  transposedPlace_ = AlignedArray<uint16_t>(transposedRows_.size());
   transposedValues_ = AlignedArray<float>(transposedRows_.size());
 }
 
@@ -156,24 +157,30 @@ void NmMatrix::buildTransposed() {
     transposedLength_ = AlignedArray<uint16_t>(inputs_);
     transposedCount_ = AlignedArray<uint16_t>(inputs_);
     transposedStart_ = AlignedArray<uint32_t>(inputs_);
-    transposedRank_ = AlignedArray<uint16_t>(values_.size());
   }
   std::fill_n(transposedCount_.data(), inputs_, static_cast<uint16_t>(0));
-  for (size_t k = 0; k < values_.size(); ++k) transposedRank_[k] = transposedCount_[columns_[k]]++;
+  for (size_t k = 0; k < values_.size(); ++k) ++transposedCount_[columns_[k]];
   layOutTransposed();
+  // Entries that fill up a group stay zero weights.
   std::fill_n(transposedRows_.data(), transposedRows_.size(), static_cast<uint16_t>(0));
   std::fill_n(transposedValues_.data(), transposedValues_.size(), 0.0f);
-  for (size_t k = 0; k < values_.size(); ++k) {
-    transposedRows_[transposedSlot(k)] = static_cast<uint16_t>(k / perRow_);
+  std::fill_n(transposedCount_.data(), inputs_, static_cast<uint16_t>(0));
+  for (int row = 0; row < outputs_; ++row) {
+    const uint16_t* columns = rowColumns(row);
+    for (int place = 0; place < perRow_; ++place) {
+      const uint32_t entry = transposedStart_[columns[place]] + transposedCount_[columns[place]]++;
+      transposedRows_[entry] = static_cast<uint16_t>(row);
+      transposedPlace_[entry] = static_cast<uint16_t>(place);
+    }
   }
-  refreshTransposed(0, outputs_);
 }
 
-void NmMatrix::refreshTransposed(int begin, int end) {
-  if (!hasTransposed()) return;
-  const size_t last = static_cast<size_t>(end) * perRow_;
-  for (size_t k = static_cast<size_t>(begin) * perRow_; k < last; ++k) {
-    transposedValues_[transposedSlot(k)] = values_[k];
+void NmMatrix::refreshTransposed(const uint16_t* inputs, int count) {
+  for (int i = 0; i < count; ++i) {
+    const uint32_t end = transposedStart_[inputs[i]] + transposedCount_[inputs[i]];
+    for (uint32_t entry = transposedStart_[inputs[i]]; entry < end; ++entry) {
+      transposedValues_[entry] = values_[transposedValue(entry)];
+    }
   }
 }
 
@@ -197,7 +204,7 @@ WeightsRef NmMatrix::ref() const {
 size_t NmMatrix::bytes() const {
   return values_.bytes() + dormant_.bytes() + columns_.bytes() + transposedOrder_.bytes() +
          transposedStart_.bytes() + transposedLength_.bytes() + transposedCount_.bytes() +
-         transposedRows_.bytes() + transposedValues_.bytes() + transposedRank_.bytes();
+         transposedRows_.bytes() + transposedValues_.bytes() + transposedPlace_.bytes();
 }
 
 }  // namespace rnm::cpu

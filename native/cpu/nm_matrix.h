@@ -66,14 +66,19 @@ class NmMatrix {
   // target networks never need it; rebuilt by the owner after masks change.
   void buildTransposed();
   bool hasTransposed() const { return transposedStart_.size() > 0; }
-  // Copies the values of rows [begin, end) to their places in the transposed index.
-  void refreshTransposed(int begin, int end);
+  // Copies the values of these inputs into the index. Who reads them does so first: the values may
+  // have changed since. Writing by inputs keeps threads off each other's cache lines.
+  void refreshTransposed(const uint16_t* inputs, int count);
+  // The inputs in the order in which their entries lie in memory.
+  const uint16_t* transposedOrder() const { return transposedOrder_.data(); }
   // For an input: its entries' first place and their number without the filling.
   uint32_t transposedStart(int input) const { return transposedStart_[input]; }
   uint32_t transposedCount(int input) const { return transposedCount_[input]; }
   const uint16_t* transposedRows() const { return transposedRows_.data(); }
-  // The place of value k in the transposed index.
-  uint32_t transposedSlot(size_t k) const { return transposedStart_[columns_[k]] + transposedRank_[k]; }
+  // Which value an entry is.
+  size_t transposedValue(uint32_t entry) const {
+    return static_cast<size_t>(transposedRows_[entry]) * perRow_ + transposedPlace_[entry];
+  }
 
   WeightsRef ref() const;
   size_t bytes() const;
@@ -91,7 +96,7 @@ class NmMatrix {
   AlignedArray<uint32_t> transposedStart_;                                      // [inputs]
   AlignedArray<uint16_t> transposedRows_;    // [entries]
   AlignedArray<float> transposedValues_;     // [entries]
-  AlignedArray<uint16_t> transposedRank_;    // [values]: which of its column's entries value k is
+  AlignedArray<uint16_t> transposedPlace_;   // [entries]: which value of its row an entry is
 };
 
 }  // namespace rnm::cpu
