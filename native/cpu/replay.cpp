@@ -8,9 +8,6 @@
 
 namespace rnm::cpu {
 
-// The stream of sampled indices; network initialisation and noise use others.
-constexpr uint64_t kIndexStream = 0x1d5u;
-
 CpuReplay::CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool,
                      const KernelTable& kernels)
     : capacity_(capacity),

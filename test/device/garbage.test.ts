@@ -95,7 +95,7 @@ describe('garbage in', () => {
 
   test('the native classes, without the checks of TypeScript', () => {
     const { addon } = loadAddon();
-    const native = new addon.Device('cpu', 1, '');
+    const native = new addon.Device('cpu', 1, '', 'fp32');
     const spec = {
       sizes: [3, 2],
       patterns: [0, 0],
