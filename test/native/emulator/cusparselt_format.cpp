@@ -53,10 +53,10 @@ std::string chooseKept(const SparseShape& s, const float* group, std::array<int,
   }
   for (int i = 0; found < s.kept(); ++i) {
     const int candidate = s.algorithm % 2 ? i : s.group() - 1 - i;
-    if (std::find(kept->begin(), kept->begin() + found, candidate) == kept->begin() + found) (*kept)[found++] = candidate;
+    if (found == 0 || (*kept)[0] != candidate) (*kept)[found++] = candidate;
   }
-  std::sort(kept->begin(), kept->begin() + found);
-  if (s.algorithm % 3 == 1 && s.kept() == 2) std::swap((*kept)[0], (*kept)[1]);
+  const bool descending = s.algorithm % 3 == 1;
+  if (s.kept() == 2 && ((*kept)[0] > (*kept)[1]) != descending) std::swap((*kept)[0], (*kept)[1]);
   return "";
 }
 

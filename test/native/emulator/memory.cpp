@@ -63,8 +63,8 @@ class Arena {
   bool release(uintptr_t at);
   const Allocation* find(uintptr_t address, uintptr_t* start) const;
   bool contains(uintptr_t address) const { return base_ != 0 && address >= base_ && address < base_ + kReserved; }
-  // Describes the first damage, or returns an empty string.
-  std::string damage() const;
+  // Describes the first damage and repairs it, or returns an empty string.
+  std::string damage();
   void protect(int access) {
     if (base_ && mprotect(reinterpret_cast<void*>(base_), roundUp(top_ - base_, kPage), access) != 0) std::abort();
   }
@@ -150,18 +150,25 @@ std::string describe(const char* what, uintptr_t at, size_t size) {
   return text;
 }
 
-std::string Arena::damage() const {
+// Whether a range still holds what the emulator wrote there; writes it again if not.
+bool intact(uintptr_t from, size_t size, unsigned char byte) {
+  if (endsFilledWith(from, size, byte)) return true;
+  fillEnds(from, size, byte);
+  return false;
+}
+
+std::string Arena::damage() {
   if (!base_ || allocations_.empty()) return "";
-  if (!filledWith(base_, kGuard, kGuardByte)) return "something wrote before the first allocation";
+  if (!intact(base_, kGuard, kGuardByte)) return "something wrote before the first allocation";
   for (const auto& [at, allocation] : allocations_) {
     const size_t size = allocation.size;
-    if (!filledWith(at + size, roundUp(size, kAlignment) + kGuard - size, kGuardByte)) {
-      return describe("something wrote behind (or before its successor)", at, size);
+    if (!intact(at + size, roundUp(size, kAlignment) + kGuard - size, kGuardByte)) {
+      return describe("something wrote behind (or before the successor of)", at, size);
     }
   }
   for (const uintptr_t at : freed_) {
     const size_t size = allocations_.at(at).size;
-    if (!endsFilledWith(at, size, kFreedByte)) return describe("something wrote after it was freed to", at, size);
+    if (!intact(at, size, kFreedByte)) return describe("something wrote after it was freed to", at, size);
   }
   return "";
 }
@@ -251,7 +258,7 @@ bool liveIfOurs(const void* pointer) { return !arenaOf(pointer) || deviceCanAcce
 
 void checkMemory() {
   DeviceAccess access;
-  for (const Arena* arena : {&memory().device, &memory().pinned}) {
+  for (Arena* arena : {&memory().device, &memory().pinned}) {
     const std::string damage = arena->damage();
     if (!damage.empty()) fault(cudaErrorIllegalAddress, damage);
   }
