@@ -53,7 +53,7 @@ void Context::requireNoGraph(const char* what) const {
                               ": do it before or after the graph");
 }
 
-void* Context::allocate(size_t bytes) {
+void* Context::allocate(size_t bytes, bool zeroed) {
   requireNoGraph("an allocation");
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
@@ -63,6 +63,7 @@ void* Context::allocate(size_t bytes) {
                              " MB: use a smaller batchSize, hiddenSizes or bufferSize");
   }
   check(status, "allocate memory");
+  if (!zeroed) return memory;
   const cudaError_t cleared = cudaMemsetAsync(memory, 0, bytes, stream_);
   if (cleared != cudaSuccess) cudaFree(memory);
   check(cleared, "clear memory");
@@ -86,7 +87,7 @@ void Context::freeDeferred() noexcept {
 void* Context::scratch(Scratch slot, size_t bytes) {
   Buffer& buffer = scratch_[static_cast<int>(slot)];
   if (buffer.bytes < bytes) {
-    void* larger = allocate(bytes);
+    void* larger = allocate(bytes, false);
     if (buffer.memory) release(buffer.memory);
     buffer = {larger, bytes};
     memoryMoved();

@@ -41,8 +41,8 @@ class Context {
   void synchronize(const char* attempt);
   void requireNoGraph(const char* what) const;
 
-  // Zeroed device memory; release() may be called while work that uses it is still enqueued.
-  void* allocate(size_t bytes);
+  // Device memory; release() may be called while work that uses it is still enqueued.
+  void* allocate(size_t bytes, bool zeroed = true);
   void release(void* memory) noexcept;
   // Uninitialised device memory that the next call with the same slot may overwrite or move.
   enum class Scratch { input, hidden, otherHidden, output, inputGradient, partialSums, blas, count };
