@@ -243,7 +243,7 @@ void divergence() {
   mustFault("divergent __syncthreads", cudaErrorLaunchFailure, barriersApart, out.data);
   mustFault("divergent", cudaErrorLaunchFailure, shuffleAgainstBarrier);
   mustFault("divergent warp operation", cudaErrorLaunchFailure, shufflesApart, out.data);
-  mustFault("mask of a warp operation", cudaErrorLaunchFailure, maskWithoutMe);
+  mustFault("mask of a warp operation lacks", cudaErrorLaunchFailure, maskWithoutMe);
   // Abandoned threads leave nothing behind that harms the next kernel.
   barriers();
 }

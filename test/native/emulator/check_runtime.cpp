@@ -17,7 +17,7 @@ __global__ void store(float* values, float value) { values[0] = value; }
 __global__ void increment(const float* in, float* out) { out[0] = in[0] + 1; }
 
 // Under AddressSanitizer a checked write would end the process before the emulator sees anything.
-__attribute__((no_sanitize("address"), noinline)) void poke(float* at) { *at = 5; }
+__attribute__((no_sanitize("address"), noinline)) __host__ __device__ void poke(float* at) { *at = 5; }
 __global__ void writeAt(float* base, long offset) { poke(base + offset); }
 
 template <typename T>
@@ -112,7 +112,7 @@ void copyKinds() {
   CHECK_EQUAL(cudaMemcpy(back.data(), device.data, 17, cudaMemcpyDeviceToHost), cudaErrorInvalidValue);
   CHECK_EQUAL(cudaMemcpy(device.data + 1, host.data(), 16, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
   CHECK_EQUAL(cudaMemcpy(nullptr, host.data(), 16, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
-  CHECK_EQUAL(cudaMemcpy(device.data, host.data(), 16, static_cast<cudaMemcpyKind>(9)), cudaErrorInvalidMemcpyDirection);
+  CHECK_EQUAL(cudaMemcpy(device.data, host.data(), 16, static_cast<cudaMemcpyKind>(7)), cudaErrorInvalidMemcpyDirection);
   CHECK_EQUAL(cudaMemset(device.data, 0, 17), cudaErrorInvalidValue);
   CHECK_EQUAL(cudaFree(pinned), cudaErrorInvalidValue);
   CHECK_EQUAL(cudaFreeHost(device.data), cudaErrorInvalidValue);

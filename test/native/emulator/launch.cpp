@@ -61,6 +61,14 @@ RNM_EMULATOR_UNCHECKED void spoilSharedMemory() {
   for (volatile char* p = __start_rnm_shared_memory; p < __stop_rnm_shared_memory; ++p) *p = static_cast<char>(kFreshByte);
 }
 
+// A rule that a thread broke. No text: the thread's stack is given up as it is, and a string that
+// it was putting together would be lost with it.
+struct Offence {
+  const char* what = nullptr;
+  int thread = 0, other = -1;
+  Site site, otherSite;
+};
+
 class Block {
  public:
   // Returns what went wrong, or an empty string.
@@ -80,9 +88,10 @@ class Block {
   Fiber& freshFiber();
   void releaseBarrier();
   bool completeWarp(int warp, unsigned mask);
-  void fail(const std::string& message);
+  void fail(const Offence& offence);
   void give(Fiber& to);
   std::string name(int thread) const;
+  std::string describe(const Offence& offence) const;
   std::string stuck() const;
   void abandon();
 
@@ -96,7 +105,7 @@ class Block {
   std::vector<Fiber*> idle_;
   Fiber main_;
   Fiber* running_ = nullptr;
-  std::string failure_;
+  Offence offence_;
 };
 
 Block& block() {
@@ -121,20 +130,22 @@ std::string Block::run(const KernelCall& kernel, const dim3& shape) {
   threads_ = static_cast<int>(shape.x * shape.y * shape.z);
   begun_ = done_ = waiting_ = 0;
   ready_.clear();
-  failure_.clear();
+  offence_ = {};
   states_.assign(threads_, {});
   warps_.assign((threads_ + kWarp - 1) / kWarp, {});
   running_ = &main_;
-  while (failure_.empty() && done_ < threads_) {
+  std::string problem;
+  while (!offence_.what && done_ < threads_) {
     Fiber& to = next();
     if (&to == &main_) {
-      failure_ = stuck();
+      problem = stuck();
       break;
     }
     give(to);
   }
-  if (!failure_.empty()) abandon();
-  return failure_;
+  if (offence_.what) problem = describe(offence_);
+  if (!problem.empty()) abandon();
+  return problem;
 }
 
 // A switch after which this stack may be continued for any of its thread's reasons.
@@ -165,7 +176,7 @@ Fiber& Block::freshFiber() {
 
 // What should run now: a thread that has been released, one that has not begun, or nobody.
 Fiber& Block::next() {
-  if (!failure_.empty()) return main_;
+  if (offence_.what) return main_;
   if (!ready_.empty()) {
     const int thread = ready_.front();
     ready_.pop_front();
@@ -189,7 +200,7 @@ void Block::entry() {
 }
 
 void Block::runThreads() {
-  while (begun_ < threads_ && failure_.empty()) {
+  while (begun_ < threads_ && !offence_.what) {
     const int order = begun_++;
     enter(Injection::reverse() ? threads_ - 1 - order : order);
     kernel_->body();
@@ -227,8 +238,7 @@ void Block::barrier(const Site& site) {
   for (int i = 0; i < threads_; ++i) {
     if (i == thread_) continue;
     if (same(states_[i].site, site)) continue;
-    return fail("divergent __syncthreads: " + name(i) + " waits at " + at(states_[i].site) + ", " + name(thread_) +
-                " at " + at(site));
+    return fail({"divergent __syncthreads", i, thread_, states_[i].site, site});
   }
   releaseBarrier();
 }
@@ -257,8 +267,8 @@ bool Block::completeWarp(int warp, unsigned mask) {
     const Thread& thread = states_[base + lane];
     if (thread.state != State::kInWarp || thread.mask != first.mask) return false;
     if (first.collective != thread.collective || !same(first.site, thread.site)) {
-      fail("divergent warp operation: " + name(base + lane) + " waits at " + at(thread.site) + ", another lane at " +
-           at(first.site));
+      const int other = base + std::countr_zero(present);
+      fail({"divergent warp operation", base + lane, other, thread.site, first.site});
     }
     ballot |= (thread.bits & 1) << lane;
   }
@@ -279,7 +289,7 @@ bool Block::completeWarp(int warp, unsigned mask) {
 uint64_t Block::exchange(Collective what, unsigned mask, uint64_t bits, int source, const Site& site) {
   Thread& self = states_[thread_];
   const int warp = thread_ / kWarp;
-  if (!(mask >> lane() & 1)) fail("the mask of a warp operation at " + at(site) + " lacks " + name(thread_));
+  if (!(mask >> lane() & 1)) fail({"the mask of a warp operation lacks its own lane", thread_, -1, site, site});
   self.collective = what;
   self.mask = mask;
   self.bits = bits;
@@ -298,6 +308,12 @@ std::string Block::name(int thread) const {
   return text;
 }
 
+std::string Block::describe(const Offence& o) const {
+  std::string text = std::string(o.what) + ": " + name(o.thread) + " is at " + at(o.site);
+  if (o.other >= 0) text += ", " + name(o.other) + " at " + at(o.otherSite);
+  return text;
+}
+
 // Nobody can go on, yet some threads have not left.
 std::string Block::stuck() const {
   for (int i = 0; i < threads_; ++i) {
@@ -312,8 +328,8 @@ std::string Block::stuck() const {
 }
 
 // Leaves the kernel for good; does not return to a kernel's thread.
-void Block::fail(const std::string& message) {
-  failure_ = message;
+void Block::fail(const Offence& offence) {
+  offence_ = offence;
   give(main_);
 }
 

@@ -59,7 +59,7 @@ inline void storeElement(void* base, size_t index, int type, float value) {
     std::memcpy(static_cast<char*>(base) + 4 * index, &value, 4);
     return;
   }
-  const uint16_t bits = type == CUDA_R_16F ? floatToHalf(value) : __nv_bfloat16(value).__x;
+  const uint16_t bits = type == CUDA_R_16F ? floatToHalf(value) : __bfloat16_as_ushort(__float2bfloat16(value));
   std::memcpy(static_cast<char*>(base) + 2 * index, &bits, 2);
 }
 

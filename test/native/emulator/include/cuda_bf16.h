@@ -12,8 +12,10 @@ struct __nv_bfloat16_raw {
 };
 
 struct alignas(2) __nv_bfloat16 {
+ protected:
   unsigned short __x;
 
+ public:
   __nv_bfloat16() = default;
   __nv_bfloat16(const __nv_bfloat16_raw& raw) : __x(raw.x) {}
   __nv_bfloat16(float value) : __x(round(value)) {}
@@ -48,5 +50,5 @@ inline __nv_bfloat162 make_bfloat162(__nv_bfloat16 a, __nv_bfloat16 b) { return 
 inline float __low2float(__nv_bfloat162 a) { return static_cast<float>(a.x); }
 inline float __high2float(__nv_bfloat162 a) { return static_cast<float>(a.y); }
 inline float2 __bfloat1622float2(__nv_bfloat162 a) { return {static_cast<float>(a.x), static_cast<float>(a.y)}; }
-inline unsigned short __bfloat16_as_ushort(__nv_bfloat16 a) { return a.__x; }
+inline unsigned short __bfloat16_as_ushort(__nv_bfloat16 a) { return static_cast<__nv_bfloat16_raw>(a).x; }
 inline __nv_bfloat16 __ushort_as_bfloat16(unsigned short a) { return __nv_bfloat16(__nv_bfloat16_raw{a}); }
