@@ -40,7 +40,7 @@ class Graph : public rnm::Graph {
     static_assert(sizeof(T) <= sizeof(uint64_t));
     if (used_ == kMaxScalars) throw std::invalid_argument("Too many calls for one graph");
     std::memcpy(&values_[used_], &value, sizeof(T));
-    return {value, reinterpret_cast<const T*>(device_.data() + used_++)};
+    return {{value}, reinterpret_cast<const T*>(device_.data() + used_++)};
   }
   // Calls have to be the same at every launch (FNV-1a over what they consist of).
   void recordCall(const void* bytes, size_t count) {
@@ -64,7 +64,7 @@ class Graph : public rnm::Graph {
 
 template <typename T>
 Scalar<T> Context::scalar(T value) {
-  return graph_ ? graph_->scalar(value) : Scalar<T>{value, nullptr};
+  return graph_ ? graph_->scalar(value) : Scalar<T>{{value}, nullptr};
 }
 
 }  // namespace rnm::cuda

@@ -8,10 +8,11 @@ namespace rnm::cuda {
 
 template <typename T>
 struct Scalar {
-  T value;
+  // The first one; others fill what would be padding, whose bytes could look like an address.
+  T value[8 / sizeof(T)];
   const T* place;  // null outside of graphs
 
-  RNM_SHARED_CODE T get() const { return place ? *place : value; }
+  RNM_SHARED_CODE T get() const { return place ? *place : value[0]; }
 };
 
 }  // namespace rnm::cuda
