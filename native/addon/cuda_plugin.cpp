@@ -25,14 +25,10 @@ std::filesystem::path folderOfAddon() {
   return std::filesystem::absolute(info.dli_fname).parent_path();
 }
 
-const CudaPlugin& open(const std::filesystem::path& file) {
+const CudaPlugin& open(const std::filesystem::path& file, const char* missing) {
   if (!std::filesystem::exists(file)) {
-    throw std::runtime_error(
-        "This build has no " + file.filename().string() + " beside " +
-        file.parent_path().string() +
-        ": nvcc or a header was missing when it was built, or CUDA was left out. Install the CUDA "
-        "toolkit and `pip install nvidia-cusparselt-cu13 nvidia-cublas nvidia-cusparse`. " +
-        std::string(kRebuild));
+    throw std::runtime_error("There is no " + file.filename().string() + " in " +
+                             file.parent_path().string() + ": " + missing);
   }
   // Never closed: the CUDA runtime lives in it until the process ends.
   void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -48,7 +44,14 @@ const CudaPlugin& open(const std::filesystem::path& file) {
 }  // namespace
 
 const CudaPlugin& cudaPlugin(bool emulated) {
-  return open(folderOfAddon() / (emulated ? "rnm_cuda_emulated.so" : "rnm_cuda.so"));
+  if (emulated) {
+    return open(folderOfAddon() / "rnm_cuda_emulated.so",
+                "it is for tests, and built in a clone by `npm run build:emulated`");
+  }
+  return open(folderOfAddon() / "rnm_cuda.so",
+              "nvcc or a header was not found when the addon was built. Install the CUDA toolkit and "
+              "`pip install nvidia-cusparselt-cu13 nvidia-cublas nvidia-cusparse`, then build "
+              "again: `npm rebuild rnm-td3` (in a clone: `npm run install`)");
 }
 
 }  // namespace rnm::addon
