@@ -3,7 +3,10 @@
 //   npm run install              says one line when all goes well
 //   npm run install -- --verbose shows everything the compilers say
 //
-// If both fail, so does the installation, with both causes and the remedies: without the addon the
+// CUDA is built where CMake finds it. What is wrong with it is no reason to go without the CPU's
+// kernels: if the build fails, it is tried once more without CUDA.
+//
+// If all fail, so does the installation, with both causes and the remedies: without the addon the
 // package can do nothing. Nothing is downloaded: cmake-js and the headers of Node-API come from the
 // npm registry, and node-gyp may only use headers that are on this machine.
 import { spawnSync } from 'node:child_process';
@@ -44,14 +47,14 @@ function excerpt(output) {
   return error < 0 ? lines.slice(-shownLines) : lines.slice(error, error + shownLines);
 }
 
-function buildWithCMake() {
+function buildWithCMake(...options) {
   let folder;
   try {
     folder = dirname(require.resolve('cmake-js/package.json'));
   } catch {
     return 'cmake-js is not installed. Run "npm ci" or "npm install" first.';
   }
-  return run(join(folder, 'bin', 'cmake-js'), ['compile']);
+  return run(join(folder, 'bin', 'cmake-js'), ['compile', ...options]);
 }
 
 function buildWithNodeGyp() {
@@ -70,14 +73,18 @@ function buildWithNodeGyp() {
 }
 
 const tools = [
-  { name: 'CMake', build: buildWithCMake },
+  { name: 'CMake', build: () => buildWithCMake() },
+  { name: 'CMake, without CUDA', build: () => buildWithCMake('--CDRNM_CUDA=OFF') },
   { name: 'node-gyp', build: buildWithNodeGyp },
 ];
+/** What the plugin is called beside the addon; CMake builds it where nvcc and the headers are. */
+const plugin = join(root, 'build', 'Release', 'rnm_cuda.so');
 const failures = [];
 for (const { name, build } of tools) {
   const failure = build();
   if (failure === null) {
-    console.log(`rnm-td3: built the native addon with ${name}`);
+    const devices = existsSync(plugin) ? 'CPU and CUDA' : 'CPU only';
+    console.log(`rnm-td3: built the native addon with ${name} (${devices})`);
     process.exit(0);
   }
   failures.push(`--- ${name}: ${failure}`);

@@ -1,6 +1,7 @@
 /** `rnm-td3 info` */
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import type { Command } from 'commander';
+import type { CudaReport } from '../device/index.js';
 import type { CommandContext } from './program.js';
 import { paint, print, printJson } from './terminal.js';
 
@@ -16,6 +17,8 @@ interface Info {
   isas: string[];
   /** The devices of this build as they would be used. */
   devices: { name: string; description: string; isa: string; threads: number }[];
+  /** What CUDA finds on this machine; null if this build has no CUDA. */
+  cuda: CudaReport | null;
   environments: string[];
 }
 
@@ -54,27 +57,36 @@ async function collectInfo(): Promise<Info> {
 }
 
 /** This command helps to find out why the addon does not load, so that is no reason to stop. */
-async function collectDevices(): Promise<Pick<Info, 'addon' | 'isas' | 'devices'>> {
-  const { availableIsas, Device, deviceNames, loadAddon } = await import('../device/index.js');
+async function collectDevices(): Promise<Pick<Info, 'addon' | 'isas' | 'devices' | 'cuda'>> {
+  const { availableIsas, cudaReport, Device, loadAddon } = await import('../device/index.js');
   try {
     const { path } = loadAddon();
-    const devices = deviceNames.map((name) => {
+    const cuda = cudaReport();
+    const names = cuda?.status === 'usable' ? (['cpu', 'cuda'] as const) : (['cpu'] as const);
+    const devices = names.map((name) => {
       const device = new Device({ device: name });
       const { description, isa, threads } = device.info;
       device.close();
       return { name, description, isa, threads };
     });
-    return { addon: { path }, isas: availableIsas(), devices };
+    return { addon: { path }, isas: availableIsas(), devices, cuda };
   } catch (error) {
-    return { addon: { error: (error as Error).message }, isas: [], devices: [] };
+    return { addon: { error: (error as Error).message }, isas: [], devices: [], cuda: null };
   }
+}
+
+/** One line where CUDA is used or not part of the build; else also what is wrong. */
+function describeCuda(cuda: CudaReport | null): [name: string, text: string][] {
+  if (cuda === null) return [['  cuda', 'not part of this build']];
+  const libraries = cuda.libraries.map(({ name, version, problem }): [string, string] => {
+    return [`    ${name}`, version === '' ? problem : version];
+  });
+  if (cuda.status === 'usable') return libraries;
+  return [['  cuda', `not usable (${cuda.status}): ${cuda.problem}`], ...libraries];
 }
 
 function describeInfo(info: Info): [name: string, text: string][] {
   const { cpu, addon } = info;
-  const cuda: [string, string][] = info.devices.some(({ name }) => name === 'cuda')
-    ? []
-    : [['  cuda', 'not part of this build']];
   return [
     ['rnm-td3', info.version],
     ['Node', info.node],
@@ -84,9 +96,9 @@ function describeInfo(info: Info): [name: string, text: string][] {
     ['SIMD', info.isas.join(', ') || '-'],
     ['Devices', ''],
     ...info.devices.map(({ name, description, threads }): [string, string] => {
-      return [`  ${name}`, `${description}, ${threads} threads`];
+      return [`  ${name}`, name === 'cpu' ? `${description}, ${threads} threads` : description];
     }),
-    ...cuda,
+    ...describeCuda(info.cuda),
     ...info.environments.map((id, i): [string, string] => [i === 0 ? 'Tasks' : '', id]),
   ];
 }

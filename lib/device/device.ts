@@ -2,20 +2,29 @@
 import { checkInteger, checkNumber, invalidValue, RunError } from '../errors.js';
 import { BatchMatrix, checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
+import { Graph } from './graph.js';
 import { Kernels } from './kernels.js';
 import { loadAddon } from './loader.js';
 import { Mlp } from './mlp.js';
 import type { MlpOptions } from './mlp.js';
-import type { NativeAddon, NativeDevice, NativeDeviceInfo } from './native.js';
+import type { CudaReport, NativeAddon, NativeDevice, NativeDeviceInfo } from './native.js';
 import { Replay } from './replay.js';
 import type { ReplayOptions } from './replay.js';
 
-/** Names of the devices this build has. */
-export const deviceNames = ['cpu'] as const;
+/** Names of the devices; whether this machine has them is another matter. */
+export const deviceNames = ['cpu', 'cuda', 'cuda-emulated'] as const;
+export type DeviceName = (typeof deviceNames)[number];
+
+/** Arithmetic of matrix products on a GPU. */
+export const precisions = ['fp32', 'tf32', 'bf16'] as const;
+export type Precision = (typeof precisions)[number];
 
 export interface DeviceOptions {
-  /** "auto" takes the best there is. Default: "auto". */
-  device?: 'auto' | (typeof deviceNames)[number];
+  /**
+   * "auto" is "cuda" where there is a usable GPU, else "cpu". "cuda-emulated" runs the GPU's code
+   * on the CPU, for tests. Default: "auto".
+   */
+  device?: 'auto' | DeviceName;
   /** Threads of the CPU backend; 0 takes every core this process may use. Default: 0. */
   threads?: number;
   /**
@@ -23,11 +32,41 @@ export interface DeviceOptions {
    * Default: the environment variable RNM_ISA, else the best this CPU has.
    */
   isa?: string;
+  /**
+   * Arithmetic of a GPU's matrix products: float32; factors rounded to 10 bits of mantissa (tf32);
+   * or weights, activations and their gradients held as bfloat16. Sums and everything else are
+   * float32 under each. Default: "fp32".
+   */
+  precision?: Precision;
 }
 
 /** Instruction sets whose kernels this CPU can run, best first. */
 export function availableIsas(): string[] {
   return loadAddon().addon.availableIsas();
+}
+
+/** What CUDA finds on this machine; null if this build has no CUDA. */
+export function cudaReport(options: { emulated?: boolean } = {}): CudaReport | null {
+  const { addon } = loadAddon();
+  try {
+    return addon.cudaReport(options.emulated ?? false);
+  } catch {
+    return null;
+  }
+}
+
+function bestDevice(): DeviceName {
+  return cudaReport()?.status === 'usable' ? 'cuda' : 'cpu';
+}
+
+/** What keeps a GPU from being used is the machine's doing, and no reason to look for a bug. */
+function openDevice(open: () => NativeDevice, name: DeviceName): NativeDevice {
+  try {
+    return open();
+  } catch (error) {
+    if (name === 'cpu') throw error;
+    throw new RunError(`Device "${name}" cannot be used. ${(error as Error).message}`);
+  }
 }
 
 export class Device {
@@ -38,6 +77,7 @@ export class Device {
   /** @throws InvalidValueError for an unknown device, instruction set or number of threads */
   constructor(options: DeviceOptions = {}) {
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
+    const { precision = 'fp32' } = options;
     if (device !== 'auto' && !deviceNames.includes(device)) {
       throw invalidValue('device', `one of "auto", "${deviceNames.join('", "')}"`, device);
     }
@@ -48,7 +88,11 @@ export class Device {
     if (isa !== '' && !isas.includes(isa)) {
       throw invalidValue('isa (or RNM_ISA)', `one that this CPU can run: ${isas.join(', ')}`, isa);
     }
-    this.#native = new this.#addon.Device(device === 'auto' ? 'cpu' : device, threads, isa);
+    if (!precisions.includes(precision)) {
+      throw invalidValue('precision', `one of "${precisions.join('", "')}"`, precision);
+    }
+    const name = device === 'auto' ? bestDevice() : device;
+    this.#native = openDevice(() => new this.#addon.Device(name, threads, isa, precision), name);
   }
 
   /** Name, instruction set and threads of the device. */
@@ -89,6 +133,15 @@ export class Device {
       (capacity, observations, actions) =>
         new this.#addon.Replay(native, capacity, observations, actions),
     );
+  }
+
+  /**
+   * Calls on this device that a GPU records and then repeats as one launch. They have to be the same
+   * calls every time, on the same objects; numbers in them may differ: seeds, a learning rate. `calls`
+   * may run more than once for one `run()`, so it must do nothing but make its calls.
+   */
+  capture(calls: () => void): Graph {
+    return new Graph(this, new this.#addon.Graph(this.#open()), calls);
   }
 
   /** Set every element. */

@@ -121,6 +121,37 @@ export interface NativeReplay {
   release(): void;
 }
 
+/** A recording of calls; `Graph` says in which order its methods are called. */
+export interface NativeGraph {
+  supported(): boolean;
+  beginCapture(): void;
+  endCapture(): void;
+  cancel(): void;
+  current(): boolean;
+  beginRefresh(): void;
+  launch(): void;
+}
+
+/** What CUDA finds on this machine. */
+export interface CudaReport {
+  /** "usable", or what is missing. */
+  status:
+    | 'usable'
+    | 'no-driver'
+    | 'old-driver'
+    | 'no-gpu'
+    | 'no-sparse-cores'
+    | 'no-library'
+    | 'old-library'
+    | 'failed';
+  /** The GPU, one line. */
+  description: string;
+  /** What is missing and what helps; empty if usable. */
+  problem: string;
+  /** Libraries that were looked for, with what is wrong with those that cannot be used. */
+  libraries: { name: string; version: string; path: string; problem: string }[];
+}
+
 export interface NativeNmMatrix {
   values(): Float32Array;
   columns(): Uint16Array;
@@ -158,7 +189,7 @@ export interface NativeBlasPeer {
 
 /** What the addon exports. */
 export interface NativeAddon {
-  Device: new (name: string, threads: number, isa: string) => NativeDevice;
+  Device: new (name: string, threads: number, isa: string, precision: string) => NativeDevice;
   Matrix: new (device: NativeDevice, rows: number, columns: number) => NativeMatrix;
   Network: new (device: NativeDevice, spec: NativeNetworkSpec) => NativeNetwork;
   Replay: new (
@@ -167,6 +198,7 @@ export interface NativeAddon {
     observations: number,
     actions: number,
   ) => NativeReplay;
+  Graph: new (device: NativeDevice) => NativeGraph;
   NmMatrix: new (
     weights: Float32Array,
     outputs: number,
@@ -178,4 +210,6 @@ export interface NativeAddon {
   BlasPeer: new (library: string, names: readonly string[]) => NativeBlasPeer;
   machinePeak(isa: string, threads: number, seconds: number): NativeMachinePeak;
   availableIsas(): string[];
+  /** @throws when this build has no CUDA plugin */
+  cudaReport(emulated: boolean): CudaReport;
 }

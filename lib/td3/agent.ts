@@ -7,7 +7,7 @@
  * and the targets; every `maskInterval` updates the masks are projected again.
  */
 import { Device } from '../device/index.js';
-import type { AdamOptions, BatchMatrix, Replay } from '../device/index.js';
+import type { AdamOptions, BatchMatrix, Graph, Replay } from '../device/index.js';
 import { invalidValue, RunError } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { BatchBuffers, checkFinite } from './batch-buffers.js';
@@ -61,6 +61,8 @@ export class Td3Agent {
   readonly #high: Float32Array;
   readonly #oneObservation: BatchMatrix;
   readonly #oneAction: BatchMatrix;
+  /** What a GPU repeats as one launch: an action, and updates of the critics alone and of all. */
+  readonly #graphs: { act: Graph; critics: Graph; all: Graph };
   readonly #ownsDevice: boolean;
   #random: Random;
   #steps = 0;
@@ -78,8 +80,8 @@ export class Td3Agent {
     const { batchSize, observationSize, actionSize, bufferSize, seed } = this.config;
     this.#schedules = compileSchedules(this.config);
     this.#ownsDevice = device === undefined;
-    this.device =
-      device ?? new Device({ device: this.config.device, threads: this.config.threads });
+    const { device: name, threads, precision } = this.config;
+    this.device = device ?? new Device({ device: name, threads, precision });
     this.networks = makeNetworks(this.device, this.config);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
     this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);
@@ -88,6 +90,19 @@ export class Td3Agent {
     this.#oneObservation = this.device.matrix(1, observationSize);
     this.#oneAction = this.device.matrix(1, actionSize);
     this.#random = new Random(seed, randomStreams.exploration);
+    this.#graphs = {
+      act: this.device.capture(() => {
+        this.networks.actor.forward(this.#oneObservation, this.#oneAction);
+      }),
+      critics: this.device.capture(() => {
+        this.#sampleBatch();
+        this.#update(false);
+      }),
+      all: this.device.capture(() => {
+        this.#sampleBatch();
+        this.#update(true);
+      }),
+    };
   }
 
   /** Transitions observed so far. */
@@ -121,7 +136,7 @@ export class Td3Agent {
     const explore = options.explore ?? false;
     if (explore && this.#steps < this.config.learningStarts) return this.#randomAction();
     this.#oneObservation.set(observation);
-    this.networks.actor.forward(this.#oneObservation, this.#oneAction);
+    this.#graphs.act.run();
     const action = this.#oneAction.get();
     if (explore) this.#addNoise(action);
     return action;
@@ -152,17 +167,28 @@ export class Td3Agent {
    *   smoothing scales and clips; default: drawn from the seed and the number of the update
    */
   learn(batch?: TransitionBatch, options: { targetNoise?: ArrayLike<number> } = {}): void {
-    this.#loadBatch(batch, options.targetNoise);
-    this.#updates++;
-    this.#computeTarget();
-    this.#updateCritics();
-    if (this.#updates % this.config.policyDelay === 0) {
-      this.#updateActor();
-      this.#updateTargets();
+    const { targetNoise } = options;
+    if (batch === undefined) this.#checkReplay();
+    // The actor and the targets take part in every policyDelay-th update.
+    const everything = (this.#updates + 1) % this.config.policyDelay === 0;
+    if (batch === undefined && targetNoise === undefined) {
+      this.#graphs[everything ? 'all' : 'critics'].run();
+    } else {
+      this.#sampleBatch(batch, targetNoise);
+      this.#update(everything);
     }
+    this.#updates++;
     if (this.#updates - this.#lastMaskUpdate >= this.#schedules.maskInterval.at(this.#steps)) {
       this.#updateMasks();
     }
+  }
+
+  #update(everything: boolean): void {
+    this.#computeTarget();
+    this.#updateCritics();
+    if (!everything) return;
+    this.#updateActor();
+    this.#updateTargets();
   }
 
   /** y = r + gamma * (1 - terminated) * min over both target critics, at the smoothed action. */
@@ -226,21 +252,22 @@ export class Td3Agent {
     }
   }
 
-  #loadBatch(batch: TransitionBatch | undefined, noise: ArrayLike<number> | undefined): void {
+  #checkReplay(): void {
+    if (this.replay.size > 0) return;
+    throw new RunError(
+      'The replay buffer is empty: call observe() before learn(), or pass a batch',
+    );
+  }
+
+  /** The batch and the noise of this update: drawn by its number, or given. */
+  #sampleBatch(batch?: TransitionBatch, noise?: ArrayLike<number>): void {
     const { seed } = this.config;
-    if (batch !== undefined) {
-      this.#batch.load(batch);
-    } else if (this.replay.size === 0) {
-      throw new RunError(
-        'The replay buffer is empty: call observe() before learn(), or pass a batch',
-      );
-    } else {
-      this.replay.sample(seed, this.#updates, this.#batch);
-    }
-    if (noise !== undefined) {
-      this.#batch.loadNoise(noise);
-    } else {
+    if (batch === undefined) this.replay.sample(seed, this.#updates, this.#batch);
+    else this.#batch.load(batch);
+    if (noise === undefined) {
       this.device.fillNormal(this.#batch.noise, seed, noiseStream + this.#updates);
+    } else {
+      this.#batch.loadNoise(noise);
     }
   }
 

@@ -233,7 +233,18 @@ const random = {
 
 /** Where to compute. */
 export const machineOptions = {
-  device: choice('Machine', '<device>', ['auto', 'cpu'], 'Where the networks live.'),
+  device: choice(
+    'Machine',
+    '<device>',
+    ['auto', 'cpu', 'cuda', 'cuda-emulated'],
+    'Where the networks live; auto takes a GPU if it can be used.',
+  ),
+  precision: choice(
+    'Machine',
+    '<type>',
+    ['fp32', 'tf32', 'bf16'],
+    "Arithmetic of a GPU's matrix products.",
+  ),
   threads: integer('Machine', 0, 0, 'Threads of the CPU backend; 0 takes all cores.'),
 };
 

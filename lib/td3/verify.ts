@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { Device } from '../device/index.js';
+import type { DeviceOptions } from '../device/index.js';
 import { RunError } from '../errors.js';
 import { decodeSafetensors } from '../train/formats/safetensors.js';
 import type { SafeTensor } from '../train/formats/safetensors.js';
@@ -103,7 +104,7 @@ export function defaultReferenceFiles(): string[] {
  */
 export async function verifyReference(
   path: string,
-  options: { device?: 'auto' | 'cpu'; threads?: number } = {},
+  options: Pick<DeviceOptions, 'device' | 'threads' | 'precision'> = {},
 ): Promise<Verification> {
   const config = readConfig(path);
   const dataPath = path.replace(/\.json$/, '.safetensors');

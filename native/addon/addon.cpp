@@ -19,9 +19,11 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("Matrix", MatrixObject::define(env));
   exports.Set("Network", NetworkObject::define(env));
   exports.Set("Replay", ReplayObject::define(env));
+  exports.Set("Graph", GraphObject::define(env));
   exports.Set("NmMatrix", NmMatrixObject::define(env));
   exports.Set("BlasPeer", BlasPeerObject::define(env));
   exports.Set("machinePeak", Napi::Function::New<machinePeak>(env, "machinePeak"));
+  exports.Set("cudaReport", Napi::Function::New<cudaReport>(env, "cudaReport"));
   exports.Set("availableIsas", Napi::Function::New<availableIsas>(env, "availableIsas"));
   return exports;
 }

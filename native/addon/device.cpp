@@ -1,10 +1,25 @@
 #include <stdexcept>
 
 #include "addon/arguments.h"
+#include "addon/cuda_plugin.h"
 #include "addon/objects.h"
 #include "cpu/backend_cpu.h"
 
 namespace rnm::addon {
+namespace {
+
+constexpr const char* kEmulated = "cuda-emulated";
+
+std::shared_ptr<Backend> makeBackend(const Napi::CallbackInfo& info) {
+  const std::string name = stringAt(info, 0);
+  if (name == "cpu") return cpu::makeCpuBackend(intAt(info, 1), stringAt(info, 2));
+  if (name != "cuda" && name != kEmulated) {
+    throw std::invalid_argument("There is no device \"" + name + "\"");
+  }
+  return cudaPlugin(name == kEmulated).makeBackend({stringAt(info, 3)});
+}
+
+}  // namespace
 
 Napi::Function DeviceObject::define(Napi::Env env) {
   return DefineClass(env, "Device",
@@ -17,9 +32,7 @@ Napi::Function DeviceObject::define(Napi::Env env) {
 }
 
 DeviceObject::DeviceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  const std::string name = stringAt(info, 0);
-  if (name != "cpu") throw std::invalid_argument("This build has no device \"" + name + "\"");
-  backend_ = cpu::makeCpuBackend(intAt(info, 1), stringAt(info, 2));
+  backend_ = makeBackend(info);
   info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 

@@ -16,7 +16,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 1};
   static constexpr const char* kName = "a device";
   static Napi::Function define(Napi::Env env);
-  // (name, threads, isa)
+  // (name, threads, isa, precision)
   explicit DeviceObject(const Napi::CallbackInfo& info);
   std::shared_ptr<Backend> shared() const { return backend_; }
 
@@ -92,6 +92,28 @@ class ReplayObject : public Napi::ObjectWrap<ReplayObject> {
   std::unique_ptr<Replay> replay_;
 };
 
+// A recording of calls; see Graph of the contract.
+class GraphObject : public Napi::ObjectWrap<GraphObject> {
+ public:
+  static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 6};
+  static constexpr const char* kName = "a graph";
+  static Napi::Function define(Napi::Env env);
+  // (device); `supported` says whether the device has graphs
+  explicit GraphObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value supported(const Napi::CallbackInfo& info);
+  void beginCapture(const Napi::CallbackInfo& info);
+  void endCapture(const Napi::CallbackInfo& info);
+  void cancel(const Napi::CallbackInfo& info);
+  Napi::Value current(const Napi::CallbackInfo& info);
+  void beginRefresh(const Napi::CallbackInfo& info);
+  void launch(const Napi::CallbackInfo& info);
+  Graph& graph() const;
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<Graph> graph_;
+};
+
 // One sparse matrix on the host, for people who want the data structure itself.
 class NmMatrixObject : public Napi::ObjectWrap<NmMatrixObject> {
  public:
@@ -126,6 +148,9 @@ class BlasPeerObject : public Napi::ObjectWrap<BlasPeerObject> {
   void run(const Napi::CallbackInfo& info);
   std::unique_ptr<cpu::BlasPeer> peer_;
 };
+
+// What CUDA finds on this machine: (emulated).
+Napi::Value cudaReport(const Napi::CallbackInfo& info);
 
 // The machine's measured peak, for benchmarks.
 Napi::Value machinePeak(const Napi::CallbackInfo& info);

@@ -42,6 +42,10 @@ struct MatrixView {
   int columns = 0;
 };
 
+// Throws unless the view lies within its matrix; `name` is for the error message.
+void checkView(const MatrixView& view, const char* name);
+void checkShape(const char* name, int rows, int columns, int expectedRows, int expectedColumns);
+
 // How weight gradients treat dormant weights:
 //   masked  only active weights get gradients and Adam steps (RNM-TD3, arXiv 2602.14578)
 //   ste     straight-through: the dense gradient goes to all weights
@@ -87,6 +91,14 @@ enum class Part {
 struct AdamOptions {
   double learningRate, beta1, beta2, epsilon;
 };
+
+// Adam's constants for one step, bias corrections included; rest = 1 - beta.
+struct AdamStep {
+  float beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;
+};
+
+// The constants of step number `steps`, which counts from 1.
+AdamStep adamStep(const AdamOptions& options, int64_t steps);
 
 struct MemberRange {
   int first = 0;
@@ -134,7 +146,13 @@ class Network {
   virtual size_t bytes() const = 0;
 
  protected:
-  explicit Network(NetworkSpec spec) : spec_(std::move(spec)) {}
+  // Throws unless sizes, patterns, members and limits fit each other.
+  explicit Network(NetworkSpec spec);
+  // A role holds what the roles after it hold; `what` it takes to go on is for the error.
+  void requireRole(Role least, const char* what) const;
+  void checkMembers(MemberRange members) const;
+  void checkPlace(int member, int layer) const;
+  bool hasShapeOf(const Network& other) const;
   NetworkSpec spec_;
   int64_t adamSteps_ = 0;
 };
@@ -159,6 +177,22 @@ class Replay {
   virtual void read(int64_t first, int64_t count, float* rows) const = 0;
 };
 
+// A recorded sequence of calls that the device repeats at once. Between beginCapture and endCapture
+// calls are recorded instead of done; `cancel` gives up after an error of one of them. To repeat it,
+// make the same calls, with other numbers where they are to differ, between beginRefresh and launch:
+// they are not done either, but bring the numbers of the recording up to date.
+class Graph {
+ public:
+  virtual ~Graph() = default;
+  virtual void beginCapture() = 0;
+  virtual void endCapture() = 0;
+  virtual void cancel() noexcept = 0;
+  // False before a capture, and when memory that the recording uses has moved since.
+  virtual bool current() const = 0;
+  virtual void beginRefresh() = 0;
+  virtual void launch() = 0;
+};
+
 struct BackendInfo {
   std::string name;         // "cpu"
   std::string description;  // what it runs on, one line
@@ -173,6 +207,8 @@ class Backend {
   virtual std::shared_ptr<Matrix> matrix(int rows, int columns) = 0;
   virtual std::unique_ptr<Network> network(const NetworkSpec& spec) = 0;
   virtual std::unique_ptr<Replay> replay(int64_t capacity, int observations, int actions) = 0;
+  // Null if the device has no graphs.
+  virtual std::unique_ptr<Graph> graph() { return nullptr; }
 
   virtual void fill(const MatrixView& target, float value) = 0;
   // Standard normals from (seed, stream) and the element's place alone.

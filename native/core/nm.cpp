@@ -57,6 +57,26 @@ void projectRow(const float* row, int columns, const NmPattern& pattern, uint16_
   }
 }
 
+void appendActive(const float* mask, int columns, const NmPattern& pattern, int row,
+                  std::vector<uint16_t>& active) {
+  for (int begin = 0; begin < columns; begin += pattern.m) {
+    const int size = std::min(pattern.m, columns - begin);
+    const int expected = std::min(pattern.n, size);
+    int found = 0;
+    for (int i = 0; i < size; ++i) {
+      if (mask[begin + i] == 0.0f) continue;
+      active.push_back(static_cast<uint16_t>(begin + i));
+      ++found;
+    }
+    if (found == expected) continue;
+    throw std::invalid_argument("Expected the mask to have " + std::to_string(expected) +
+                                " active entries in row " + std::to_string(row) + ", columns " +
+                                std::to_string(begin) + " to " +
+                                std::to_string(begin + size - 1) + " but received " +
+                                std::to_string(found));
+  }
+}
+
 void complementRow(const uint16_t* active, int activeCount, int columns, uint16_t* dormant) {
   int next = 0;
   for (int column = 0; column < columns; ++column) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace rnm {
 
@@ -25,6 +26,11 @@ void validatePattern(const NmPattern& pattern);
 // Projects one row: writes the active columns in ascending order (activePerRow(columns) of them).
 // The largest magnitudes win, ties go to the lower column, NaN counts as larger than any number.
 void projectRow(const float* row, int columns, const NmPattern& pattern, uint16_t* active);
+
+// Appends the active columns of a mask's row given as numbers. Throws std::invalid_argument unless
+// the row, whose number is for the error message, fits the pattern.
+void appendActive(const float* mask, int columns, const NmPattern& pattern, int row,
+                  std::vector<uint16_t>& active);
 
 // Writes the columns that are not in `active` (ascending, columns - activeCount of them).
 void complementRow(const uint16_t* active, int activeCount, int columns, uint16_t* dormant);

@@ -7,13 +7,20 @@
 #include <cmath>
 #include <cstdint>
 
+// Functions that host and device share.
+#if defined(__CUDACC__)
+#define RNM_SHARED_CODE __host__ __device__
+#else
+#define RNM_SHARED_CODE
+#endif
+
 namespace rnm {
 
 struct Philox4 {
   uint32_t value[4];
 };
 
-inline Philox4 philox(uint64_t seed, uint64_t stream, uint64_t position) {
+RNM_SHARED_CODE inline Philox4 philox(uint64_t seed, uint64_t stream, uint64_t position) {
   uint32_t c0 = static_cast<uint32_t>(position), c1 = static_cast<uint32_t>(position >> 32);
   uint32_t c2 = static_cast<uint32_t>(stream), c3 = static_cast<uint32_t>(stream >> 32);
   uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
@@ -32,15 +39,19 @@ inline Philox4 philox(uint64_t seed, uint64_t stream, uint64_t position) {
 }
 
 // Uniform in [0, 1) with 24 bits.
-inline float uniformFrom(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+RNM_SHARED_CODE inline float uniformFrom(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+
+// The stream of a replay buffer's indices; network initialisation and noise use others.
+constexpr uint64_t kIndexStream = 0x1d5u;
 
 // Uniform integer in [0, bound) by multiplication (bound < 2^32; bias below bound / 2^32).
-inline uint32_t indexFrom(uint32_t bits, uint32_t bound) {
+RNM_SHARED_CODE inline uint32_t indexFrom(uint32_t bits, uint32_t bound) {
   return static_cast<uint32_t>((static_cast<uint64_t>(bits) * bound) >> 32);
 }
 
 // Two standard normals by Box-Muller; the first uniform is in (0, 1] so that its log is finite.
-inline void normalsFrom(uint32_t a, uint32_t b, float* first, float* second) {
+RNM_SHARED_CODE inline void normalsFrom(uint32_t a, uint32_t b, float* first,
+                                         float* second) {
   const float radius = std::sqrt(-2.0f * std::log(static_cast<float>((a >> 8) + 1) * 0x1p-24f));
   const float angle = 6.283185307179586f * uniformFrom(b);
   *first = radius * std::cos(angle);

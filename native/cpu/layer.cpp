@@ -259,34 +259,13 @@ void Layer::writeRow(Part part, int row, const float* source) {
   }
 }
 
-// The active columns of one row of a mask given as numbers; throws unless it fits the pattern.
-void Layer::appendMaskRow(const float* mask, int row, std::vector<uint16_t>& columns) const {
-  const NmPattern& pattern = weights.pattern();
-  for (int begin = 0; begin < inputs(); begin += pattern.m) {
-    const int size = std::min(pattern.m, inputs() - begin);
-    const int expected = std::min(pattern.n, size);
-    int active = 0;
-    for (int i = 0; i < size; ++i) {
-      if (mask[begin + i] == 0.0f) continue;
-      columns.push_back(static_cast<uint16_t>(begin + i));
-      ++active;
-    }
-    if (active != expected) {
-      throw std::invalid_argument("Expected the mask to have " + std::to_string(expected) +
-                                  " active entries in row " + std::to_string(row) + ", columns " +
-                                  std::to_string(begin) + " to " +
-                                  std::to_string(begin + size - 1) + " but received " +
-                                  std::to_string(active));
-    }
-  }
-}
-
 void Layer::writeMask(const float* mask) {
   if (!weights.sparse()) return;
   // All rows are checked before any is changed.
   std::vector<uint16_t> columns;
   for (int row = 0; row < outputs(); ++row) {
-    appendMaskRow(mask + static_cast<size_t>(row) * inputs(), row, columns);
+    appendActive(mask + static_cast<size_t>(row) * inputs(), inputs(), weights.pattern(), row,
+                 columns);
   }
   validateMask(columns.data(), outputs(), inputs(), weights.pattern(), weights.shape());
   std::vector<float> scratch(inputs()), other(inputs());

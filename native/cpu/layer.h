@@ -9,11 +9,6 @@
 
 namespace rnm::cpu {
 
-// Adam's constants for one step, bias corrections included.
-struct AdamStep {
-  float beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;  // rest = 1 - beta
-};
-
 class Layer {
  public:
   // Layer `index` of a network.
@@ -72,7 +67,6 @@ class Layer {
   const AlignedArray<float>& array(Part part) const;
   void readRow(Part part, int row, float* target) const;
   void writeRow(Part part, int row, const float* source);
-  void appendMaskRow(const float* mask, int row, std::vector<uint16_t>& columns) const;
   void writeMask(const float* mask);
 
   float srLambda_;

@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/philox.h"
+#include "core/initial_weights.h"
 
 namespace rnm::cpu {
 
@@ -20,23 +20,10 @@ constexpr int64_t kLeastPiece = 1024;
 // Inputs whose entries of a transposed index are refreshed as one piece.
 constexpr int kInputsPerPiece = 64;
 
-void checkSpec(const NetworkSpec& spec) {
-  if (spec.sizes.size() < 2) throw std::invalid_argument("Expected a network to have a layer");
-  if (spec.patterns.size() + 1 != spec.sizes.size()) {
-    throw std::invalid_argument("Expected one N:M pattern for each layer");
-  }
-  if (spec.members < 1) throw std::invalid_argument("Expected members to be a positive integer");
-  const size_t outputs = spec.sizes.back();
-  if (spec.low.size() != spec.high.size() || (!spec.low.empty() && spec.low.size() != outputs)) {
-    throw std::invalid_argument("Expected low and high to have one value for each output");
-  }
-}
-
 }  // namespace
 
 CpuNetwork::CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTable& kernels)
     : Network(spec), pool_(pool), kernels_(kernels) {
-  checkSpec(spec);
   for (int member = 0; member < spec.members; ++member) {
     for (int l = 0; l < layers(); ++l) {
       layers_.emplace_back(spec, l);
@@ -85,44 +72,23 @@ void CpuNetwork::planRows(int threads) {
                    [&](const RowRange& a, const RowRange& b) { return size(a) > size(b); });
 }
 
-// PyTorch's default for nn.Linear: weights and biases from U(-1/sqrt(in), 1/sqrt(in)).
 void CpuNetwork::initialise() {
-  uint64_t position = 0;
+  InitialWeights initial(spec_.seed, spec_.stream);
   std::vector<float> band;
   for (Layer& target : layers_) {
-    const float bound = 1.0f / std::sqrt(static_cast<float>(target.inputs()));
-    const auto draw = [&] {
-      const Philox4 bits = philox(spec_.seed, spec_.stream, position / 4);
-      return bound * (2.0f * uniformFrom(bits.value[position++ % 4]) - 1.0f);
-    };
     for (int begin = 0; begin < target.outputs(); begin += kBandRows) {
       const int rows = std::min(kBandRows, target.outputs() - begin);
       band.resize(static_cast<size_t>(rows) * target.inputs());
-      std::generate(band.begin(), band.end(), draw);
+      initial.draw(band.data(), band.size(), target.inputs());
       target.weights.setBand(begin, rows, band.data());
     }
-    for (int o = 0; o < target.outputs(); ++o) target.bias[o] = draw();
-  }
-}
-
-// A role holds what the roles after it hold.
-void CpuNetwork::requireRole(Role least, const char* what) const {
-  if (spec_.role <= least) return;
-  throw std::invalid_argument(std::string(spec_.role == Role::target ? "A target" : "An inference") +
-                              " network takes no " + what);
-}
-
-void CpuNetwork::checkMembers(MemberRange members) const {
-  if (members.first < 0 || members.count < 1 || members.count > spec_.members - members.first) {
-    throw std::invalid_argument("Expected members to lie within the ensemble of " +
-                                std::to_string(spec_.members));
+    initial.draw(target.bias.data(), target.outputs(), target.inputs());
   }
 }
 
 const CpuNetwork& CpuNetwork::sameShape(const Network& other, const char* name) const {
   const auto* network = dynamic_cast<const CpuNetwork*>(&other);
-  if (!network || network->spec_.sizes != spec_.sizes ||
-      network->spec_.members != spec_.members || network->spec_.patterns != spec_.patterns) {
+  if (!network || !hasShapeOf(other)) {
     throw std::invalid_argument(std::string("Expected ") + name +
                                 " to be a network of this device with the same shape and patterns");
   }
@@ -316,14 +282,7 @@ void CpuNetwork::weightGradientRows(const RowRange& range) {
 void CpuNetwork::adam(const AdamOptions& options) {
   requireRole(Role::online, "Adam steps");
   ++adamSteps_;
-  const double steps = static_cast<double>(adamSteps_);
-  const double correction1 = 1.0 - std::pow(options.beta1, steps);
-  const double correction2 = 1.0 - std::pow(options.beta2, steps);
-  const AdamStep step = {static_cast<float>(options.beta1), static_cast<float>(1.0 - options.beta1),
-                         static_cast<float>(options.beta2), static_cast<float>(1.0 - options.beta2),
-                         static_cast<float>(options.learningRate / correction1),
-                         static_cast<float>(1.0 / std::sqrt(correction2)),
-                         static_cast<float>(options.epsilon)};
+  const AdamStep step = adamStep(options, adamSteps_);
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
     const RowRange& r = ranges_[task];
     layers_[r.layer].adamRows(r.begin, r.end, step, kernels_, scratch(thread));
@@ -393,23 +352,13 @@ int64_t CpuNetwork::divergence(const Network& other, int member) const {
 
 // ---------------------------------------------------------------- state
 
-namespace {
-
-void checkPlace(const Network& network, int member, int layer) {
-  if (member < 0 || member >= network.spec().members || layer < 0 || layer >= network.layers()) {
-    throw std::invalid_argument("Expected member and layer to be within the network");
-  }
-}
-
-}  // namespace
-
 void CpuNetwork::read(int member, int index, Part part, float* target) const {
-  checkPlace(*this, member, index);
+  checkPlace(member, index);
   layer(member, index).read(part, target);
 }
 
 void CpuNetwork::write(int member, int index, Part part, const float* source) {
-  checkPlace(*this, member, index);
+  checkPlace(member, index);
   layer(member, index).write(part, source);
 }
 

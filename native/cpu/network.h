@@ -67,8 +67,6 @@ class CpuNetwork : public Network {
   void reserveScratch(int threads);
   Layer::Scratch scratch(int thread);
   void keepInput(const MatrixView& input, const TileView& view, MemberRange members);
-  void requireRole(Role least, const char* what) const;
-  void checkMembers(MemberRange members) const;
   const CpuNetwork& sameShape(const Network& other, const char* name) const;
   const CpuNetwork& maskSource(const Network& source) const;
 

@@ -11,9 +11,6 @@ namespace rnm::cpu {
 // Floats in a cache line.
 constexpr int kLine = 16;
 
-// The stream of sampled indices; network initialisation and noise use others.
-constexpr uint64_t kIndexStream = 0x1d5u;
-
 CpuReplay::CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool,
                      const KernelTable& kernels)
     : capacity_(capacity),

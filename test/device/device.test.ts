@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { availableIsas, Device } from '../../lib/device/index.js';
 import { deviation, randomFloats } from './reference.js';
+import { onCpu, testDevice } from './support.js';
 
-const device = new Device({ threads: 2 });
+const device = new Device({ device: testDevice, threads: 2 });
 
 function matrixOf(rows: number, columns: number, values: Float32Array) {
   const matrix = device.matrix(rows, columns);
@@ -13,10 +14,10 @@ function matrixOf(rows: number, columns: number, values: Float32Array) {
 describe('device', () => {
   test('tells what it is', () => {
     const { info } = device;
-    expect(info).toMatchObject({ name: 'cpu', threads: 2 });
-    expect(availableIsas()).toContain(info.isa);
+    expect(info).toMatchObject({ name: testDevice, threads: onCpu ? 2 : 1 });
+    expect(onCpu ? availableIsas() : ['sm_80', 'sm_86', 'sm_89', 'sm_90']).toContain(info.isa);
     expect(availableIsas().at(-1)).toBe('plain');
-    expect(new Device({ isa: 'plain' }).info.isa).toBe('plain');
+    expect(new Device({ device: 'cpu', isa: 'plain' }).info.isa).toBe('plain');
     expect(new Device().info.threads).toBeGreaterThanOrEqual(1);
   });
 
@@ -24,6 +25,7 @@ describe('device', () => {
     expect(() => new Device({ device: 'gpu' as 'cpu' })).toThrow(/"auto", "cpu"/);
     expect(() => new Device({ isa: 'mmx' })).toThrow(/plain/);
     expect(() => new Device({ threads: -1 })).toThrow(/non-negative integer but received -1/);
+    expect(() => new Device({ precision: 'fp8' as 'fp32' })).toThrow(/"tf32", "bf16"/);
     expect(() => new Device({ threads: 1000 })).toThrow(/at most 256/);
   });
 });
@@ -132,7 +134,7 @@ describe('normals', () => {
     expect(draw(50, 1, 2)).toEqual(values.subarray(0, 150));
     expect(draw(50, 2, 2)).not.toEqual(draw(50, 1, 2));
     expect(draw(50, 1, 3)).not.toEqual(draw(50, 1, 2));
-    const one = new Device({ threads: 1 }).matrix(100, 3);
+    const one = new Device({ device: testDevice, threads: 1 }).matrix(100, 3);
     one.device.fillNormal(one, 1, 2);
     expect(one.get()).toEqual(values.subarray(0, 300));
   });

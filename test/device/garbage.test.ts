@@ -2,8 +2,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { Device, loadAddon, NmMatrix } from '../../lib/device/index.js';
 import { randomSource } from './reference.js';
+import { testDevice } from './support.js';
 
-const device = new Device({ threads: 2 });
+const device = new Device({ device: testDevice, threads: 2 });
 const matrix = device.matrix(5, 4);
 const mlp = device.mlp({ sizes: [4, 6, 2], patterns: [{ n: 1, m: 4 }, null] });
 const replay = device.replay({ capacity: 8, observationSize: 3, actionSize: 1 });
@@ -95,7 +96,7 @@ describe('garbage in', () => {
 
   test('the native classes, without the checks of TypeScript', () => {
     const { addon } = loadAddon();
-    const native = new addon.Device('cpu', 1, '');
+    const native = new addon.Device(testDevice, 1, '', 'fp32');
     const spec = {
       sizes: [3, 2],
       patterns: [0, 0],

@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Device } from '../../lib/device/index.js';
 import { randomFloats } from './reference.js';
+import { testDevice } from './support.js';
 
-const device = new Device({ threads: 2 });
+const device = new Device({ device: testDevice, threads: 2 });
 afterAll(() => device.close());
 
 const [inputs, outputs, batch] = [13, 9, 37];

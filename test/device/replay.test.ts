@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { Device } from '../../lib/device/index.js';
 import type { Replay } from '../../lib/device/index.js';
+import { testDevice } from './support.js';
 
-const device = new Device({ threads: 2 });
+const device = new Device({ device: testDevice, threads: 2 });
 const [observations, actions] = [3, 2];
 
 /** Transition k: every number in it tells k and its place. */

@@ -1,7 +1,24 @@
 /** Networks on a device beside their plain references, with the same random weights. */
-import type { Device, Mlp, MlpOptions, NmMatrix } from '../../lib/device/index.js';
+import { availableIsas } from '../../lib/device/index.js';
+import type {
+  Device,
+  DeviceName,
+  DeviceOptions,
+  Mlp,
+  MlpOptions,
+  NmMatrix,
+} from '../../lib/device/index.js';
 import { projectMask, randomFloats } from './reference.js';
 import type { Pattern, ReferenceNetwork } from './reference.js';
+
+/** The device that the suites are for: RNM_TEST_DEVICE, else the CPU. */
+export const testDevice = (process.env['RNM_TEST_DEVICE'] ?? 'cpu') as DeviceName;
+export const onCpu = testDevice === 'cpu';
+
+/** The device's variants that have kernels of their own, with names for test titles. */
+export const variants: [name: string, options: DeviceOptions][] = onCpu
+  ? availableIsas().map((isa) => [isa, { device: 'cpu', isa }])
+  : [[testDevice, { device: testDevice, precision: 'fp32' }]];
 
 export interface Pair {
   mlp: Mlp;

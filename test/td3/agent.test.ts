@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { Td3Agent } from '../../lib/td3/agent.js';
 import type { Td3Options, Transition } from '../../lib/index.js';
 import { deviation, randomFloats, randomSource } from '../device/reference.js';
+import { testDevice } from '../device/support.js';
 
 const base: Td3Options = {
   observationSize: 5,
@@ -14,6 +15,7 @@ const base: Td3Options = {
   learningStarts: 30,
   maskInterval: 3,
   learningRate: 0.01,
+  device: testDevice,
   threads: 1,
   seed: 7,
 };

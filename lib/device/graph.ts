@@ -1,0 +1,59 @@
+/** Graphs: calls that a device records once and then repeats without the host. */
+import type { Device } from './device.js';
+import type { NativeGraph } from './native.js';
+
+/**
+ * A sequence of calls on a device. A GPU records it and repeats it as one launch; a device without
+ * graphs makes the calls one by one. The results are the same bit for bit.
+ */
+export class Graph {
+  readonly #device: Device;
+  readonly #native: NativeGraph;
+  readonly #calls: () => void;
+  #warm = false;
+
+  /** Use `device.capture(calls)`. */
+  constructor(device: Device, native: NativeGraph, calls: () => void) {
+    this.#device = device;
+    this.#native = native;
+    this.#calls = calls;
+  }
+
+  /** Do the calls once. On a GPU this returns before they are done; reading results waits. */
+  run(): void {
+    this.#device.checkOpen();
+    if (!this.#native.supported()) return this.#calls();
+    if (!this.#native.current()) {
+      // The first calls allocate what they need, which cannot be recorded.
+      if (!this.#warm) {
+        this.#calls();
+        this.#warm = true;
+        return;
+      }
+      this.#warm = false;
+      this.#record();
+    }
+    this.#orCancel(() => {
+      this.#native.beginRefresh();
+      this.#calls();
+    });
+    this.#native.launch();
+  }
+
+  #record(): void {
+    this.#orCancel(() => {
+      this.#native.beginCapture();
+      this.#calls();
+    });
+    this.#native.endCapture();
+  }
+
+  #orCancel(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#native.cancel();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,92 @@
+#include "cuda/backend_cuda.h"
+
+#include <stdexcept>
+
+#include "cuda/context.h"
+#include "cuda/graph.h"
+#include "cuda/kernels.h"
+#include "cuda/libraries.h"
+#include "cuda/matrix.h"
+#include "cuda/network.h"
+#include "cuda/replay.h"
+
+namespace rnm::cuda {
+namespace {
+
+Precision precisionNamed(const std::string& name) {
+  if (name == "fp32") return Precision::fp32;
+  if (name == "tf32") return Precision::tf32;
+  if (name == "bf16") return Precision::bf16;
+  throw std::invalid_argument("Expected the precision to be fp32, tf32 or bf16");
+}
+
+class CudaBackend : public Backend {
+ public:
+  explicit CudaBackend(const CudaOptions& options) : context_(precisionNamed(options.precision)) {}
+
+  BackendInfo info() const override {
+    const std::string blas = ", cuBLASLt " + cublasLt().version();
+    return {kName, context_.description() + blas, context_.architecture(), 1};
+  }
+  std::shared_ptr<Matrix> matrix(int rows, int columns) override {
+    if (rows < 1 || columns < 1) {
+      throw std::invalid_argument("Expected a matrix's rows and columns to be positive integers");
+    }
+    return std::make_shared<CudaMatrix>(context_, rows, columns);
+  }
+  std::unique_ptr<Network> network(const NetworkSpec& spec) override {
+    return std::make_unique<CudaNetwork>(spec, context_);
+  }
+  std::unique_ptr<Replay> replay(int64_t capacity, int observations, int actions) override {
+    return std::make_unique<CudaReplay>(context_, capacity, observations, actions);
+  }
+  std::unique_ptr<rnm::Graph> graph() override { return std::make_unique<Graph>(context_); }
+
+  void fill(const MatrixView& target, float value) override {
+    cuda::fill(context_, deviceView(target, "target"), value);
+  }
+  void fillNormal(const MatrixView& target, uint64_t seed, uint64_t stream) override {
+    cuda::fillNormal(context_, deviceView(target, "target"), context_.scalar(seed),
+                     context_.scalar(stream));
+  }
+  void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
+              const std::vector<float>& high, float noiseScale, float noiseClip) override {
+    const DeviceView a = deviceView(action, "action");
+    if (low.size() != static_cast<size_t>(a.columns) || high.size() != low.size()) {
+      throw std::invalid_argument("Expected low and high to have one value for each action");
+    }
+    const DeviceView n = deviceView(noise, "noise", a.rows, a.columns);
+    cuda::smooth(context_, a, n, low, high, noiseScale, noiseClip);
+  }
+  void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q,
+                float gamma, const MatrixView& target) override {
+    const DeviceView value = deviceView(q, "q");
+    const DeviceView r = deviceView(reward, "reward", value.rows, 1);
+    const DeviceView end = deviceView(terminated, "terminated", value.rows, 1);
+    const DeviceView y = deviceView(target, "target", value.rows, 1);
+    cuda::tdTarget(context_, r, end, value, gamma, y);
+  }
+  void mseGradient(const MatrixView& q, const MatrixView& target,
+                   const MatrixView& gradient) override {
+    const DeviceView value = deviceView(q, "q");
+    const DeviceView y = deviceView(target, "target", value.rows, 1);
+    const DeviceView g = deviceView(gradient, "gradient", value.rows, value.columns);
+    cuda::mseGradient(context_, value, y, g);
+  }
+
+ private:
+#if defined(RNM_CUDA_EMULATED)
+  static constexpr const char* kName = "cuda-emulated";
+#else
+  static constexpr const char* kName = "cuda";
+#endif
+  Context context_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> makeCudaBackend(const CudaOptions& options) {
+  return std::make_unique<CudaBackend>(options);
+}
+
+}  // namespace rnm::cuda

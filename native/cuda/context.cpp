@@ -1,0 +1,173 @@
+#include "cuda/context.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "cuda/blas.h"
+#include "cuda/error.h"
+#include "cuda/graph.h"
+#include "cuda/probe.h"
+
+namespace rnm::cuda {
+namespace {
+
+// Copies go through this much pinned memory at a time.
+constexpr size_t kStagingBytes = 1 << 20;
+
+std::string architectureOf(int device) {
+  int major = 0, minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "ask the GPU");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "ask the GPU");
+  return "sm_" + std::to_string(major) + std::to_string(minor);
+}
+
+}  // namespace
+
+Context::Context(Precision precision) : precision_(precision), description_(requireGpu()) {
+  int device = 0;
+  check(cudaGetDevice(&device), "choose a GPU");
+  architecture_ = architectureOf(device);
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream");
+  check(cudaEventCreateWithFlags(&staged_, cudaEventDisableTiming), "create an event");
+  blas_ = std::make_unique<Blas>(*this);
+}
+
+Context::~Context() {
+  if (stream_) cudaStreamSynchronize(stream_);
+  blas_.reset();
+  freeDeferred();
+  for (const Buffer& buffer : scratch_) cudaFree(buffer.memory);
+  cudaFreeHost(pinned_.memory);
+  if (staged_) cudaEventDestroy(staged_);
+  if (stream_) cudaStreamDestroy(stream_);
+}
+
+void Context::synchronize(const char* attempt) {
+  check(cudaStreamSynchronize(stream_), attempt);
+}
+
+void Context::requireNoGraph(const char* what) const {
+  if (!graph_) return;
+  throw std::invalid_argument(std::string("A graph cannot record ") + what +
+                              ": do it before or after the graph");
+}
+
+void* Context::allocate(size_t bytes, bool zeroed) {
+  requireNoGraph("an allocation");
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw std::runtime_error("Not enough memory on the GPU for " + std::to_string(bytes / 1000000) +
+                             " MB: use a smaller batchSize, hiddenSizes or bufferSize");
+  }
+  check(status, "allocate memory");
+  if (!zeroed) return memory;
+  const cudaError_t cleared = cudaMemsetAsync(memory, 0, bytes, stream_);
+  if (cleared != cudaSuccess) cudaFree(memory);
+  check(cleared, "clear memory");
+  return memory;
+}
+
+void Context::release(void* memory) noexcept {
+  // cudaFree waits for the GPU, which a recording stream does not allow.
+  if (graph_) {
+    deferred_.push_back(memory);
+  } else {
+    cudaFree(memory);
+  }
+}
+
+void Context::freeDeferred() noexcept {
+  for (void* memory : deferred_) cudaFree(memory);
+  deferred_.clear();
+}
+
+void* Context::scratch(Scratch slot, size_t bytes) {
+  Buffer& buffer = scratch_[static_cast<int>(slot)];
+  if (buffer.bytes < bytes) {
+    void* larger = allocate(bytes, false);
+    if (buffer.memory) release(buffer.memory);
+    buffer = {larger, bytes};
+    memoryMoved();
+  }
+  return buffer.memory;
+}
+
+void* Context::pinned(size_t bytes) const {
+  if (pinned_.bytes < bytes) {
+    cudaFreeHost(pinned_.memory);
+    pinned_ = {};
+    check(cudaMallocHost(&pinned_.memory, bytes), "allocate pinned memory");
+    pinned_.bytes = bytes;
+  }
+  return pinned_.memory;
+}
+
+void Context::upload(void* target, size_t pitch, const void* source, size_t rowBytes, size_t rows) {
+  requireNoGraph("a copy from the host");
+  if (rowBytes > kStagingBytes) {
+    for (size_t row = 0; row < rows; ++row) {
+      for (size_t at = 0; at < rowBytes; at += kStagingBytes) {
+        const size_t part = std::min(kStagingBytes, rowBytes - at);
+        upload(static_cast<char*>(target) + row * pitch + at, part,
+               static_cast<const char*>(source) + row * rowBytes + at, part, 1);
+      }
+    }
+    return;
+  }
+  void* staging = pinned(kStagingBytes);
+  const size_t rowsAtOnce = kStagingBytes / rowBytes;
+  for (size_t row = 0; row < rows; row += rowsAtOnce) {
+    const size_t count = std::min(rowsAtOnce, rows - row);
+    check(cudaEventSynchronize(staged_), "copy to the GPU");
+    std::memcpy(staging, static_cast<const char*>(source) + row * rowBytes, count * rowBytes);
+    check(cudaMemcpy2DAsync(static_cast<char*>(target) + row * pitch, pitch, staging, rowBytes,
+                            rowBytes, count, cudaMemcpyHostToDevice, stream_),
+          "copy to the GPU");
+    check(cudaEventRecord(staged_, stream_), "copy to the GPU");
+  }
+}
+
+void Context::download(void* target, const void* source, size_t pitch, size_t rowBytes,
+                       size_t rows) const {
+  requireNoGraph("a copy to the host");
+  if (rowBytes > kStagingBytes) {
+    for (size_t row = 0; row < rows; ++row) {
+      for (size_t at = 0; at < rowBytes; at += kStagingBytes) {
+        const size_t part = std::min(kStagingBytes, rowBytes - at);
+        download(static_cast<char*>(target) + row * rowBytes + at,
+                 static_cast<const char*>(source) + row * pitch + at, part, part, 1);
+      }
+    }
+    return;
+  }
+  void* staging = pinned(kStagingBytes);
+  const size_t rowsAtOnce = kStagingBytes / rowBytes;
+  for (size_t row = 0; row < rows; row += rowsAtOnce) {
+    const size_t count = std::min(rowsAtOnce, rows - row);
+    check(cudaMemcpy2DAsync(staging, rowBytes, static_cast<const char*>(source) + row * pitch,
+                            pitch, rowBytes, count, cudaMemcpyDeviceToHost, stream_),
+          "copy from the GPU");
+    check(cudaStreamSynchronize(stream_), "compute on the GPU or copy from it");
+    std::memcpy(static_cast<char*>(target) + row * rowBytes, staging, count * rowBytes);
+  }
+}
+
+void Context::recordCall(const void* bytes, size_t count) {
+  if (graph_) graph_->recordCall(bytes, count);
+}
+
+void Context::begin(Graph& graph, bool refresh) {
+  graph_ = &graph;
+  refreshing_ = refresh;
+}
+
+void Context::end() {
+  graph_ = nullptr;
+  refreshing_ = false;
+  freeDeferred();
+}
+
+}  // namespace rnm::cuda

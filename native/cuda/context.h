@@ -1,0 +1,92 @@
+// One GPU and one stream, and what every call on it shares: errors, memory whose release has to
+// wait, room for intermediate results, and the state of a graph being recorded.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuda/scalar.h"
+
+namespace rnm::cuda {
+
+class Blas;
+class Graph;
+
+// The arithmetic of matrix products; everything else is float32 under each of them.
+//   fp32  float32 throughout
+//   tf32  float32 in memory, factors rounded to 10 bits of mantissa within the tensor cores
+//   bf16  weights, activations and their gradients are held as bfloat16 for the products
+enum class Precision { fp32, tf32, bf16 };
+
+class Context {
+ public:
+  // Throws std::runtime_error unless CUDA is usable on this machine.
+  explicit Context(Precision precision);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  cudaStream_t stream() const { return stream_; }
+  Precision precision() const { return precision_; }
+  // The GPU and the driver, one line.
+  const std::string& description() const { return description_; }
+  const std::string& architecture() const { return architecture_; }
+  Blas& blas() { return *blas_; }
+
+  // Waits for all that was enqueued. Not within a graph, which has nothing to wait for.
+  void synchronize(const char* attempt);
+  void requireNoGraph(const char* what) const;
+
+  // Device memory; release() may be called while work that uses it is still enqueued.
+  void* allocate(size_t bytes, bool zeroed = true);
+  void release(void* memory) noexcept;
+  // Uninitialised device memory that the next call with the same slot may overwrite or move.
+  enum class Scratch { input, hidden, otherHidden, output, inputGradient, partialSums, blas, count };
+  void* scratch(Scratch slot, size_t bytes);
+
+  // Small host-device copies through pinned memory; upload returns at once, download waits.
+  void upload(void* target, size_t pitch, const void* source, size_t rowBytes, size_t rows);
+  void download(void* target, const void* source, size_t pitch, size_t rowBytes, size_t rows) const;
+
+  // ---- graphs: see graph.h
+  // Work is not to be enqueued: it is already in the graph whose numbers are being brought up to
+  // date.
+  bool inGraph() const { return graph_ != nullptr; }
+  bool refreshing() const { return graph_ != nullptr && refreshing_; }
+  bool capturing() const { return graph_ != nullptr && !refreshing_; }
+  void begin(Graph& graph, bool refresh);
+  void end();
+  template <typename T>
+  Scalar<T> scalar(T value);
+  // What a call consists of, beside its scalars.
+  void recordCall(const void* bytes, size_t count);
+  // Counts the times that memory which a graph may use was moved.
+  uint64_t epoch() const { return epoch_; }
+  void memoryMoved() { ++epoch_; }
+
+ private:
+  struct Buffer {
+    void* memory = nullptr;
+    size_t bytes = 0;
+  };
+  void* pinned(size_t bytes) const;
+  void freeDeferred() noexcept;
+
+  Precision precision_;
+  std::string description_, architecture_;
+  cudaStream_t stream_ = nullptr;
+  cudaEvent_t staged_ = nullptr;  // the last upload has left the pinned memory
+  mutable Buffer pinned_;
+  Buffer scratch_[static_cast<int>(Scratch::count)];
+  std::unique_ptr<Blas> blas_;
+  Graph* graph_ = nullptr;
+  bool refreshing_ = false;
+  uint64_t epoch_ = 0;
+  std::vector<void*> deferred_;  // to be freed when no graph is being recorded
+};
+
+}  // namespace rnm::cuda

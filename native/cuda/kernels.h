@@ -1,0 +1,81 @@
+// The kernels as the host calls them: each enqueues its work on the context's stream. Pointers are
+// to device memory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/backend.h"
+#include "cuda/context.h"
+
+namespace rnm::cuda {
+
+// Some columns of a batch in device memory, row-major with `ld` floats from row to row.
+struct DeviceView {
+  float* data = nullptr;
+  int64_t ld = 0;
+  int rows = 0, columns = 0;
+};
+
+// ---- td3_kernels.cu: the element-wise operations of TD3, and random numbers
+void fill(Context& context, const DeviceView& target, float value);
+void fillNormal(Context& context, const DeviceView& target, Scalar<uint64_t> seed,
+                Scalar<uint64_t> stream);
+void smooth(Context& context, const DeviceView& action, const DeviceView& noise,
+            const std::vector<float>& low, const std::vector<float>& high, float noiseScale,
+            float noiseClip);
+void tdTarget(Context& context, const DeviceView& reward, const DeviceView& terminated,
+              const DeviceView& q, float gamma, const DeviceView& target);
+void mseGradient(Context& context, const DeviceView& q, const DeviceView& target,
+                 const DeviceView& gradient);
+
+// ---- replay_kernels.cu
+struct SampleTargets {
+  DeviceView views[5];  // side by side they are a row
+};
+void sampleRows(Context& context, const float* rows, int64_t rowStride, Scalar<uint64_t> seed,
+                Scalar<uint64_t> draw, Scalar<uint32_t> size, const SampleTargets& targets);
+// Values that the kernels of a graph read.
+void storeScalars(Context& context, uint64_t* target, const uint64_t* values, int count);
+
+// ---- pass_kernels.cu: what passes need beside matrix products. Activations and their gradients
+// are [member][row][ld], with `stride` elements from member to member, of `Precision`'s type.
+struct PassShape {
+  int64_t ld, stride;
+  int64_t members;
+  int rows, width;
+};
+void convertInput(Context& context, const DeviceView& input, void* target, const PassShape& shape);
+// The last layer's pre-activations (float32) to the output, its members side by side. With limits
+// (centre and half range per output), tanh is applied, and replaces the pre-activations.
+void storeOutput(Context& context, float* values, const PassShape& shape, const float* centre,
+                 const float* half, const DeviceView& output);
+// dL/d(pre-activation) of the last layer, and the sums of its columns if biasGradient is given.
+void outputDelta(Context& context, const DeviceView& outputGradient, const float* squashed,
+                 const float* half, void* delta, const PassShape& shape, float* biasGradient,
+                 int64_t biasStride);
+// delta = 0 where the activity is not above 0, and the sums of delta's columns if wanted.
+void hiddenDelta(Context& context, void* delta, const void* activity, const PassShape& shape,
+                 float* biasGradient, int64_t biasStride);
+// target[:, j] = sum over the members of source[member, :, first + j] (float32).
+void sumMembers(Context& context, const float* source, const PassShape& shape, int first,
+                const DeviceView& target);
+
+// ---- weight_kernels.cu: the arrays of a network that weights.h describes
+struct WeightArrays;
+void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, float srLambda);
+void polyak(Context& context, const WeightArrays& arrays, const float* source, float tau);
+// What follows from weights and masks; `keepDormant`: else dormant weights become zero.
+void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
+
+// ---- nm_kernels.cu
+struct MaskedLayer;
+// Projects the layer's weights, or takes `wanted` (a mask like the arrays' own) if given. Adds the
+// number of changed entries to *changed unless it is null.
+void changeMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer,
+                const uint8_t* wanted, uint32_t* chosen, unsigned long long* changed);
+// Adds the number of bits in which two masks of `bytes` bytes differ to *different.
+void countDifferences(Context& context, const uint8_t* a, const uint8_t* b, int64_t bytes,
+                      unsigned long long* different);
+
+}  // namespace rnm::cuda

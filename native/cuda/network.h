@@ -1,0 +1,72 @@
+// An ensemble of multilayer perceptrons on the GPU: passes are batched matrix products.
+#pragma once
+
+#include <vector>
+
+#include "core/backend.h"
+#include "cuda/blas.h"
+#include "cuda/kernels.h"
+#include "cuda/memory.h"
+#include "cuda/weights.h"
+
+namespace rnm::cuda {
+
+class CudaNetwork : public Network {
+ public:
+  CudaNetwork(const NetworkSpec& spec, Context& context);
+
+  void forward(const MatrixView& input, const MatrixView& output, MemberRange members,
+               bool keep) override;
+  void backward(const MatrixView& outputGradient, MemberRange members, bool weightGradient,
+                const MatrixView& inputGradient, int inputFirst) override;
+  void adam(const AdamOptions& options) override;
+  void polyak(const Network& source, float tau) override;
+  void copyFrom(const Network& source) override;
+  int64_t updateMasks() override;
+  int64_t followMasks(const Network& source) override;
+  int64_t divergence(const Network& other, int member) const override;
+  void read(int member, int layer, Part part, float* target) const override;
+  void write(int member, int layer, Part part, const float* source) override;
+  size_t bytes() const override { return weights_.bytes(); }
+
+ private:
+  // What a kept forward pass leaves for the backward pass: of each layer, of every member,
+  // [member][row][ld], room for `capacity` rows.
+  struct Kept {
+    MatrixView inputMatrix;  // keeps the input alive
+    DeviceView input;
+    MemberRange members{0, 0};
+    int capacity = 0;
+    DeviceArray<uint8_t> convertedInput;            // bf16 only
+    std::vector<DeviceArray<uint8_t>> activity;     // the last layer's is tanh's value, float32
+    std::vector<DeviceArray<uint8_t>> delta;        // dL/d(pre-activation)
+  };
+
+  int width(int layer) const { return spec_.sizes[layer + 1]; }
+  int last() const { return layers() - 1; }
+  bool squashed() const { return !spec_.low.empty(); }
+  bool bf16() const { return context_.precision() == Precision::bf16; }
+  ElementType type() const { return bf16() ? ElementType::bfloat16 : ElementType::float32; }
+  size_t elementBytes() const { return bf16() ? 2 : 4; }
+
+  const CudaNetwork& sameShape(const Network& other, const char* name) const;
+  void keepInput(const MatrixView& input, const DeviceView& view, MemberRange members);
+  PassShape shapeOf(int layer, int members, int rows, int64_t memberRows) const;
+  PassShape keptShape(int layer) const;
+  MatrixRef inputRef(const DeviceView& input, bool keep);
+  MatrixRef activityBuffer(int layer, MemberRange members, int rows, bool keep);
+  MatrixRef keptRef(const std::vector<DeviceArray<uint8_t>>& arrays, int layer, int member,
+                    ElementType type) const;
+  void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
+                    const MatrixRef& output);
+  void dataGradient(int layer, MemberRange members, const MatrixRef& target);
+  void weightGradientOf(int layer, MemberRange members);
+  void storeInputGradient(MemberRange members, const DeviceView& target, int first);
+
+  Context& context_;
+  NetworkWeights weights_;
+  DeviceArray<float> centre_, half_;  // of the output's range
+  Kept kept_;
+};
+
+}  // namespace rnm::cuda

@@ -1,0 +1,223 @@
+// What passes need beside matrix products: conversions, the output's tanh, and the gradients'
+// element-wise parts with the sums over the batch that biases get.
+#include <cuda_bf16.h>
+
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/pack.h"
+
+namespace rnm::cuda {
+namespace {
+
+template <typename T>
+__global__ void convertInputKernel(DeviceView input, T* target, int64_t ld) {
+  const int64_t i = RNM_THREAD;
+  const int64_t row = i / input.columns;
+  const int column = static_cast<int>(i % input.columns);
+  if (row < input.rows) store(target + row * ld + column, input.data[row * input.ld + column]);
+}
+
+__global__ void storeOutputKernel(float* values, PassShape shape, const float* centre,
+                                  const float* half, DeviceView output) {
+  const int64_t i = RNM_THREAD;
+  const int64_t row = i / output.columns;
+  if (row >= shape.rows) return;
+  const int column = static_cast<int>(i % output.columns);
+  const int j = column % shape.width;
+  float* value = values + (column / shape.width) * shape.stride + row * shape.ld + j;
+  float result = *value;
+  if (half) {
+    const float t = tanhf(result);
+    *value = t;
+    result = centre[j] + half[j] * t;
+  }
+  output.data[row * output.ld + column] = result;
+}
+
+// A block takes kChunk rows of some columns: column sums of one chunk need no second kernel.
+constexpr int kChunk = 256;
+
+int chunksOf(int rows) { return (rows + kChunk - 1) / kChunk; }
+
+// Where a block leaves the sums of its columns: [member][chunk][width], or the bias's gradient
+// itself if there is one chunk.
+struct ColumnSums {
+  float* data;  // null if they are not wanted
+  int64_t memberStride, chunkStride;
+};
+
+constexpr int kOutputColumns = 32, kOutputRows = 8;
+
+template <typename T>
+__global__ void outputDeltaKernel(DeviceView outputGradient, const float* squashed,
+                                  const float* half, T* delta, PassShape shape, ColumnSums sums) {
+  __shared__ float partial[kOutputRows][kOutputColumns];
+  const int lane = static_cast<int>(threadIdx.x) % kOutputColumns;
+  const int line = static_cast<int>(threadIdx.x) / kOutputColumns;
+  const int j = static_cast<int>(blockIdx.x) * kOutputColumns + lane;
+  const int member = static_cast<int>(blockIdx.z);
+  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunk);
+  float sum = 0.0f;
+  if (j < shape.width) {
+    for (int row = static_cast<int>(blockIdx.y) * kChunk + line; row < end; row += kOutputRows) {
+      const int64_t at = member * shape.stride + row * shape.ld + j;
+      float value = outputGradient.data[row * outputGradient.ld + member * shape.width + j];
+      if (half) value *= half[j] * (1.0f - squashed[at] * squashed[at]);
+      store(delta + at, value);
+      sum += value;
+    }
+  }
+  if (!sums.data) return;
+  partial[line][lane] = sum;
+  __syncthreads();
+  if (line > 0 || j >= shape.width) return;
+  for (int other = 1; other < kOutputRows; ++other) sum += partial[other][lane];
+  sums.data[member * sums.memberStride + blockIdx.y * sums.chunkStride + j] = sum;
+}
+
+constexpr int kQuads = 8, kHiddenRows = kThreads / kQuads;
+
+// Four columns to a thread. Padding columns are computed with and never read.
+template <typename T>
+__global__ void hiddenDeltaKernel(T* delta, const T* activity, PassShape shape, ColumnSums sums) {
+  __shared__ float partial[kHiddenRows][kQuads * 4];
+  const int quad = static_cast<int>(threadIdx.x) % kQuads;
+  const int line = static_cast<int>(threadIdx.x) / kQuads;
+  const int j = (static_cast<int>(blockIdx.x) * kQuads + quad) * 4;
+  const int member = static_cast<int>(blockIdx.z);
+  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunk);
+  float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  if (j < shape.width) {
+#pragma unroll 4
+    for (int row = static_cast<int>(blockIdx.y) * kChunk + line; row < end; row += kHiddenRows) {
+      const int64_t at = member * shape.stride + row * shape.ld + j;
+      Floats4 d = load4(delta + at);
+      const Floats4 a = load4(activity + at);
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        d.value[k] = a.value[k] > 0.0f ? d.value[k] : 0.0f;
+        sum[k] += d.value[k];
+      }
+      store4(delta + at, d);
+    }
+  }
+  if (!sums.data) return;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) partial[line][quad * 4 + k] = sum[k];
+  __syncthreads();
+  const int column = static_cast<int>(threadIdx.x);
+  const int first = static_cast<int>(blockIdx.x) * kQuads * 4;
+  if (column >= kQuads * 4 || first + column >= shape.width) return;
+  float total = 0.0f;
+  for (int other = 0; other < kHiddenRows; ++other) total += partial[other][column];
+  sums.data[member * sums.memberStride + blockIdx.y * sums.chunkStride + first + column] = total;
+}
+
+__global__ void addChunksKernel(const float* partial, int chunks, int width, float* target,
+                                int64_t targetStride) {
+  const int64_t j = RNM_THREAD;
+  if (j >= width) return;
+  const float* mine = partial + static_cast<int64_t>(blockIdx.y) * chunks * width + j;
+  float sum = 0.0f;
+  for (int chunk = 0; chunk < chunks; ++chunk) sum += mine[static_cast<int64_t>(chunk) * width];
+  target[blockIdx.y * targetStride + j] = sum;
+}
+
+__global__ void sumMembersKernel(const float* source, PassShape shape, int first,
+                                 DeviceView target) {
+  const int64_t i = RNM_THREAD;
+  const int64_t row = i / target.columns;
+  if (row >= target.rows) return;
+  const int column = static_cast<int>(i % target.columns);
+  float sum = 0.0f;
+  for (int member = 0; member < shape.members; ++member) {
+    sum += source[member * shape.stride + row * shape.ld + first + column];
+  }
+  target.data[row * target.ld + column] = sum;
+}
+
+ColumnSums columnSums(Context& context, const PassShape& shape, float* biasGradient,
+                      int64_t biasStride) {
+  const int chunks = chunksOf(shape.rows);
+  if (!biasGradient || chunks == 1) return {biasGradient, biasStride, 0};
+  const size_t floats = static_cast<size_t>(shape.members) * chunks * shape.width;
+  auto* partial = static_cast<float*>(
+      context.scratch(Context::Scratch::partialSums, floats * sizeof(float)));
+  return {partial, static_cast<int64_t>(chunks) * shape.width, shape.width};
+}
+
+void finishSums(Context& context, const PassShape& shape, const ColumnSums& sums,
+                float* biasGradient, int64_t biasStride) {
+  if (sums.data == biasGradient) return;
+  Grid grid = gridOf(shape.width);
+  grid.blocks.y = static_cast<unsigned>(shape.members);
+  launch(context, "sum a bias's gradient", addChunksKernel, grid, sums.data, chunksOf(shape.rows),
+         shape.width, biasGradient, biasStride);
+}
+
+Grid chunkGrid(const PassShape& shape, int columns) {
+  return {dim3(static_cast<unsigned>((shape.width + columns - 1) / columns),
+               static_cast<unsigned>(chunksOf(shape.rows)), static_cast<unsigned>(shape.members))};
+}
+
+template <typename T>
+void outputDeltaOf(Context& context, const DeviceView& outputGradient, const float* squashed,
+                   const float* half, void* delta, const PassShape& shape, ColumnSums sums) {
+  launch(context, "compute the output's gradient", outputDeltaKernel<T>,
+         chunkGrid(shape, kOutputColumns), outputGradient, squashed, half, static_cast<T*>(delta),
+         shape, sums);
+}
+
+template <typename T>
+void hiddenDeltaOf(Context& context, void* delta, const void* activity, const PassShape& shape,
+                   ColumnSums sums) {
+  launch(context, "compute a hidden layer's gradient", hiddenDeltaKernel<T>,
+         chunkGrid(shape, kQuads * 4), static_cast<T*>(delta), static_cast<const T*>(activity),
+         shape, sums);
+}
+
+}  // namespace
+
+void convertInput(Context& context, const DeviceView& input, void* target, const PassShape& shape) {
+  launch(context, "convert a network's input", convertInputKernel<__nv_bfloat16>,
+         gridOf(static_cast<int64_t>(input.rows) * input.columns), input,
+         static_cast<__nv_bfloat16*>(target), shape.ld);
+}
+
+void storeOutput(Context& context, float* values, const PassShape& shape, const float* centre,
+                 const float* half, const DeviceView& output) {
+  launch(context, "store a network's output", storeOutputKernel,
+         gridOf(static_cast<int64_t>(output.rows) * output.columns), values, shape, centre, half,
+         output);
+}
+
+void outputDelta(Context& context, const DeviceView& outputGradient, const float* squashed,
+                 const float* half, void* delta, const PassShape& shape, float* biasGradient,
+                 int64_t biasStride) {
+  const ColumnSums sums = columnSums(context, shape, biasGradient, biasStride);
+  if (context.precision() == Precision::bf16) {
+    outputDeltaOf<__nv_bfloat16>(context, outputGradient, squashed, half, delta, shape, sums);
+  } else {
+    outputDeltaOf<float>(context, outputGradient, squashed, half, delta, shape, sums);
+  }
+  finishSums(context, shape, sums, biasGradient, biasStride);
+}
+
+void hiddenDelta(Context& context, void* delta, const void* activity, const PassShape& shape,
+                 float* biasGradient, int64_t biasStride) {
+  const ColumnSums sums = columnSums(context, shape, biasGradient, biasStride);
+  if (context.precision() == Precision::bf16) {
+    hiddenDeltaOf<__nv_bfloat16>(context, delta, activity, shape, sums);
+  } else {
+    hiddenDeltaOf<float>(context, delta, activity, shape, sums);
+  }
+  finishSums(context, shape, sums, biasGradient, biasStride);
+}
+
+void sumMembers(Context& context, const float* source, const PassShape& shape, int first,
+                const DeviceView& target) {
+  launch(context, "sum the members' input gradients", sumMembersKernel,
+         gridOf(static_cast<int64_t>(target.rows) * target.columns), source, shape, first, target);
+}
+
+}  // namespace rnm::cuda

@@ -1,0 +1,117 @@
+#include "cuda/probe.h"
+
+#include <cuda_runtime.h>
+
+#include <stdexcept>
+
+#include "cuda/libraries.h"
+
+namespace rnm::cuda {
+namespace {
+
+// Ampere: the first with sparse tensor cores and bfloat16.
+constexpr int kLeastCapability = 8;
+
+std::string version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+void set(CudaReport& report, const char* status, const std::string& problem) {
+  report.status = status;
+  report.problem = problem;
+}
+
+void describeGpu(CudaReport& report) {
+  cudaDeviceProp gpu{};
+  int device = 0, driver = 0, runtime = 0;
+  cudaError_t status = cudaGetDevice(&device);
+  if (status == cudaSuccess) status = cudaGetDeviceProperties(&gpu, device);
+  if (status != cudaSuccess) {
+    cudaGetLastError();
+    return set(report, "failed", std::string("The GPU could not be initialised: ") +
+                                     cudaGetErrorString(status) +
+                                     ". `nvidia-smi` says more; another process may hold it.");
+  }
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  const std::string capability = std::to_string(gpu.major) + "." + std::to_string(gpu.minor);
+  report.description = std::string(gpu.name) + ", compute capability " + capability + ", " +
+                       std::to_string(gpu.totalGlobalMem >> 30) + " GiB, CUDA " + version(runtime) +
+                       " on a driver for " + version(driver);
+  if (gpu.major >= kLeastCapability) return;
+  set(report, "no-sparse-cores",
+      std::string(gpu.name) + " has compute capability " + capability +
+          ", without sparse tensor cores: 8.0 (Ampere) or newer is needed. Use device \"cpu\".");
+}
+
+void findGpu(CudaReport& report) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) cudaGetLastError();
+  if (status == cudaErrorInsufficientDriver) {
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    if (driver == 0) {
+      return set(report, "no-driver",
+                 "There is no NVIDIA driver. Install one (on Ubuntu: `sudo ubuntu-drivers install`) "
+                 "and restart; in a container, start it with `--gpus all`.");
+    }
+    return set(report, "old-driver",
+               "The NVIDIA driver is for CUDA " + version(driver) + ", older than CUDA " +
+                   version(CUDART_VERSION) +
+                   " that this was built with. Update the driver, or build with an older toolkit.");
+  }
+  if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
+    return set(report, "no-gpu",
+               "There is a driver but no GPU. `nvidia-smi` lists those of the machine; "
+               "CUDA_VISIBLE_DEVICES may hide them.");
+  }
+  if (status != cudaSuccess) {
+    return set(report, "failed", std::string("CUDA could not be initialised: ") +
+                                     cudaGetErrorString(status) + ". `nvidia-smi` says more.");
+  }
+  describeGpu(report);
+}
+
+// Looks for one library. Returns the status that its absence would give the report.
+template <typename Load>
+std::string findLibrary(CudaReport& report, const char* name, const Load& load) {
+  CudaLibrary found{name, "", "", ""};
+  std::string status = "usable";
+  try {
+    const auto& library = load();
+    found.version = library.version();
+    found.path = library.path;
+  } catch (const LibraryTooOld& error) {
+    status = "old-library";
+    found.problem = error.what();
+  } catch (const std::exception& error) {
+    status = "no-library";
+    found.problem = error.what();
+  }
+  report.libraries.push_back(found);
+  return status;
+}
+
+}  // namespace
+
+CudaReport report() {
+  CudaReport result;
+  result.status = "usable";
+  findGpu(result);
+  const std::string blas = findLibrary(result, "cuBLASLt", cublasLt);
+  // Without cuSPARSELt sparse layers run as masked dense ones.
+  findLibrary(result, "cuSPARSELt", cusparseLt);
+  if (result.status == "usable" && blas != "usable") {
+    set(result, blas.c_str(), result.libraries.front().problem);
+  }
+  return result;
+}
+
+std::string requireGpu() {
+  const CudaReport found = report();
+  if (found.status != "usable") throw std::runtime_error(found.problem);
+  return found.description;
+}
+
+}  // namespace rnm::cuda

@@ -1,0 +1,156 @@
+// Adam and Polyak averaging over all weights and biases of a network at once.
+#include <cuda_bf16.h>
+
+#include "cuda/graph.h"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/pack.h"
+#include "cuda/weights.h"
+
+namespace rnm::cuda {
+namespace {
+
+// The constants of a step change with its number, and so within a graph.
+struct AdamScalars {
+  Scalar<float> beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;
+};
+
+__device__ AdamStep stepOf(const AdamScalars& s) {
+  return {s.beta1.get(),    s.rest1.get(),              s.beta2.get(),  s.rest2.get(),
+          s.stepSize.get(), s.inverseCorrection2.get(), s.epsilon.get()};
+}
+
+__device__ void adamOne(const AdamStep& s, float g, float& weight, float& moment1,
+                        float& moment2) {
+  moment1 = s.beta1 * moment1 + s.rest1 * g;
+  moment2 = s.beta2 * moment2 + s.rest2 * g * g;
+  weight -= s.stepSize * moment1 / (sqrtf(moment2) * s.inverseCorrection2 + s.epsilon);
+}
+
+// Bits of the four elements from `i` on, which is a multiple of four.
+__device__ unsigned maskBits(const uint8_t* mask, int64_t i) {
+  return mask ? static_cast<unsigned>(mask[i / 8]) >> (i % 8) & 15u : 15u;
+}
+
+template <typename T>
+__device__ void storeEffective(void* effective, int64_t i, unsigned bits, Floats4 weight) {
+  if (!effective) return;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) weight.value[k] = bits >> k & 1u ? weight.value[k] : 0.0f;
+  store4(static_cast<T*>(effective) + i, weight);
+}
+
+// Every element of a run learns.
+template <typename T>
+__device__ void adamEverywhere(const WeightArrays& a, const AdamStep& step, const Segment& segment,
+                               uint32_t begin, float srLambda) {
+  const int64_t i = static_cast<int64_t>(segment.first) + begin;
+  const int64_t at = static_cast<int64_t>(segment.moments) + begin;
+  const unsigned bits = maskBits(a.mask, i);
+  const Floats4 g = load4(a.gradient + i);
+  Floats4 w = load4(a.weights + i), m = load4(a.moment1 + at), v = load4(a.moment2 + at);
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    const float decay = bits >> k & 1u ? 0.0f : srLambda * w.value[k];
+    adamOne(step, g.value[k] + decay, w.value[k], m.value[k], v.value[k]);
+  }
+  store4(a.weights + i, w);
+  store4(a.moment1 + at, m);
+  store4(a.moment2 + at, v);
+  storeEffective<T>(a.effective, i, bits, w);
+}
+
+// Active weights alone learn, wherever they lie.
+template <typename T>
+__device__ void adamAtPlaces(const WeightArrays& a, const AdamStep& step, const Segment& segment,
+                             uint32_t begin) {
+  const int64_t at = static_cast<int64_t>(segment.moments) + begin;
+  const uint4 packed =
+      *reinterpret_cast<const uint4*>(a.places + static_cast<int64_t>(segment.places) + begin);
+  const uint32_t places[4] = {packed.x, packed.y, packed.z, packed.w};
+  Floats4 m = load4(a.moment1 + at), v = load4(a.moment2 + at);
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    if (places[k] == kNowhere) continue;
+    const int64_t i = places[k];
+    float w = a.weights[i];
+    adamOne(step, a.gradient[i], w, m.value[k], v.value[k]);
+    a.weights[i] = w;
+    if (a.effective) store(static_cast<T*>(a.effective) + i, w);
+  }
+  store4(a.moment1 + at, m);
+  store4(a.moment2 + at, v);
+}
+
+template <typename T>
+__global__ void adamKernel(WeightArrays a, AdamScalars scalars, float srLambda) {
+  const Piece piece = a.pieces[blockIdx.x];
+  const Segment segment = a.segments[piece.segment];
+  const uint32_t begin = piece.begin + 4 * threadIdx.x;
+  if (begin >= segment.count) return;
+  const AdamStep step = stepOf(scalars);
+  if (segment.places == kEverywhere) {
+    adamEverywhere<T>(a, step, segment, begin, srLambda);
+  } else {
+    adamAtPlaces<T>(a, step, segment, begin);
+  }
+}
+
+template <typename T>
+__global__ void polyakKernel(WeightArrays a, const float* source, Scalar<float> tau) {
+  const int64_t i = 4 * RNM_THREAD;
+  if (i >= a.size) return;
+  const Floats4 s = load4(source + i);
+  const float rate = tau.get();
+  Floats4 w = load4(a.weights + i);
+#pragma unroll
+  for (int k = 0; k < 4; ++k) w.value[k] += rate * (s.value[k] - w.value[k]);
+  store4(a.weights + i, w);
+  storeEffective<T>(a.effective, i, maskBits(a.mask, i), w);
+}
+
+// What follows from weights and masks; dormant weights are forgotten where they are not kept.
+template <typename T>
+__global__ void refreshKernel(WeightArrays a, bool keepDormant) {
+  const int64_t i = 4 * RNM_THREAD;
+  if (i >= a.size) return;
+  const unsigned bits = maskBits(a.mask, i);
+  Floats4 w = load4(a.weights + i);
+  if (!keepDormant) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) w.value[k] = bits >> k & 1u ? w.value[k] : 0.0f;
+    store4(a.weights + i, w);
+  }
+  storeEffective<T>(a.effective, i, bits, w);
+}
+
+AdamScalars scalarsOf(Context& context, const AdamStep& s) {
+  return {context.scalar(s.beta1),    context.scalar(s.rest1),
+          context.scalar(s.beta2),    context.scalar(s.rest2),
+          context.scalar(s.stepSize), context.scalar(s.inverseCorrection2),
+          context.scalar(s.epsilon)};
+}
+
+}  // namespace
+
+void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, float srLambda) {
+  const Grid grid = {dim3(static_cast<unsigned>(arrays.pieceCount))};
+  const auto kernel =
+      context.precision() == Precision::bf16 ? adamKernel<__nv_bfloat16> : adamKernel<float>;
+  launch(context, "take an Adam step", kernel, grid, arrays, scalarsOf(context, step), srLambda);
+}
+
+void polyak(Context& context, const WeightArrays& arrays, const float* source, float tau) {
+  const auto kernel =
+      context.precision() == Precision::bf16 ? polyakKernel<__nv_bfloat16> : polyakKernel<float>;
+  launch(context, "average targets", kernel, gridOf(arrays.size / 4), arrays, source,
+         context.scalar(tau));
+}
+
+void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant) {
+  const auto kernel =
+      context.precision() == Precision::bf16 ? refreshKernel<__nv_bfloat16> : refreshKernel<float>;
+  launch(context, "refresh weights", kernel, gridOf(arrays.size / 4), arrays, keepDormant);
+}
+
+}  // namespace rnm::cuda

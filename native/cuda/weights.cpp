@@ -1,0 +1,425 @@
+#include "cuda/weights.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "core/initial_weights.h"
+#include "cuda/error.h"
+#include "cuda/matrix.h"
+
+namespace rnm::cuda {
+namespace {
+
+// Columns are held in 16 bits on the CPU, whose checkpoints and limits are shared.
+constexpr int kMaxWidth = 65535;
+// Matrices begin at multiples of 256 bytes, for the sake of the products' loads.
+constexpr int64_t kLayerAlignment = 128;
+
+int64_t roundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+}  // namespace
+
+NetworkWeights::NetworkWeights(Context& context, const NetworkSpec& spec)
+    : context_(context),
+      role_(spec.role),
+      members_(spec.members),
+      srLambda_(spec.rule == GradientRule::srSte ? spec.srLambda : 0.0f),
+      maskedRule_(spec.rule == GradientRule::masked) {
+  layOut(spec);
+  allocate();
+  initialise(spec);
+}
+
+// ---------------------------------------------------------------- layout
+
+void NetworkWeights::layOut(const NetworkSpec& spec) {
+  for (size_t l = 0; l < spec.patterns.size(); ++l) {
+    Layer layer{};
+    layer.outputs = spec.sizes[l + 1];
+    layer.inputs = spec.sizes[l];
+    layer.pattern = spec.patterns[l];
+    validatePattern(layer.pattern);
+    if (std::min(layer.outputs, layer.inputs) < 1 ||
+        std::max(layer.outputs, layer.inputs) > kMaxWidth) {
+      throw std::invalid_argument("Expected a layer's width to be from 1 to 65535 but received " +
+                                  std::to_string(layer.inputs) + " to " +
+                                  std::to_string(layer.outputs));
+    }
+    layer.ld = paddedWidth(layer.inputs);
+    layer.stride = layer.outputs * layer.ld;
+    layer.first = size_;
+    layer.biasStride = paddedWidth(layer.outputs);
+    layer.bias = roundUp(layer.first + members_ * layer.stride, kLayerAlignment);
+    size_ = roundUp(layer.bias + members_ * layer.biasStride, kLayerAlignment);
+    layer.places = layer.masked = -1;
+    if (!layer.pattern.dense()) maskLayer(layer);
+    layer.moments = moments_;
+    if (layer.places < 0) layer.momentStride = layer.stride;
+    layer.biasMoments = layer.moments + members_ * layer.momentStride;
+    moments_ = layer.biasMoments + members_ * layer.biasStride;
+    if (layer.masked >= 0) masked_[layer.masked].moments = layer.moments;
+    if (learns()) addSegments(layer);
+    layers_.push_back(layer);
+  }
+  if (size_ >= kEverywhere) throw std::runtime_error("A network this large is not supported");
+}
+
+void NetworkWeights::maskLayer(Layer& layer) {
+  MaskedLayer masked{};
+  masked.first = layer.first;
+  masked.stride = layer.stride;
+  masked.members = members_;
+  masked.outputs = layer.outputs;
+  masked.inputs = layer.inputs;
+  masked.ld = static_cast<int>(layer.ld);
+  masked.n = layer.pattern.n;
+  masked.m = layer.pattern.m;
+  masked.groups = (layer.inputs + masked.m - 1) / masked.m;
+  masked.perRow = layer.pattern.activePerRow(layer.inputs);
+  masked.chosen = groups_;
+  groups_ += static_cast<int64_t>(members_) * layer.outputs * masked.groups;
+  masked.places = -1;
+  if (maskedRule_ && learns()) {
+    layer.places = masked.places = places_;
+    layer.momentStride = masked.placeStride =
+        roundUp(static_cast<int64_t>(layer.outputs) * masked.perRow, 8);
+    places_ += members_ * masked.placeStride;
+  }
+  layer.masked = static_cast<int>(masked_.size());
+  masked_.push_back(masked);
+}
+
+void NetworkWeights::addSegment(int64_t first, int64_t count, int64_t moments, int64_t places) {
+  const auto index = static_cast<uint32_t>(segments_.size());
+  segments_.push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(count),
+                       static_cast<uint32_t>(moments),
+                       places < 0 ? kEverywhere : static_cast<uint32_t>(places)});
+  for (int64_t begin = 0; begin < count; begin += kPiece) {
+    pieces_.push_back({index, static_cast<uint32_t>(begin)});
+  }
+}
+
+void NetworkWeights::addSegments(const Layer& layer) {
+  if (layer.places < 0) {
+    addSegment(layer.first, members_ * layer.stride, layer.moments, -1);
+  } else {
+    addSegment(layer.first, members_ * layer.momentStride, layer.moments, layer.places);
+  }
+  addSegment(layer.bias, members_ * layer.biasStride, layer.biasMoments, -1);
+}
+
+void NetworkWeights::allocate() {
+  const bool bf16 = context_.precision() == Precision::bf16;
+  weights_ = DeviceArray<float>(context_, size_);
+  // Where dormant weights are not kept, the weights are what products read.
+  const bool apart = bf16 || (!masked_.empty() && role_ != Role::inference);
+  if (apart) effective_ = DeviceArray<uint8_t>(context_, size_ * (bf16 ? 2 : 4));
+  counter_ = DeviceArray<unsigned long long>(context_, 1);
+  if (!masked_.empty()) {
+    mask_ = DeviceArray<uint8_t>(context_, size_ / 8);
+    chosen_ = DeviceArray<uint32_t>(context_, groups_);
+    fillMaskOfDense();
+  }
+  if (learns()) {
+    gradient_ = DeviceArray<float>(context_, size_);
+    moment1_ = DeviceArray<float>(context_, moments_);
+    moment2_ = DeviceArray<float>(context_, moments_);
+    segmentArray_ = DeviceArray<Segment>(context_, segments_.size());
+    segmentArray_.write(segments_.data(), 0, segments_.size());
+    pieceArray_ = DeviceArray<Piece>(context_, pieces_.size());
+    pieceArray_.write(pieces_.data(), 0, pieces_.size());
+  }
+  if (places_ > 0) {
+    placeArray_ = DeviceArray<uint32_t>(context_, places_);
+    check(cudaMemsetAsync(placeArray_.data(), 0xff, placeArray_.bytes(), context_.stream()),
+          "clear memory");
+  }
+  arrays_ = {size_,           weights_.data(),      effective_.data(),
+             mask_.data(),    gradient_.data(),     moment1_.data(),
+             moment2_.data(), placeArray_.data(),   segmentArray_.data(),
+             pieceArray_.data(), static_cast<int64_t>(pieces_.size())};
+}
+
+// Of biases and dense layers everything is active.
+void NetworkWeights::fillMaskOfDense() {
+  for (const Layer& layer : layers_) {
+    const int64_t begin = layer.masked < 0 ? layer.first : layer.bias;
+    const int64_t end = layer.bias + members_ * layer.biasStride;
+    check(cudaMemsetAsync(mask_.data() + begin / 8, 0xff, (end - begin) / 8, context_.stream()),
+          "clear memory");
+  }
+}
+
+void NetworkWeights::initialise(const NetworkSpec& spec) {
+  InitialWeights initial(spec.seed, spec.stream);
+  std::vector<float> values;
+  for (int member = 0; member < members_; ++member) {
+    for (const Layer& layer : layers_) {
+      values.resize(static_cast<size_t>(layer.outputs) * layer.inputs);
+      initial.draw(values.data(), values.size(), layer.inputs);
+      writeRows(weights_.data(), layer, member, values.data());
+      initial.draw(values.data(), layer.outputs, layer.inputs);
+      weights_.write(values.data(), layer.bias + member * layer.biasStride, layer.outputs);
+    }
+  }
+  changeMasks(nullptr);
+}
+
+// ---------------------------------------------------------------- what passes use
+
+const void* NetworkWeights::effective(int index, int member) const {
+  const int64_t at = layers_[index].first + member * layers_[index].stride;
+  if (!arrays_.effective) return arrays_.weights + at;
+  return effective_.data() + at * (context_.precision() == Precision::bf16 ? 2 : 4);
+}
+
+const void* NetworkWeights::effectiveBias(int index, int member) const {
+  if (context_.precision() != Precision::bf16) return bias(index, member);
+  return effective_.data() + 2 * (layers_[index].bias + member * layers_[index].biasStride);
+}
+
+const float* NetworkWeights::bias(int index, int member) const {
+  return weights_.data() + layers_[index].bias + member * layers_[index].biasStride;
+}
+
+float* NetworkWeights::gradient(int index, int member) const {
+  return gradient_.data() + layers_[index].first + member * layers_[index].stride;
+}
+
+float* NetworkWeights::biasGradient(int index, int member) const {
+  return gradient_.data() + layers_[index].bias + member * layers_[index].biasStride;
+}
+
+// ---------------------------------------------------------------- optimiser, targets, masks
+
+void NetworkWeights::adam(const AdamStep& step) { cuda::adam(context_, arrays_, step, srLambda_); }
+
+void NetworkWeights::polyak(const NetworkWeights& source, float tau) {
+  cuda::polyak(context_, arrays_, source.weights_.data(), tau);
+}
+
+void NetworkWeights::refresh() {
+  if (!arrays_.effective && role_ != Role::inference) return;
+  refreshEffective(context_, arrays_, role_ != Role::inference);
+}
+
+void NetworkWeights::copyFrom(const NetworkWeights& source) {
+  context_.requireNoGraph("a copy of a network");
+  const auto copy = [&](auto& target, const auto& from) {
+    if (target.size() == 0) return;
+    check(cudaMemcpyAsync(target.data(), from.data(), target.bytes(), cudaMemcpyDeviceToDevice,
+                          context_.stream()),
+          "copy a network");
+  };
+  copy(weights_, source.weights_);
+  if (masked_.empty()) return refresh();
+  changeMasks(source.mask_.data());
+}
+
+void NetworkWeights::clearCounter() {
+  check(cudaMemsetAsync(counter_.data(), 0, counter_.bytes(), context_.stream()), "count");
+}
+
+int64_t NetworkWeights::readCounter() const {
+  unsigned long long count = 0;
+  counter_.read(&count, 0, 1);
+  return static_cast<int64_t>(count);
+}
+
+// Masks from the network's own weights, or those wanted. Returns the number of changed entries.
+int64_t NetworkWeights::changeMasks(const uint8_t* wanted) {
+  context_.requireNoGraph("a change of masks");
+  clearCounter();
+  for (const MaskedLayer& layer : masked_) {
+    cuda::changeMask(context_, arrays_, layer, wanted, chosen_.data(), counter_.data());
+  }
+  refresh();
+  return readCounter();
+}
+
+int64_t NetworkWeights::updateMasks() { return masked_.empty() ? 0 : changeMasks(nullptr); }
+
+int64_t NetworkWeights::followMasks(const NetworkWeights& source) {
+  return masked_.empty() ? 0 : changeMasks(source.mask_.data());
+}
+
+int64_t NetworkWeights::divergence(const NetworkWeights& other, int member) const {
+  if (masked_.empty()) return 0;
+  context_.requireNoGraph("a comparison of masks");
+  const_cast<NetworkWeights*>(this)->clearCounter();
+  for (const MaskedLayer& layer : masked_) {
+    const int64_t at = (layer.first + member * layer.stride) / 8;
+    countDifferences(context_, mask_.data() + at, other.mask_.data() + at, layer.stride / 8,
+                     counter_.data());
+  }
+  return readCounter();
+}
+
+// ---------------------------------------------------------------- reading and writing from outside
+
+void NetworkWeights::readRows(const float* array, const Layer& layer, int member,
+                              float* target) const {
+  context_.download(target, array + layer.first + member * layer.stride, layer.ld * sizeof(float),
+                    layer.inputs * sizeof(float), layer.outputs);
+}
+
+void NetworkWeights::writeRows(float* array, const Layer& layer, int member, const float* source) {
+  context_.upload(array + layer.first + member * layer.stride, layer.ld * sizeof(float), source,
+                  layer.inputs * sizeof(float), layer.outputs);
+}
+
+std::vector<uint8_t> NetworkWeights::readMask(const Layer& layer, int member) const {
+  std::vector<uint8_t> entries(static_cast<size_t>(layer.outputs) * layer.inputs, 1);
+  if (layer.masked < 0) return entries;
+  std::vector<uint8_t> bits(layer.stride / 8);
+  mask_.read(bits.data(), (layer.first + member * layer.stride) / 8, bits.size());
+  for (int row = 0; row < layer.outputs; ++row) {
+    for (int column = 0; column < layer.inputs; ++column) {
+      const int64_t at = row * layer.ld + column;
+      entries[static_cast<size_t>(row) * layer.inputs + column] = bits[at / 8] >> (at % 8) & 1;
+    }
+  }
+  return entries;
+}
+
+void NetworkWeights::zeroDormant(const Layer& layer, int member, float* values) const {
+  const std::vector<uint8_t> mask = readMask(layer, member);
+  for (size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i] == 0) values[i] = 0.0f;
+  }
+}
+
+void NetworkWeights::writeMask(const Layer& layer, int member, const float* source) {
+  if (layer.masked < 0) return;
+  std::vector<uint8_t> bits(layer.stride / 8, 0);
+  std::vector<uint16_t> active;
+  for (int row = 0; row < layer.outputs; ++row) {
+    active.clear();
+    appendActive(source + static_cast<size_t>(row) * layer.inputs, layer.inputs, layer.pattern, row,
+                 active);
+    for (const int column : active) {
+      const int64_t at = row * layer.ld + column;
+      bits[at / 8] |= static_cast<uint8_t>(1 << at % 8);
+    }
+  }
+  DeviceArray<uint8_t> wanted(context_, mask_.size());
+  check(cudaMemcpyAsync(wanted.data(), mask_.data(), mask_.bytes(), cudaMemcpyDeviceToDevice,
+                        context_.stream()),
+        "copy a mask");
+  wanted.write(bits.data(), (layer.first + member * layer.stride) / 8, bits.size());
+  changeMasks(wanted.data());
+}
+
+std::vector<uint32_t> NetworkWeights::readPlaces(const Layer& layer, int member) const {
+  const MaskedLayer& masked = masked_[layer.masked];
+  std::vector<uint32_t> places(static_cast<size_t>(layer.outputs) * masked.perRow);
+  placeArray_.read(places.data(), layer.places + member * layer.momentStride, places.size());
+  for (uint32_t& place : places) {
+    const int64_t at = place - (layer.first + member * layer.stride);
+    place = static_cast<uint32_t>(at / layer.ld * layer.inputs + at % layer.ld);
+  }
+  return places;
+}
+
+void NetworkWeights::readMoments(const float* moments, const Layer& layer, int member,
+                                 float* target) const {
+  const float* mine = moments + layer.moments + member * layer.momentStride;
+  if (layer.places < 0) {
+    return context_.download(target, mine, layer.ld * sizeof(float), layer.inputs * sizeof(float),
+                             layer.outputs);
+  }
+  const std::vector<uint32_t> places = readPlaces(layer, member);
+  std::vector<float> values(places.size());
+  context_.download(values.data(), mine, values.size() * sizeof(float),
+                    values.size() * sizeof(float), 1);
+  std::fill_n(target, static_cast<size_t>(layer.outputs) * layer.inputs, 0.0f);
+  for (size_t k = 0; k < places.size(); ++k) target[places[k]] = values[k];
+}
+
+void NetworkWeights::writeMoments(float* moments, const Layer& layer, int member,
+                                  const float* source) {
+  float* mine = moments + layer.moments + member * layer.momentStride;
+  if (layer.places < 0) {
+    return context_.upload(mine, layer.ld * sizeof(float), source, layer.inputs * sizeof(float),
+                           layer.outputs);
+  }
+  const std::vector<uint32_t> places = readPlaces(layer, member);
+  std::vector<float> values(places.size());
+  for (size_t k = 0; k < places.size(); ++k) values[k] = source[places[k]];
+  context_.upload(mine, values.size() * sizeof(float), values.data(),
+                  values.size() * sizeof(float), 1);
+}
+
+namespace {
+
+bool ofTraining(Part part) {
+  return part != Part::weight && part != Part::maskedWeight && part != Part::mask &&
+         part != Part::bias;
+}
+
+}  // namespace
+
+void NetworkWeights::read(int member, int index, Part part, float* target) const {
+  const Layer& layer = layers_[index];
+  if (ofTraining(part) && !learns()) {
+    throw std::invalid_argument("A target network holds no moments and no gradients");
+  }
+  const int64_t bias = layer.bias + member * layer.biasStride;
+  const int64_t biasMoments = layer.biasMoments + member * layer.biasStride;
+  switch (part) {
+    case Part::weight: return readRows(weights_.data(), layer, member, target);
+    case Part::maskedWeight:
+      readRows(weights_.data(), layer, member, target);
+      return zeroDormant(layer, member, target);
+    case Part::mask: {
+      const std::vector<uint8_t> mask = readMask(layer, member);
+      std::copy(mask.begin(), mask.end(), target);
+      return;
+    }
+    case Part::weightMoment1: return readMoments(moment1_.data(), layer, member, target);
+    case Part::weightMoment2: return readMoments(moment2_.data(), layer, member, target);
+    case Part::weightGradient:
+      readRows(gradient_.data(), layer, member, target);
+      if (maskedRule_) zeroDormant(layer, member, target);
+      return;
+    case Part::bias: return weights_.read(target, bias, layer.outputs);
+    case Part::biasMoment1: return moment1_.read(target, biasMoments, layer.outputs);
+    case Part::biasMoment2: return moment2_.read(target, biasMoments, layer.outputs);
+    case Part::biasGradient: return gradient_.read(target, bias, layer.outputs);
+  }
+}
+
+void NetworkWeights::write(int member, int index, Part part, const float* source) {
+  const Layer& layer = layers_[index];
+  const int64_t biasMoments = layer.biasMoments + member * layer.biasStride;
+  if (part == Part::maskedWeight || part == Part::weightGradient || part == Part::biasGradient) {
+    throw std::invalid_argument("This part of a layer is read only");
+  }
+  if (ofTraining(part) && !learns()) {
+    throw std::invalid_argument("A target network holds no moments");
+  }
+  switch (part) {
+    case Part::weight:
+      writeRows(weights_.data(), layer, member, source);
+      return refresh();
+    case Part::bias:
+      weights_.write(source, layer.bias + member * layer.biasStride, layer.outputs);
+      return refresh();
+    case Part::mask: return writeMask(layer, member, source);
+    case Part::weightMoment1: return writeMoments(moment1_.data(), layer, member, source);
+    case Part::weightMoment2: return writeMoments(moment2_.data(), layer, member, source);
+    case Part::biasMoment1: return moment1_.write(source, biasMoments, layer.outputs);
+    default: return moment2_.write(source, biasMoments, layer.outputs);
+  }
+}
+
+size_t NetworkWeights::bytes() const {
+  return weights_.bytes() + effective_.bytes() + mask_.bytes() + gradient_.bytes() +
+         moment1_.bytes() + moment2_.bytes() + placeArray_.bytes() + chosen_.bytes() +
+         segmentArray_.bytes() + pieceArray_.bytes();
+}
+
+}  // namespace rnm::cuda

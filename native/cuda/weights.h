@@ -1,0 +1,145 @@
+// NetworkWeights: the one owner of an ensemble's weights on the GPU.
+//
+// All weights and biases lie in one array, layer by layer, within a layer member by member; rows
+// are padded to `ld` elements. Whatever is element-wise over all of them is one kernel, and the
+// members of a layer are a batch of matrices. Beside it lie, element for element,
+//
+//   weights    the truth: all of W in float32, dormant weights included
+//   mask       one bit for each element, 1 where active
+//   effective  what matrix products read: zero where dormant, of the products' type. There is none
+//              where it would repeat `weights`.
+//   gradient   dense, as products leave it
+//
+// Adam's moments are dense where all of W learns. Under `masked` a sparse layer has them for its
+// active weights alone, in the order of its `places`, which say where each active weight lies.
+#pragma once
+
+#include <vector>
+
+#include "core/backend.h"
+#include "cuda/kernels.h"
+#include "cuda/memory.h"
+
+namespace rnm::cuda {
+
+// Some elements that Adam takes as one run.
+struct Segment {
+  uint32_t first;    // where they lie among the weights
+  uint32_t count;
+  uint32_t moments;  // where their moments begin
+  uint32_t places;   // where their places begin; kEverywhere if they are all elements from `first`
+};
+constexpr uint32_t kEverywhere = 0xffffffffu;
+// A place that fills up a run of active weights to a multiple of four.
+constexpr uint32_t kNowhere = 0xffffffffu;
+
+// What a block of Adam's works on.
+struct Piece {
+  uint32_t segment, begin;
+};
+constexpr int kPiece = 4 * 256;
+
+// The arrays as kernels see them.
+struct WeightArrays {
+  int64_t size;  // a multiple of 8
+  float* weights;
+  void* effective;      // null: products read the weights
+  uint8_t* mask;        // null: all are active
+  float* gradient;
+  float* moment1;
+  float* moment2;
+  uint32_t* places;
+  const Segment* segments;
+  const Piece* pieces;
+  int64_t pieceCount;
+};
+
+// A sparse layer of all members, as the kernels of masks see it.
+struct MaskedLayer {
+  int64_t first, stride;          // of its weights, and from member to member
+  int64_t places, moments;        // where those of member 0 begin; places < 0 if it has none
+  int64_t placeStride;            // from member to member, of places and moments alike
+  int64_t chosen;                 // where its groups begin in the scratch of mask changes
+  int members, outputs, inputs, ld;
+  int n, m, groups, perRow;       // of a row
+};
+
+class NetworkWeights {
+ public:
+  NetworkWeights(Context& context, const NetworkSpec& spec);
+
+  struct Layer {
+    int outputs, inputs;
+    NmPattern pattern;
+    int64_t ld, first, stride;       // weights: row length, place of member 0, from member to member
+    int64_t bias, biasStride;
+    int64_t moments, momentStride;   // of the weights
+    int64_t biasMoments;             // of the biases, with biasStride
+    int64_t places;                  // -1 if moments are dense
+    int masked;                      // its number among masked layers; -1 if it is dense
+  };
+  const Layer& layer(int index) const { return layers_[index]; }
+
+  // Of the products' type: weights and biases of a layer from a member on.
+  const void* effective(int layer, int member) const;
+  const void* effectiveBias(int layer, int member) const;
+  // Always float32.
+  const float* bias(int layer, int member) const;
+  float* gradient(int layer, int member) const;
+  float* biasGradient(int layer, int member) const;
+
+  void adam(const AdamStep& step);
+  void polyak(const NetworkWeights& source, float tau);
+  void copyFrom(const NetworkWeights& source);
+  int64_t updateMasks();
+  int64_t followMasks(const NetworkWeights& source);
+  int64_t divergence(const NetworkWeights& other, int member) const;
+  void read(int member, int layer, Part part, float* target) const;
+  void write(int member, int layer, Part part, const float* source);
+  size_t bytes() const;
+
+ private:
+  void layOut(const NetworkSpec& spec);
+  void maskLayer(Layer& layer);
+  void addSegment(int64_t first, int64_t count, int64_t moments, int64_t places);
+  void addSegments(const Layer& layer);
+  void allocate();
+  void fillMaskOfDense();
+  void initialise(const NetworkSpec& spec);
+  bool learns() const { return role_ == Role::online; }
+  void refresh();
+  int64_t changeMasks(const uint8_t* wanted);
+  void clearCounter();
+  int64_t readCounter() const;
+
+  // Parts of a member's layer from and to dense host arrays.
+  void readRows(const float* array, const Layer& layer, int member, float* target) const;
+  void writeRows(float* array, const Layer& layer, int member, const float* source);
+  std::vector<uint8_t> readMask(const Layer& layer, int member) const;
+  void zeroDormant(const Layer& layer, int member, float* values) const;
+  void writeMask(const Layer& layer, int member, const float* source);
+  // Where a member's moments belong in its dense matrix, in their order.
+  std::vector<uint32_t> readPlaces(const Layer& layer, int member) const;
+  void readMoments(const float* moments, const Layer& layer, int member, float* target) const;
+  void writeMoments(float* moments, const Layer& layer, int member, const float* source);
+
+  Context& context_;
+  Role role_;
+  int members_;
+  float srLambda_;
+  bool maskedRule_;
+  int64_t size_ = 0, moments_ = 0, places_ = 0, groups_ = 0;
+  std::vector<Layer> layers_;
+  std::vector<MaskedLayer> masked_;
+  std::vector<Segment> segments_;
+  std::vector<Piece> pieces_;
+  DeviceArray<float> weights_, gradient_, moment1_, moment2_;
+  DeviceArray<uint8_t> effective_, mask_;
+  DeviceArray<uint32_t> placeArray_, chosen_;
+  DeviceArray<Segment> segmentArray_;
+  DeviceArray<Piece> pieceArray_;
+  DeviceArray<unsigned long long> counter_;
+  WeightArrays arrays_{};
+};
+
+}  // namespace rnm::cuda

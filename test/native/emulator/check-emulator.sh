@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Builds and runs the checks of the emulator, then once more with AddressSanitizer and UBSan.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cxx=${CXX:-c++}
+jobs=${JOBS:-2}
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+flags=(-std=c++20 -O2 -Wall -Wextra -Wno-psabi -Werror "-I$here" "-I$here/include")
+
+build() { # folder, further flags
+  mkdir "$out/$1"
+  printf '%s\0' "$here"/*.cpp | xargs -0 -P "$jobs" -I{} sh -c \
+    'source=$1; folder=$2; shift 2; exec "$@" -c "$source" -o "$folder/$(basename "$source" .cpp).o"' \
+    sh {} "$out/$1" "$cxx" "${flags[@]}" "${@:2}"
+  "$cxx" "${@:2}" "$out/$1"/*.o -pthread -o "$out/$1/check"
+}
+
+build plain
+"$out/plain/check"
+build sanitized -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ASAN_OPTIONS=detect_stack_use_after_return=1 "$out/sanitized/check"

@@ -1,0 +1,180 @@
+#include "cusparselt_format.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+namespace rnm::emulator {
+namespace {
+
+// A block has eight groups: their values, four bytes of positions, twelve of filling.
+constexpr int kBlockGroups = 8, kPositionBytes = 4, kFillingBytes = 12;
+constexpr size_t kHeaderBytes = 64;
+constexpr uint32_t kMark = 0x4c544e4d;
+
+struct Header {
+  uint32_t mark, algorithm, type, reserved;
+  int64_t rows, k;
+  bool operator==(const Header&) const = default;
+};
+
+Header headerOf(const SparseShape& s) {
+  return {kMark, s.algorithm, static_cast<uint32_t>(s.type), 0, s.rows, s.k};
+}
+
+int64_t groups(const SparseShape& s) { return s.rows * (s.k / s.group()); }
+size_t valueBytes(const SparseShape& s) { return kBlockGroups * s.kept() * sizeOf(s.type); }
+size_t blockBytes(const SparseShape& s) { return valueBytes(s) + kPositionBytes + kFillingBytes; }
+
+// Where the groups of a matrix go: one step of a linear congruence, so that neighbours part.
+class Order {
+ public:
+  explicit Order(const SparseShape& s) : count_(groups(s)), shift_(s.algorithm * 7 + 3) {
+    step_ = static_cast<int64_t>(count_ * 0.381966) + 2 * s.algorithm + 1;
+    while (std::gcd(step_, count_) != 1) ++step_;
+  }
+  int64_t operator()(int64_t group) const { return (group % count_ * (step_ % count_) + shift_) % count_; }
+
+ private:
+  int64_t count_, shift_, step_;
+};
+
+// Which entries of a group are kept. Zeros fill up a group with too few others: which of them is
+// the library's secret, and differs between algorithms.
+std::string chooseKept(const SparseShape& s, const float* group, std::array<int, 2>* kept) {
+  int found = 0;
+  for (int i = 0; i < s.group(); ++i) {
+    if (group[i] == 0) continue;
+    if (found == s.kept()) return "it has more nonzero values in a group than the format can hold";
+    (*kept)[found++] = i;
+  }
+  for (int i = 0; found < s.kept(); ++i) {
+    const int candidate = s.algorithm % 2 ? i : s.group() - 1 - i;
+    if (found == 0 || (*kept)[0] != candidate) (*kept)[found++] = candidate;
+  }
+  const bool descending = s.algorithm % 3 == 1;
+  if (s.kept() == 2 && ((*kept)[0] > (*kept)[1]) != descending) std::swap((*kept)[0], (*kept)[1]);
+  return "";
+}
+
+}  // namespace
+
+size_t compressedBytes(const SparseShape& s) {
+  const size_t blocks = (groups(s) + kBlockGroups - 1) / kBlockGroups;
+  return kHeaderBytes + blocks * blockBytes(s);
+}
+
+std::string compress(const SparseShape& s, const std::vector<float>& dense, void* compressed) {
+  char* const bytes = static_cast<char*>(compressed);
+  for (size_t i = 0; i < compressedBytes(s); ++i) bytes[i] = static_cast<char>(i * 29 + s.algorithm);
+  const Header header = headerOf(s);
+  std::memcpy(bytes, &header, sizeof(header));
+  const Order order(s);
+  for (int64_t g = 0; g < groups(s); ++g) {
+    std::array<int, 2> kept{};
+    const std::string problem = chooseKept(s, dense.data() + g * s.group(), &kept);
+    if (!problem.empty()) return problem;
+    const int64_t place = order(g), slot = place % kBlockGroups;
+    char* const block = bytes + kHeaderBytes + place / kBlockGroups * blockBytes(s);
+    unsigned char& positions = reinterpret_cast<unsigned char&>(block[valueBytes(s) + slot / 2]);
+    unsigned char nibble = 0;
+    for (int i = 0; i < s.kept(); ++i) {
+      storeElement(block, slot * s.kept() + i, s.type, dense[g * s.group() + kept[i]]);
+      nibble |= static_cast<unsigned char>(kept[i] << 2 * i);
+    }
+    positions = static_cast<unsigned char>(slot % 2 ? (positions & 0x0f) | nibble << 4 : (positions & 0xf0) | nibble);
+  }
+  return "";
+}
+
+std::string decompress(const SparseShape& s, const void* compressed, std::vector<float>* dense) {
+  const char* const bytes = static_cast<const char*>(compressed);
+  Header header;
+  std::memcpy(&header, bytes, sizeof(header));
+  if (header.mark != kMark) return "it was not compressed";
+  if (!(header == headerOf(s))) return "it was compressed for another algorithm, type or shape";
+  dense->assign(static_cast<size_t>(s.rows) * s.k, 0.0f);
+  const Order order(s);
+  for (int64_t g = 0; g < groups(s); ++g) {
+    const int64_t place = order(g), slot = place % kBlockGroups;
+    const char* const block = bytes + kHeaderBytes + place / kBlockGroups * blockBytes(s);
+    const auto positions = static_cast<unsigned char>(block[valueBytes(s) + slot / 2]);
+    const int nibble = slot % 2 ? positions >> 4 : positions & 15;
+    for (int i = 0; i < s.kept(); ++i) {
+      (*dense)[g * s.group() + (nibble >> 2 * i & 3)] = loadElement(block, slot * s.kept() + i, s.type);
+    }
+  }
+  return "";
+}
+
+bool isPruned(const SparseShape& s, const std::vector<float>& dense) {
+  for (int64_t g = 0; g < groups(s); ++g) {
+    int nonzero = 0;
+    for (int i = 0; i < s.group(); ++i) nonzero += dense[g * s.group() + i] != 0;
+    if (nonzero > s.kept()) return false;
+  }
+  return true;
+}
+
+void pruneStrips(const SparseShape& s, std::vector<float>& dense) {
+  for (int64_t g = 0; g < groups(s); ++g) {
+    float* const group = dense.data() + g * s.group();
+    std::array<int, 4> rank{0, 1, 2, 3};
+    std::stable_sort(rank.begin(), rank.begin() + s.group(),
+                     [&](int a, int b) { return std::fabs(group[a]) > std::fabs(group[b]); });
+    for (int i = s.kept(); i < s.group(); ++i) group[rank[i]] = 0;
+  }
+}
+
+namespace {
+
+// All ways to keep as many per row and per column of a tile, as one bit mask of its entries each.
+std::vector<unsigned> tilePatterns(int size, int kept) {
+  std::vector<unsigned> rows, patterns{0};
+  for (unsigned row = 0; row < 1u << size; ++row) {
+    if (std::popcount(row) == kept) rows.push_back(row);
+  }
+  for (int r = 0; r < size; ++r) {
+    std::vector<unsigned> longer;
+    for (const unsigned pattern : patterns) {
+      for (const unsigned row : rows) longer.push_back(pattern | row << r * size);
+    }
+    patterns = longer;
+  }
+  std::erase_if(patterns, [&](unsigned pattern) {
+    for (int c = 0; c < size; ++c) {
+      int count = 0;
+      for (int r = 0; r < size; ++r) count += pattern >> (r * size + c) & 1;
+      if (count != kept) return true;
+    }
+    return false;
+  });
+  return patterns;
+}
+
+}  // namespace
+
+void pruneTiles(const SparseShape& s, std::vector<float>& dense) {
+  const int size = s.group();
+  const std::vector<unsigned> patterns = tilePatterns(size, s.kept());
+  for (int64_t row = 0; row < s.rows; row += size) {
+    for (int64_t col = 0; col < s.k; col += size) {
+      const auto entry = [&](int i) -> float& { return dense[(row + i / size) * s.k + col + i % size]; };
+      unsigned best = patterns[0];
+      double most = -1;
+      for (const unsigned pattern : patterns) {
+        double sum = 0;
+        for (int i = 0; i < size * size; ++i) sum += pattern >> i & 1 ? std::fabs(entry(i)) : 0;
+        if (sum > most) best = pattern, most = sum;
+      }
+      for (int i = 0; i < size * size; ++i) {
+        if (!(best >> i & 1)) entry(i) = 0;
+      }
+    }
+  }
+}
+
+}  // namespace rnm::emulator
