@@ -24,6 +24,7 @@ describe('resolveConfig', () => {
       tau: 0.005,
       policyDelay: 2,
       policyNoise: 0.2,
+      precision: 'fp32',
       noiseClip: 0.5,
       explorationNoise: 0.1,
       learningRate: 3e-4,
