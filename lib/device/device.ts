@@ -19,6 +19,10 @@ export type DeviceName = (typeof deviceNames)[number];
 export const precisions = ['fp32', 'tf32', 'bf16'] as const;
 export type Precision = (typeof precisions)[number];
 
+/** Which layers a GPU's tensor cores take as sparse. */
+export const sparseUses = ['auto', 'always', 'never'] as const;
+export type SparseUse = (typeof sparseUses)[number];
+
 export interface DeviceOptions {
   /**
    * "auto" is "cuda" where there is a usable GPU, else "cpu". "cuda-emulated" runs the GPU's code
@@ -38,6 +42,13 @@ export interface DeviceOptions {
    * float32 under each. Default: "fp32".
    */
   precision?: Precision;
+  /**
+   * Layers that a GPU's tensor cores take as sparse, under tf32 (patterns with at most 1 of every 2
+   * weights active) and bf16 (2 of every 4): "auto" those that are wide enough to gain by it,
+   * "always" all that fit, "never" none. Others are computed with masked dense weights, with the
+   * same results but for rounding. Default: "auto".
+   */
+  sparse?: SparseUse;
 }
 
 /** Instruction sets whose kernels this CPU can run, best first. */
@@ -77,7 +88,7 @@ export class Device {
   /** @throws InvalidValueError for an unknown device, instruction set or number of threads */
   constructor(options: DeviceOptions = {}) {
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
-    const { precision = 'fp32' } = options;
+    const { precision = 'fp32', sparse = 'auto' } = options;
     if (device !== 'auto' && !deviceNames.includes(device)) {
       throw invalidValue('device', `one of "auto", "${deviceNames.join('", "')}"`, device);
     }
@@ -91,8 +102,14 @@ export class Device {
     if (!precisions.includes(precision)) {
       throw invalidValue('precision', `one of "${precisions.join('", "')}"`, precision);
     }
+    if (!sparseUses.includes(sparse)) {
+      throw invalidValue('sparse', `one of "${sparseUses.join('", "')}"`, sparse);
+    }
     const name = device === 'auto' ? bestDevice() : device;
-    this.#native = openDevice(() => new this.#addon.Device(name, threads, isa, precision), name);
+    this.#native = openDevice(
+      () => new this.#addon.Device(name, threads, isa, precision, sparse),
+      name,
+    );
   }
 
   /** Name, instruction set and threads of the device. */

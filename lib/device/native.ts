@@ -189,7 +189,13 @@ export interface NativeBlasPeer {
 
 /** What the addon exports. */
 export interface NativeAddon {
-  Device: new (name: string, threads: number, isa: string, precision: string) => NativeDevice;
+  Device: new (
+    name: string,
+    threads: number,
+    isa: string,
+    precision: string,
+    sparse: string,
+  ) => NativeDevice;
   Matrix: new (device: NativeDevice, rows: number, columns: number) => NativeMatrix;
   Network: new (device: NativeDevice, spec: NativeNetworkSpec) => NativeNetwork;
   Replay: new (

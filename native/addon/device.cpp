@@ -16,7 +16,7 @@ std::shared_ptr<Backend> makeBackend(const Napi::CallbackInfo& info) {
   if (name != "cuda" && name != kEmulated) {
     throw std::invalid_argument("There is no device \"" + name + "\"");
   }
-  return cudaPlugin(name == kEmulated).makeBackend({stringAt(info, 3)});
+  return cudaPlugin(name == kEmulated).makeBackend({stringAt(info, 3), stringAt(info, 4)});
 }
 
 }  // namespace

@@ -20,9 +20,17 @@ Precision precisionNamed(const std::string& name) {
   throw std::invalid_argument("Expected the precision to be fp32, tf32 or bf16");
 }
 
+SparseUse sparseUseNamed(const std::string& name) {
+  if (name == "auto") return SparseUse::automatic;
+  if (name == "always") return SparseUse::always;
+  if (name == "never") return SparseUse::never;
+  throw std::invalid_argument("Expected sparse to be auto, always or never");
+}
+
 class CudaBackend : public Backend {
  public:
-  explicit CudaBackend(const CudaOptions& options) : context_(precisionNamed(options.precision)) {}
+  explicit CudaBackend(const CudaOptions& options)
+      : context_(precisionNamed(options.precision), sparseUseNamed(options.sparse)) {}
 
   BackendInfo info() const override {
     const std::string blas = ", cuBLASLt " + cublasLt().version();

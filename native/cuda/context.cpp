@@ -8,6 +8,7 @@
 #include "cuda/error.h"
 #include "cuda/graph.h"
 #include "cuda/probe.h"
+#include "cuda/sparse_blas.h"
 
 namespace rnm::cuda {
 namespace {
@@ -24,23 +25,43 @@ std::string architectureOf(int device) {
 
 }  // namespace
 
-Context::Context(Precision precision) : precision_(precision), description_(requireGpu()) {
+Context::Context(Precision precision, SparseUse sparseUse)
+    : precision_(precision), sparseUse_(sparseUse), description_(requireGpu()) {
   int device = 0;
   check(cudaGetDevice(&device), "choose a GPU");
   architecture_ = architectureOf(device);
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream");
   check(cudaEventCreateWithFlags(&staged_, cudaEventDisableTiming), "create an event");
   blas_ = std::make_unique<Blas>(*this);
+  // Who insists on it is told at once.
+  if (sparseUse == SparseUse::always) sparseBlas();
 }
 
 Context::~Context() {
   if (stream_) cudaStreamSynchronize(stream_);
   blas_.reset();
+  sparseBlas_.reset();
   freeDeferred();
   for (const Buffer& buffer : scratch_) cudaFree(buffer.memory);
   cudaFreeHost(pinned_.memory);
   if (staged_) cudaEventDestroy(staged_);
   if (stream_) cudaStreamDestroy(stream_);
+}
+
+SparseBlas& Context::sparseBlas() {
+  if (!sparseBlas_) sparseBlas_ = std::make_unique<SparseBlas>();
+  return *sparseBlas_;
+}
+
+bool Context::hasSparseBlas() {
+  if (sparseBlas_) return true;
+  if (!sparseProblem_.empty()) return false;
+  try {
+    sparseBlas();
+  } catch (const std::runtime_error& error) {
+    sparseProblem_ = error.what();
+  }
+  return sparseProblem_.empty();
 }
 
 void Context::synchronize(const char* attempt) {

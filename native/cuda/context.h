@@ -15,6 +15,7 @@ namespace rnm::cuda {
 
 class Blas;
 class Graph;
+class SparseBlas;
 
 // The arithmetic of matrix products; everything else is float32 under each of them.
 //   fp32  float32 throughout
@@ -22,10 +23,14 @@ class Graph;
 //   bf16  weights, activations and their gradients are held as bfloat16 for the products
 enum class Precision { fp32, tf32, bf16 };
 
+// Which layers the tensor cores take as sparse: those that are wide enough to gain by it, all whose
+// pattern and sizes fit, or none.
+enum class SparseUse { automatic, always, never };
+
 class Context {
  public:
   // Throws std::runtime_error unless CUDA is usable on this machine.
-  explicit Context(Precision precision);
+  Context(Precision precision, SparseUse sparseUse);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -36,6 +41,12 @@ class Context {
   const std::string& description() const { return description_; }
   const std::string& architecture() const { return architecture_; }
   Blas& blas() { return *blas_; }
+  SparseUse sparseUse() const { return sparseUse_; }
+  // Throws std::runtime_error with the cause if cuSPARSELt cannot be used.
+  SparseBlas& sparseBlas();
+  // Whether it can, and if not why.
+  bool hasSparseBlas();
+  const std::string& sparseProblem() const { return sparseProblem_; }
 
   // Waits for all that was enqueued. Not within a graph, which has nothing to wait for.
   void synchronize(const char* attempt);
@@ -77,12 +88,15 @@ class Context {
   void freeDeferred() noexcept;
 
   Precision precision_;
+  SparseUse sparseUse_;
+  std::string sparseProblem_;
   std::string description_, architecture_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t staged_ = nullptr;  // the last upload has left the pinned memory
   mutable Buffer pinned_;
   Buffer scratch_[static_cast<int>(Scratch::count)];
   std::unique_ptr<Blas> blas_;
+  std::unique_ptr<SparseBlas> sparseBlas_;
   Graph* graph_ = nullptr;
   bool refreshing_ = false;
   uint64_t epoch_ = 0;

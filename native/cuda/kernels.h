@@ -68,6 +68,21 @@ void polyak(Context& context, const WeightArrays& arrays, const float* source, f
 // What follows from weights and masks; `keepDormant`: else dormant weights become zero.
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
 
+// ---- slot_kernels.cu: see sparse_layers.h. A layer's weights are `count` elements from `first` on
+// of the mask; values and buffers are of `Precision`'s type.
+constexpr int kPositionDigits = 5;
+void writeDigits(Context& context, void* target, const uint8_t* mask, int64_t first, int64_t count,
+                 int digit);
+void readDigits(Context& context, const void* compressed, int64_t elements, uint32_t* positions,
+                int digit);
+void storeSlots(Context& context, const uint32_t* positions, int64_t elements, const uint8_t* mask,
+                int64_t first, int64_t count, int64_t begin, uint32_t* slots,
+                unsigned long long* found);
+void writeTestValues(Context& context, void* target, const uint8_t* mask, int64_t first,
+                     int64_t count);
+void writeSlots(Context& context, const void* values, int64_t first, int64_t count,
+                const uint32_t* slots, void* compressed);
+
 // ---- nm_kernels.cu
 struct MaskedLayer;
 // Projects the layer's weights, or takes `wanted` (a mask like the arrays' own) if given. Adds the

@@ -1,5 +1,6 @@
 #include "cuda/network.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -112,14 +113,64 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   }
   const DeviceView y = deviceView(output, "output", x.rows, members.count * spec_.sizes.back());
   if (keep) keepInput(input, x, members);
+  planSparse(x.rows);
   MatrixRef from = inputRef(x, keep);
   for (int l = 0; l < layers(); ++l) {
     const MatrixRef to = activityBuffer(l, members, x.rows, keep);
-    forwardLayer(l, members, x.rows, from, to);
+    if (!forwardSparse(l, members, x.rows, from, to)) forwardLayer(l, members, x.rows, from, to);
     from = to;
   }
   const PassShape shape = {from.ld, from.stride, members.count, x.rows, width(last())};
   storeOutput(context_, static_cast<float*>(from.data), shape, centre_.data(), half_.data(), y);
+}
+
+// Only layers between hidden ones: inputs come as they are, and outputs are float32.
+bool CudaNetwork::sparseFits(int index, int rows) const {
+  if (index == 0 || index == last()) return false;
+  const NetworkWeights::Layer& layer = weights_.layer(index);
+  // As far as is known narrower layers are faster dense, whatever their pattern.
+  constexpr int kLeastWidth = 1024;
+  const bool wide = std::min(layer.outputs, layer.inputs) >= kLeastWidth && rows >= kLeastWidth;
+  const bool wanted = context_.sparseUse() == SparseUse::always ||
+                      (context_.sparseUse() == SparseUse::automatic && wide);
+  return wanted && fitsTensorCores(layer.pattern, type()) &&
+         fitsTensorCores(layer.outputs, layer.inputs, rows, type());
+}
+
+// The first batch that fits decides for which number of rows sparse layers are planned; others are
+// computed with the masked dense weights.
+void CudaNetwork::planSparse(int rows) {
+  // What float32 calls for, tensor cores do not have.
+  if (sparsePlanned_ || context_.inGraph() || context_.precision() == Precision::fp32) return;
+  std::vector<NetworkWeights::SparsePlan> plans;
+  for (int l = 0; l < layers(); ++l) {
+    if (!sparseFits(l, rows)) continue;
+    const NetworkWeights::Layer& layer = weights_.layer(l);
+    plans.push_back({l,
+                     {layer.outputs, layer.inputs, rows, layer.ld, paddedWidth(layer.inputs),
+                      paddedWidth(layer.outputs), type(), nullptr}});
+  }
+  if (plans.empty() || !context_.hasSparseBlas()) return;
+  sparsePlanned_ = true;
+  try {
+    weights_.planSparse(plans);
+  } catch (const std::runtime_error&) {
+    // Who insists on it is told why the library does not take it; the same is computed without.
+    if (context_.sparseUse() == SparseUse::always) throw;
+  }
+}
+
+bool CudaNetwork::forwardSparse(int index, MemberRange members, int rows, const MatrixRef& input,
+                                const MatrixRef& output) {
+  const SparseLayers* sparse = weights_.sparse();
+  if (!sparse || !sparse->find(index, members.first, rows)) return false;
+  const int64_t bytes = static_cast<int64_t>(elementBytes());
+  for (int i = 0; i < members.count; ++i) {
+    sparse->run(*sparse->find(index, members.first + i, rows),
+                static_cast<const char*>(input.data) + i * input.stride * bytes,
+                static_cast<char*>(output.data) + i * output.stride * bytes);
+  }
+  return true;
 }
 
 // output = input W^T + bias, of every member at once; ReLU but for the last layer.

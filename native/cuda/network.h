@@ -57,6 +57,11 @@ class CudaNetwork : public Network {
   MatrixRef activityBuffer(int layer, MemberRange members, int rows, bool keep);
   MatrixRef keptRef(const std::vector<DeviceArray<uint8_t>>& arrays, int layer, int member,
                     ElementType type) const;
+  // Whether a layer is one that tensor cores are to take as sparse, in batches of so many rows.
+  bool sparseFits(int layer, int rows) const;
+  void planSparse(int rows);
+  bool forwardSparse(int layer, MemberRange members, int rows, const MatrixRef& input,
+                     const MatrixRef& output);
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
   void dataGradient(int layer, MemberRange members, const MatrixRef& target);
@@ -66,6 +71,7 @@ class CudaNetwork : public Network {
   Context& context_;
   NetworkWeights weights_;
   DeviceArray<float> centre_, half_;  // of the output's range
+  bool sparsePlanned_ = false;
   Kept kept_;
 };
 

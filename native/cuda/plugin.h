@@ -29,6 +29,7 @@ struct CudaReport {
 
 struct CudaOptions {
   std::string precision;  // of matrix products: fp32, tf32 or bf16
+  std::string sparse;     // which layers tensor cores take as sparse: auto, always or never
 };
 
 struct CudaPlugin {

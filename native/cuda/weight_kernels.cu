@@ -32,12 +32,21 @@ __device__ unsigned maskBits(const uint8_t* mask, int64_t i) {
   return mask ? static_cast<unsigned>(mask[i / 8]) >> (i % 8) & 15u : 15u;
 }
 
+// What products read of four weights: their places in the masked matrix, and their slots.
 template <typename T>
-__device__ void storeEffective(void* effective, int64_t i, unsigned bits, Floats4 weight) {
-  if (!effective) return;
+__device__ void storeEffective(const WeightArrays& a, int64_t i, unsigned bits, Floats4 weight) {
+  if (a.slots) {
+    const uint4 packed = *reinterpret_cast<const uint4*>(a.slots + i);
+    const uint32_t slots[4] = {packed.x, packed.y, packed.z, packed.w};
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      if (slots[k] != kNoSlot) store(static_cast<T*>(a.compressed) + slots[k], weight.value[k]);
+    }
+  }
+  if (!a.effective) return;
 #pragma unroll
   for (int k = 0; k < 4; ++k) weight.value[k] = bits >> k & 1u ? weight.value[k] : 0.0f;
-  store4(static_cast<T*>(effective) + i, weight);
+  store4(static_cast<T*>(a.effective) + i, weight);
 }
 
 // Every element of a run learns.
@@ -57,7 +66,7 @@ __device__ void adamEverywhere(const WeightArrays& a, const AdamStep& step, cons
   store4(a.weights + i, w);
   store4(a.moment1 + at, m);
   store4(a.moment2 + at, v);
-  storeEffective<T>(a.effective, i, bits, w);
+  storeEffective<T>(a, i, bits, w);
 }
 
 // Active weights alone learn, wherever they lie.
@@ -77,6 +86,9 @@ __device__ void adamAtPlaces(const WeightArrays& a, const AdamStep& step, const 
     adamOne(step, a.gradient[i], w, m.value[k], v.value[k]);
     a.weights[i] = w;
     if (a.effective) store(static_cast<T*>(a.effective) + i, w);
+    if (a.slots && a.slots[i] != kNoSlot) {
+      store(static_cast<T*>(a.compressed) + a.slots[i], w);
+    }
   }
   store4(a.moment1 + at, m);
   store4(a.moment2 + at, v);
@@ -106,7 +118,7 @@ __global__ void polyakKernel(WeightArrays a, const float* source, Scalar<float> 
 #pragma unroll
   for (int k = 0; k < 4; ++k) w.value[k] += rate * (s.value[k] - w.value[k]);
   store4(a.weights + i, w);
-  storeEffective<T>(a.effective, i, maskBits(a.mask, i), w);
+  storeEffective<T>(a, i, maskBits(a.mask, i), w);
 }
 
 // What follows from weights and masks; dormant weights are forgotten where they are not kept.
@@ -121,7 +133,7 @@ __global__ void refreshKernel(WeightArrays a, bool keepDormant) {
     for (int k = 0; k < 4; ++k) w.value[k] = bits >> k & 1u ? w.value[k] : 0.0f;
     store4(a.weights + i, w);
   }
-  storeEffective<T>(a.effective, i, bits, w);
+  storeEffective<T>(a, i, bits, w);
 }
 
 AdamScalars scalarsOf(Context& context, const AdamStep& s) {

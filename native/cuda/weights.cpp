@@ -138,9 +138,10 @@ void NetworkWeights::allocate() {
           "clear memory");
   }
   arrays_ = {size_,           weights_.data(),      effective_.data(),
-             mask_.data(),    gradient_.data(),     moment1_.data(),
-             moment2_.data(), placeArray_.data(),   segmentArray_.data(),
-             pieceArray_.data(), static_cast<int64_t>(pieces_.size())};
+             mask_.data(),    nullptr,              nullptr,
+             gradient_.data(), moment1_.data(),     moment2_.data(),
+             placeArray_.data(), segmentArray_.data(), pieceArray_.data(),
+             static_cast<int64_t>(pieces_.size())};
 }
 
 // Of biases and dense layers everything is active.
@@ -193,6 +194,29 @@ float* NetworkWeights::biasGradient(int index, int member) const {
   return gradient_.data() + layers_[index].bias + member * layers_[index].biasStride;
 }
 
+void NetworkWeights::planSparse(const std::vector<SparsePlan>& plans) {
+  std::vector<SparseLayer> made;
+  for (const SparsePlan& plan : plans) {
+    const Layer& layer = layers_[plan.layer];
+    const int64_t active =
+        static_cast<int64_t>(layer.outputs) * layer.pattern.activePerRow(layer.inputs);
+    for (int member = 0; member < members_; ++member) {
+      SparseProduct::Shape shape = plan.shape;
+      shape.bias = effectiveBias(plan.layer, member);
+      made.push_back({plan.layer, member,
+                      std::make_unique<SparseProduct>(context_, context_.sparseBlas(), shape),
+                      layer.first + member * layer.stride, active});
+    }
+  }
+  auto sparse = std::make_unique<SparseLayers>(context_, size_, std::move(made));
+  sparse->findSlots(mask_.data());
+  sparse_ = std::move(sparse);
+  arrays_.slots = sparse_->slots();
+  arrays_.compressed = sparse_->compressed();
+  context_.memoryMoved();
+  refresh();
+}
+
 // ---------------------------------------------------------------- optimiser, targets, masks
 
 void NetworkWeights::adam(const AdamStep& step) { cuda::adam(context_, arrays_, step, srLambda_); }
@@ -202,7 +226,7 @@ void NetworkWeights::polyak(const NetworkWeights& source, float tau) {
 }
 
 void NetworkWeights::refresh() {
-  if (!arrays_.effective && role_ != Role::inference) return;
+  if (!arrays_.effective && !arrays_.slots && role_ != Role::inference) return;
   refreshEffective(context_, arrays_, role_ != Role::inference);
 }
 
@@ -236,6 +260,7 @@ int64_t NetworkWeights::changeMasks(const uint8_t* wanted) {
   for (const MaskedLayer& layer : masked_) {
     cuda::changeMask(context_, arrays_, layer, wanted, chosen_.data(), counter_.data());
   }
+  if (sparse_) sparse_->findSlots(mask_.data());
   refresh();
   return readCounter();
 }
@@ -419,7 +444,7 @@ void NetworkWeights::write(int member, int index, Part part, const float* source
 size_t NetworkWeights::bytes() const {
   return weights_.bytes() + effective_.bytes() + mask_.bytes() + gradient_.bytes() +
          moment1_.bytes() + moment2_.bytes() + placeArray_.bytes() + chosen_.bytes() +
-         segmentArray_.bytes() + pieceArray_.bytes();
+         segmentArray_.bytes() + pieceArray_.bytes() + (sparse_ ? sparse_->bytes() : 0);
 }
 
 }  // namespace rnm::cuda

@@ -14,11 +14,13 @@
 // active weights alone, in the order of its `places`, which say where each active weight lies.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "core/backend.h"
 #include "cuda/kernels.h"
 #include "cuda/memory.h"
+#include "cuda/sparse_layers.h"
 
 namespace rnm::cuda {
 
@@ -45,6 +47,8 @@ struct WeightArrays {
   float* weights;
   void* effective;      // null: products read the weights
   uint8_t* mask;        // null: all are active
+  uint32_t* slots;      // where effective weights lie in `compressed`; null if nowhere
+  void* compressed;     // see sparse_layers.h
   float* gradient;
   float* moment1;
   float* moment2;
@@ -87,6 +91,15 @@ class NetworkWeights {
   const float* bias(int layer, int member) const;
   float* gradient(int layer, int member) const;
   float* biasGradient(int layer, int member) const;
+
+  // Has the tensor cores take these layers of all members as sparse from now on.
+  struct SparsePlan {
+    int layer;
+    SparseProduct::Shape shape;  // of member 0; the bias is filled in
+  };
+  void planSparse(const std::vector<SparsePlan>& plans);
+  // Null before that.
+  const SparseLayers* sparse() const { return sparse_.get(); }
 
   void adam(const AdamStep& step);
   void polyak(const NetworkWeights& source, float tau);
@@ -139,6 +152,7 @@ class NetworkWeights {
   DeviceArray<Segment> segmentArray_;
   DeviceArray<Piece> pieceArray_;
   DeviceArray<unsigned long long> counter_;
+  std::unique_ptr<SparseLayers> sparse_;
   WeightArrays arrays_{};
 };
 

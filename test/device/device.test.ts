@@ -25,6 +25,7 @@ describe('device', () => {
     expect(() => new Device({ device: 'gpu' as 'cpu' })).toThrow(/"auto", "cpu"/);
     expect(() => new Device({ isa: 'mmx' })).toThrow(/plain/);
     expect(() => new Device({ threads: -1 })).toThrow(/non-negative integer but received -1/);
+    expect(() => new Device({ sparse: 'maybe' as 'auto' })).toThrow(/"always", "never"/);
     expect(() => new Device({ precision: 'fp8' as 'fp32' })).toThrow(/"tf32", "bf16"/);
     expect(() => new Device({ threads: 1000 })).toThrow(/at most 256/);
   });

@@ -1,0 +1,153 @@
+// Where the values of sparse weights lie in a compressed buffer: see sparse_layers.h.
+#include <cuda_bf16.h>
+
+#include "core/philox.h"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/pack.h"
+#include "cuda/sparse_layers.h"
+
+namespace rnm::cuda {
+namespace {
+
+// Digits are written as 1 to 255: exact in bfloat16, and never 0, which would be taken for a pruned
+// weight.
+constexpr uint32_t kBase = 255;
+// What stands for a position that no weight can have.
+constexpr uint32_t kInvalid = 0xffffffffu;
+
+__device__ bool isActive(const uint8_t* mask, int64_t i) { return mask[i / 8] >> (i % 8) & 1; }
+
+__device__ uint32_t digitOf(uint32_t position, int digit) {
+  for (int k = 0; k < digit; ++k) position /= kBase;
+  return position % kBase;
+}
+
+// The last digit repeats the first, shifted: what stays the same from pass to pass, as the library's
+// own data between the values does, can then never be read as a position.
+__device__ uint32_t codeOf(uint32_t position, int digit) {
+  const bool last = digit == kPositionDigits - 1;
+  return last ? (digitOf(position, 0) + 100) % kBase + 1 : digitOf(position, digit) + 1;
+}
+
+__device__ float valueOf(const float* p) { return *p; }
+__device__ float valueOf(const __nv_bfloat16* p) { return __bfloat162float(*p); }
+
+template <typename T>
+__global__ void writeDigitsKernel(T* target, const uint8_t* mask, int64_t first, int64_t count,
+                                  int digit) {
+  const int64_t i = RNM_THREAD;
+  if (i >= count) return;
+  const bool active = isActive(mask, first + i);
+  store(target + i, active ? static_cast<float>(codeOf(static_cast<uint32_t>(i), digit)) : 0.0f);
+}
+
+template <typename T>
+__global__ void readDigitsKernel(const T* compressed, int64_t elements, uint32_t* positions,
+                                 int digit) {
+  const int64_t s = RNM_THREAD;
+  if (s >= elements) return;
+  const float value = valueOf(compressed + s);
+  uint32_t position = digit == 0 ? 0 : positions[s];
+  // Written so that NaN is no digit either.
+  if (!(value >= 1.0f && value <= 255.0f) || value != floorf(value)) position = kInvalid;
+  if (position != kInvalid) {
+    const uint32_t code = static_cast<uint32_t>(value);
+    if (digit == kPositionDigits - 1) {
+      if (code != codeOf(position, digit)) position = kInvalid;
+    } else {
+      uint64_t weight = 1;
+      for (int k = 0; k < digit; ++k) weight *= kBase;
+      const uint64_t sum = position + weight * (code - 1);
+      position = sum < kInvalid ? static_cast<uint32_t>(sum) : kInvalid;
+    }
+  }
+  positions[s] = position;
+}
+
+__global__ void storeSlotsKernel(const uint32_t* positions, int64_t elements, const uint8_t* mask,
+                                 int64_t first, int64_t count, int64_t begin, uint32_t* slots,
+                                 unsigned long long* found) {
+  const int64_t s = RNM_THREAD;
+  if (s >= elements || positions[s] >= count || !isActive(mask, first + positions[s])) return;
+  slots[first + positions[s]] = static_cast<uint32_t>(begin + s);
+  atomicAdd(found, 1ull);
+}
+
+// Numbers without a pattern that are neither 0 nor lost to rounding.
+template <typename T>
+__global__ void testValuesKernel(T* target, const uint8_t* mask, int64_t first, int64_t count) {
+  const int64_t i = RNM_THREAD;
+  if (i >= count) return;
+  const float value = 0.5f + uniformFrom(philox(1, 2, static_cast<uint64_t>(i)).value[0]);
+  store(target + i, isActive(mask, first + i) ? value : 0.0f);
+}
+
+template <typename T>
+__global__ void writeSlotsKernel(const T* values, int64_t first, int64_t count,
+                                 const uint32_t* slots, T* compressed) {
+  const int64_t i = RNM_THREAD;
+  if (i < count && slots[first + i] != kNoSlot) compressed[slots[first + i]] = values[i];
+}
+
+bool bf16(const Context& context) { return context.precision() == Precision::bf16; }
+
+}  // namespace
+
+void writeDigits(Context& context, void* target, const uint8_t* mask, int64_t first, int64_t count,
+                 int digit) {
+  const char* name = "write positions";
+  if (bf16(context)) {
+    launch(context, name, writeDigitsKernel<__nv_bfloat16>, gridOf(count),
+           static_cast<__nv_bfloat16*>(target), mask, first, count, digit);
+  } else {
+    launch(context, name, writeDigitsKernel<float>, gridOf(count), static_cast<float*>(target),
+           mask, first, count, digit);
+  }
+}
+
+void readDigits(Context& context, const void* compressed, int64_t elements, uint32_t* positions,
+                int digit) {
+  const char* name = "read positions";
+  if (bf16(context)) {
+    launch(context, name, readDigitsKernel<__nv_bfloat16>, gridOf(elements),
+           static_cast<const __nv_bfloat16*>(compressed), elements, positions, digit);
+  } else {
+    launch(context, name, readDigitsKernel<float>, gridOf(elements),
+           static_cast<const float*>(compressed), elements, positions, digit);
+  }
+}
+
+void storeSlots(Context& context, const uint32_t* positions, int64_t elements, const uint8_t* mask,
+                int64_t first, int64_t count, int64_t begin, uint32_t* slots,
+                unsigned long long* found) {
+  launch(context, "store slots", storeSlotsKernel, gridOf(elements), positions, elements, mask,
+         first, count, begin, slots, found);
+}
+
+void writeTestValues(Context& context, void* target, const uint8_t* mask, int64_t first,
+                     int64_t count) {
+  const char* name = "write test values";
+  if (bf16(context)) {
+    launch(context, name, testValuesKernel<__nv_bfloat16>, gridOf(count),
+           static_cast<__nv_bfloat16*>(target), mask, first, count);
+  } else {
+    launch(context, name, testValuesKernel<float>, gridOf(count), static_cast<float*>(target), mask,
+           first, count);
+  }
+}
+
+void writeSlots(Context& context, const void* values, int64_t first, int64_t count,
+                const uint32_t* slots, void* compressed) {
+  const char* name = "write slots";
+  if (bf16(context)) {
+    launch(context, name, writeSlotsKernel<__nv_bfloat16>, gridOf(count),
+           static_cast<const __nv_bfloat16*>(values), first, count, slots,
+           static_cast<__nv_bfloat16*>(compressed));
+  } else {
+    launch(context, name, writeSlotsKernel<float>, gridOf(count), static_cast<const float*>(values),
+           first, count, slots, static_cast<float*>(compressed));
+  }
+}
+
+}  // namespace rnm::cuda

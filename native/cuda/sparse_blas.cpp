@@ -1,0 +1,161 @@
+#include "cuda/sparse_blas.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+namespace rnm::cuda {
+namespace {
+
+void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt) {
+  if (status == CUSPARSE_STATUS_SUCCESS) return;
+  throw std::runtime_error(std::string("cuSPARSELt could not ") + attempt + ": " +
+                           lt.cusparseLtGetErrorString(status));
+}
+
+cudaDataType dataType(ElementType type) {
+  return type == ElementType::bfloat16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+// Columns that share their active weights' budget, and the budget.
+int groupOf(ElementType type) { return type == ElementType::bfloat16 ? 4 : 2; }
+
+constexpr uint32_t kAlignment = 16;
+
+}  // namespace
+
+bool fitsTensorCores(const NmPattern& pattern, ElementType type) {
+  if (pattern.dense()) return false;
+  const int group = groupOf(type), budget = group / 2;
+  // Both grids repeat after their product.
+  for (int begin = 0; begin < group * pattern.m; begin += group) {
+    int most = 0;
+    for (int at = begin; at < begin + group;) {
+      const int end = std::min(begin + group, (at / pattern.m + 1) * pattern.m);
+      most += std::min(pattern.n, end - at);
+      at = end;
+    }
+    if (most > budget) return false;
+  }
+  return true;
+}
+
+bool fitsTensorCores(int outputs, int inputs, int rows, ElementType type) {
+  const int unit = type == ElementType::bfloat16 ? 8 : 4;
+  return outputs % (2 * unit) == 0 && inputs % (2 * unit) == 0 && rows % unit == 0;
+}
+
+SparseBlas::SparseBlas() : lt_(cusparseLt()) {
+  const cusparseStatus_t status = lt_.cusparseLtInit(&handle_);
+  if (status == CUSPARSE_STATUS_SUCCESS) return;
+  throw std::runtime_error(std::string("cuSPARSELt failed to initialise: ") +
+                           lt_.cusparseLtGetErrorString(status) + " (" + lt_.path + ")");
+}
+
+SparseBlas::~SparseBlas() { lt_.cusparseLtDestroy(&handle_); }
+
+SparseProduct::SparseProduct(Context& context, SparseBlas& blas, const Shape& shape)
+    : context_(context), blas_(blas), lt_(blas.functions()), shape_(shape) {
+  try {
+    describe();
+    plan();
+  } catch (...) {
+    destroy();
+    throw;
+  }
+}
+
+// With W as it lies (row-major) and the others column-major, where our row-major batches appear
+// transposed: y^T = W x^T, whose bias is one number for each row.
+void SparseProduct::describe() {
+  const cusparseLtHandle_t* handle = blas_.handle();
+  const cudaDataType type = dataType(shape_.type);
+  check(lt_,
+        lt_.cusparseLtStructuredDescriptorInit(handle, &weights_, shape_.outputs, shape_.inputs,
+                                               shape_.weightLd, kAlignment, type,
+                                               CUSPARSE_ORDER_ROW, CUSPARSELT_SPARSITY_50_PERCENT),
+        "describe sparse weights");
+  made_ = 1;
+  check(lt_,
+        lt_.cusparseLtDenseDescriptorInit(handle, &input_, shape_.inputs, shape_.rows,
+                                          shape_.inputLd, kAlignment, type, CUSPARSE_ORDER_COL),
+        "describe a layer's input");
+  made_ = 2;
+  check(lt_,
+        lt_.cusparseLtDenseDescriptorInit(handle, &output_, shape_.outputs, shape_.rows,
+                                          shape_.outputLd, kAlignment, type, CUSPARSE_ORDER_COL),
+        "describe a layer's output");
+  made_ = 3;
+  check(lt_,
+        lt_.cusparseLtMatmulDescriptorInit(
+            handle, &operation_, CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_NON_TRANSPOSE,
+            &weights_, &input_, &output_, &output_, CUSPARSE_COMPUTE_32F),
+        "describe a sparse product");
+  const int relu = 1;
+  check(lt_,
+        lt_.cusparseLtMatmulDescSetAttribute(handle, &operation_, CUSPARSELT_MATMUL_ACTIVATION_RELU,
+                                             &relu, sizeof relu),
+        "add ReLU to a sparse product");
+  check(lt_,
+        lt_.cusparseLtMatmulDescSetAttribute(handle, &operation_, CUSPARSELT_MATMUL_BIAS_POINTER,
+                                             &shape_.bias, sizeof shape_.bias),
+        "add a bias to a sparse product");
+}
+
+void SparseProduct::plan() {
+  const cusparseLtHandle_t* handle = blas_.handle();
+  // The default algorithm, not the fastest found by a search: a search that ends otherwise the next
+  // time would change a run's numbers.
+  check(lt_,
+        lt_.cusparseLtMatmulAlgSelectionInit(handle, &algorithm_, &operation_,
+                                             CUSPARSELT_MATMUL_ALG_DEFAULT),
+        "choose an algorithm");
+  made_ = 4;
+  check(lt_, lt_.cusparseLtMatmulPlanInit(handle, &plan_, &operation_, &algorithm_),
+        "plan a sparse product");
+  made_ = 5;
+  check(lt_, lt_.cusparseLtMatmulGetWorkspace(handle, &plan_, &workspace_), "plan a sparse product");
+  check(lt_,
+        lt_.cusparseLtSpMMACompressedSize(handle, &plan_, &compressedBytes_, &compressScratch_),
+        "plan a sparse product");
+}
+
+SparseProduct::~SparseProduct() { destroy(); }
+
+void SparseProduct::destroy() noexcept {
+  if (made_ >= 5) lt_.cusparseLtMatmulPlanDestroy(&plan_);
+  if (made_ >= 4 && lt_.cusparseLtMatmulAlgSelectionDestroy) {
+    lt_.cusparseLtMatmulAlgSelectionDestroy(&algorithm_);
+  }
+  if (made_ >= 3) lt_.cusparseLtMatDescriptorDestroy(&output_);
+  if (made_ >= 2) lt_.cusparseLtMatDescriptorDestroy(&input_);
+  if (made_ >= 1) lt_.cusparseLtMatDescriptorDestroy(&weights_);
+  made_ = 0;
+}
+
+void SparseProduct::compress(const void* dense, void* compressed) {
+  context_.requireNoGraph("a compression of weights");
+  void* scratch = compressScratch_ > 0
+                      ? context_.scratch(Context::Scratch::blas, compressScratch_)
+                      : nullptr;
+  check(lt_,
+        lt_.cusparseLtSpMMACompress(blas_.handle(), &plan_, dense, compressed, scratch,
+                                    context_.stream()),
+        "compress sparse weights");
+}
+
+void SparseProduct::run(const void* compressed, const void* x, void* y) {
+  void* workspace =
+      workspace_ > 0 ? context_.scratch(Context::Scratch::blas, workspace_) : nullptr;
+  const void* operands[] = {this, compressed, x, y};
+  context_.recordCall(operands, sizeof operands);
+  if (context_.refreshing()) return;
+  const float one = 1.0f, zero = 0.0f;
+  cudaStream_t stream = context_.stream();
+  check(lt_,
+        lt_.cusparseLtMatmul(blas_.handle(), &plan_, &one, compressed, x, &zero, y, y, workspace,
+                             &stream, 1),
+        "multiply with sparse weights");
+}
+
+}  // namespace rnm::cuda

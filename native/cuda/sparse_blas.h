@@ -1,0 +1,76 @@
+// Products with 2:4 (bfloat16) or 1:2 (tf32) sparse weights by cuSPARSELt.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "core/nm.h"
+#include "cuda/blas.h"
+#include "cuda/context.h"
+#include "cuda/libraries.h"
+
+namespace rnm::cuda {
+
+// The library, initialised. One for each context that uses it.
+class SparseBlas {
+ public:
+  // Throws std::runtime_error with the cause if it cannot be used.
+  SparseBlas();
+  ~SparseBlas();
+  SparseBlas(const SparseBlas&) = delete;
+  SparseBlas& operator=(const SparseBlas&) = delete;
+
+  const CusparseLt& functions() const { return lt_; }
+  const cusparseLtHandle_t* handle() const { return &handle_; }
+
+ private:
+  const CusparseLt& lt_;
+  cusparseLtHandle_t handle_;
+};
+
+// Whether every mask of this pattern has at most 2 active weights in each aligned four (bfloat16),
+// or 1 in each aligned two (float32, which the tensor cores round to tf32).
+bool fitsTensorCores(const NmPattern& pattern, ElementType type);
+// Whether the library takes these sizes as they are.
+bool fitsTensorCores(int outputs, int inputs, int rows, ElementType type);
+
+// y = relu(x W^T + bias), for one W of [outputs, inputs] in the library's compressed format.
+class SparseProduct {
+ public:
+  struct Shape {
+    int outputs, inputs, rows;
+    int64_t weightLd, inputLd, outputLd;
+    ElementType type;
+    const void* bias;
+  };
+  SparseProduct(Context& context, SparseBlas& blas, const Shape& shape);
+  ~SparseProduct();
+  SparseProduct(const SparseProduct&) = delete;
+  SparseProduct& operator=(const SparseProduct&) = delete;
+
+  const Shape& shape() const { return shape_; }
+  size_t compressedBytes() const { return compressedBytes_; }
+  // `dense` is [outputs, weightLd], with zeros where W is dormant and nowhere else.
+  void compress(const void* dense, void* compressed);
+  void run(const void* compressed, const void* x, void* y);
+
+ private:
+  void describe();
+  void plan();
+  void destroy() noexcept;
+
+  Context& context_;
+  SparseBlas& blas_;
+  const CusparseLt& lt_;
+  Shape shape_;
+  // The library's structures may not be moved once they are initialised.
+  cusparseLtMatDescriptor_t weights_, input_, output_;
+  cusparseLtMatmulDescriptor_t operation_;
+  cusparseLtMatmulAlgSelection_t algorithm_;
+  cusparseLtMatmulPlan_t plan_;
+  int made_ = 0;  // how many of them, in this order
+  size_t compressedBytes_ = 0, compressScratch_ = 0, workspace_ = 0;
+};
+
+}  // namespace rnm::cuda

@@ -1,0 +1,61 @@
+// The layers of a network that tensor cores take as sparse, and how their weights stay compressed
+// without ever being compressed during training.
+//
+// The library's compressed format is opaque, but compressing only moves values. So matrices are
+// compressed whose active weights carry digits of their own position; reading them back tells where
+// each weight's value lies: its slot. From then on Adam and Polyak averaging write values straight
+// into their slots. The slots change with the masks alone.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "cuda/memory.h"
+#include "cuda/sparse_blas.h"
+
+namespace rnm::cuda {
+
+class NetworkWeights;
+
+// One member's layer.
+struct SparseLayer {
+  int layer, member;
+  std::unique_ptr<SparseProduct> product;
+  int64_t first;        // where its weights begin in the network's array
+  int64_t activeCount;  // how many are active
+  int64_t begin = 0;    // where its compressed buffer begins, in elements
+  int64_t elements = 0; // of the buffer
+};
+
+// A slot of a weight that is not in a compressed buffer.
+constexpr uint32_t kNoSlot = 0xffffffffu;
+
+class SparseLayers {
+ public:
+  // Plans every layer that fits, for batches of so many rows. `size` is that of the network's array.
+  SparseLayers(Context& context, int64_t size, std::vector<SparseLayer> layers);
+
+  // Finds the slots of the present masks. The buffers hold no weights after it: write them anew.
+  void findSlots(const uint8_t* mask);
+
+  uint32_t* slots() const { return slots_.data(); }
+  void* compressed() const { return compressed_.data(); }
+  // The layer's product if it was planned for so many rows; else null.
+  const SparseLayer* find(int layer, int member, int rows) const;
+  void run(const SparseLayer& layer, const void* x, void* y) const;
+  size_t bytes() const { return slots_.bytes() + compressed_.bytes(); }
+
+ private:
+  size_t elementBytes() const;
+  void* bufferOf(const SparseLayer& layer) const;
+  void findSlots(const SparseLayer& layer, const uint8_t* mask);
+  bool slotsHold(const SparseLayer& layer, const uint8_t* mask);
+
+  Context& context_;
+  std::vector<SparseLayer> layers_;
+  bool checked_ = false;
+  DeviceArray<uint32_t> slots_;
+  DeviceArray<uint8_t> compressed_;
+};
+
+}  // namespace rnm::cuda

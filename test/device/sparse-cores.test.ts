@@ -1,0 +1,173 @@
+/** Layers that a GPU's tensor cores take as sparse, beside the same layers as masked dense ones. */
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { Device } from '../../lib/device/index.js';
+import type { DeviceOptions, Mlp, MlpOptions, Precision } from '../../lib/device/index.js';
+import { deviation, forward, projectMask, randomFloats } from './reference.js';
+import type { Pattern } from './reference.js';
+import { onCpu, testDevice } from './support.js';
+
+const devices: Device[] = [];
+function open(options: DeviceOptions): Device {
+  const device = new Device({ device: testDevice, threads: 2, ...options });
+  devices.push(device);
+  return device;
+}
+afterAll(() => devices.forEach((device) => device.close()));
+
+const rows = 16;
+const sizes = [6, 64, 48, 32, 3];
+const adam = { learningRate: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-6 };
+
+function networks(device: Device, pattern: Pattern) {
+  const options: MlpOptions = { sizes, patterns: Array(4).fill(pattern), members: 2, seed: 3 };
+  const online = device.mlp(options);
+  const target = device.mlp({ ...options, role: 'target' });
+  target.copyFrom(online);
+  return { online, target };
+}
+
+/** The outputs of both members, [rows, 2 * 3]. */
+function outputs(device: Device, mlp: Mlp, seed: number): Float32Array {
+  const [input, output] = [device.matrix(rows, sizes[0]!), device.matrix(rows, 6)];
+  input.set(randomFloats(rows * sizes[0]!, seed));
+  device.fill(output, NaN);
+  mlp.forward(input, output, { keep: mlp.trainable });
+  return output.get();
+}
+
+/** What the weights, masks and biases that the device holds now give in float64. */
+function expectedOutputs(mlp: Mlp, seed: number): number[] {
+  const x = randomFloats(rows * sizes[0]!, seed);
+  const references = [0, 1].map((member) => ({
+    layers: sizes.slice(1).map((out, l) => ({
+      inputs: sizes[l]!,
+      outputs: out,
+      weight: Float64Array.from(mlp.read(l, 'weight', member)),
+      bias: Float64Array.from(mlp.read(l, 'bias', member)),
+      mask: Uint8Array.from(mlp.read(l, 'mask', member)),
+    })),
+  }));
+  return Array.from({ length: rows }, (_, b) =>
+    references.flatMap((net) => [
+      ...forward(net, x.subarray(b * sizes[0]!, (b + 1) * sizes[0]!)).at(-1)!,
+    ]),
+  ).flat();
+}
+
+function learn(device: Device, mlp: Mlp, seed: number): void {
+  outputs(device, mlp, seed);
+  const gradient = device.matrix(rows, 6);
+  gradient.set(randomFloats(rows * 6, seed + 1));
+  mlp.backward(gradient);
+  mlp.adam(adam);
+}
+
+const cases: [Precision, Pattern, number][] = [
+  ['bf16', { n: 2, m: 4 }, 4e-2],
+  ['bf16', { n: 1, m: 4 }, 4e-2],
+  ['bf16', { n: 2, m: 8 }, 4e-2],
+  ['bf16', { n: 1, m: 2 }, 4e-2],
+  ['tf32', { n: 1, m: 4 }, 4e-3],
+  ['tf32', { n: 1, m: 2 }, 4e-3],
+  ['tf32', { n: 1, m: 16 }, 4e-3],
+];
+
+(onCpu ? describe.skip : describe)('sparse tensor cores', () => {
+  describe.each(cases)('%s, %j', (precision, pattern, tolerance) => {
+    const device = open({ precision, sparse: 'always' });
+
+    test('weights stay compressed through steps, averages, new masks and writes', () => {
+      const { online, target } = networks(device, pattern);
+      const held = online.bytes;
+      const check = (seed: number) => {
+        for (const mlp of [online, target]) {
+          const received = outputs(device, mlp, seed);
+          expect(deviation(received, expectedOutputs(mlp, seed))).toBeLessThan(tolerance);
+          // Writing them anew brings all that follows from weights up to date: it has to be already.
+          mlp.write(1, 'bias', mlp.read(1, 'bias'));
+          expect(outputs(device, mlp, seed)).toEqual(received);
+        }
+      };
+      check(1);
+      // The compressed buffers have come with the first batch: the sparse path is taken.
+      expect(online.bytes).toBeGreaterThan(held);
+      for (const step of [1, 2, 3]) {
+        learn(device, online, 10 * step);
+        target.polyak(online, 0.3);
+        check(step);
+      }
+      expect(online.updateMasks() + target.updateMasks()).toBeGreaterThan(0);
+      check(4);
+      learn(device, online, 40);
+      target.followMasks(online);
+      check(5);
+      const values = randomFloats(64 * 48, 6, 0.2);
+      online.write(1, 'weight', values, 1);
+      online.write(1, 'mask', projectMask(values, 64, pattern), 1);
+      check(6);
+      target.copyFrom(online);
+      check(7);
+    });
+
+    test('active weights that are zero keep their slots', () => {
+      const { online } = networks(device, pattern);
+      const before = outputs(device, online, 2);
+      const weight = online.read(1, 'weight');
+      online.write(1, 'weight', new Float32Array(weight.length));
+      outputs(device, online, 2);
+      online.updateMasks();
+      online.write(1, 'mask', projectMask(weight, 64, pattern));
+      online.write(1, 'weight', weight);
+      expect(outputs(device, online, 2)).toEqual(before);
+    });
+
+    test('the same as masked dense weights, and the same in a graph', () => {
+      const dense = open({ precision, sparse: 'never' });
+      const results = [device, dense].map((on) => {
+        const { online } = networks(on, pattern);
+        const held = online.bytes;
+        for (const step of [1, 2]) learn(on, online, step);
+        return { output: outputs(on, online, 3), grew: online.bytes > held };
+      });
+      expect(results.map(({ grew }) => grew)).toEqual([true, false]);
+      expect(deviation(results[0]!.output, results[1]!.output)).toBeLessThan(tolerance);
+      const { online } = networks(device, pattern);
+      const [input, output] = [device.matrix(rows, 6), device.matrix(rows, 6)];
+      input.set(randomFloats(rows * 6, 8));
+      const graph = device.capture(() => {
+        online.forward(input, output, { keep: true });
+        online.backward(output);
+        online.adam(adam);
+      });
+      for (let i = 0; i < 4; i++) graph.run();
+      const again = networks(device, pattern).online;
+      for (let i = 0; i < 4; i++) {
+        again.forward(input, output, { keep: true });
+        again.backward(output);
+        again.adam(adam);
+      }
+      expect(online.read(2, 'weight', 1)).toEqual(again.read(2, 'weight', 1));
+    });
+  });
+
+  test.each([
+    ['bf16', { n: 3, m: 4 }, rows],
+    ['bf16', { n: 4, m: 8 }, rows],
+    ['tf32', { n: 2, m: 4 }, rows],
+    ['tf32', { n: 1, m: 3 }, rows],
+    ['fp32', { n: 1, m: 4 }, rows],
+    ['bf16', { n: 2, m: 4 }, 13],
+  ] as const)(
+    '%s, %j, batch %i has no hardware path: masked dense',
+    (precision, pattern, batch) => {
+      const device = open({ precision, sparse: 'always' });
+      const { online } = networks(device, pattern);
+      const held = online.bytes;
+      const output = device.matrix(batch, 6);
+      device.fill(output, NaN);
+      online.forward(device.matrix(batch, 6), output);
+      expect(output.get().some(Number.isNaN)).toBe(false);
+      expect(online.bytes).toBe(held);
+    },
+  );
+});
