@@ -8,7 +8,7 @@
  * and started again at any time.
  */
 import { parseArgs } from 'node:util';
-import { listJobs, readResult, runJobs } from './jobs.mjs';
+import { listJobs, readFigures, readResult, runJobs } from './jobs.mjs';
 import { writeReport } from './report.mjs';
 
 const help = `node bench/learning/results.mjs [options]
@@ -19,6 +19,7 @@ const help = `node bench/learning/results.mjs [options]
   --results <folder>  where the figures go as JSON (default bench/results)
   --only <text>       run only jobs whose name contains this, e.g. Hopper-v5 or seed0
   --steps <count>     steps of every run instead of the usual ones, to try things out
+  --also <file>       take runs that are not in the runs folder from an earlier JSON of figures
   --note <text>       a remark for results.md, e.g. which commit the runs are from
   --report-only       run nothing, write the report of what is finished`;
 
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     results: { type: 'string', default: 'bench/results' },
     only: { type: 'string', default: '' },
     steps: { type: 'string' },
+    also: { type: 'string' },
     note: { type: 'string', default: '' },
     'report-only': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -43,7 +45,10 @@ if (values.help) {
   const jobs = listJobs(values.runs, steps);
   const wanted = jobs.filter(({ name }) => name.includes(values.only));
   if (!values['report-only']) await runJobs(wanted, Number(values.jobs));
-  const results = jobs.map(readResult).filter((result) => result !== undefined);
+  const earlier = values.also === undefined ? () => undefined : readFigures(values.also);
+  const results = jobs
+    .map((job) => readResult(job) ?? earlier(job))
+    .filter((result) => result !== undefined);
   const missing = jobs.length - results.length;
   if (missing > 0) console.error(`${missing} of ${jobs.length} runs are not finished`);
   if (results.length > 0) await writeReport(results, values);
