@@ -65,8 +65,8 @@ function describePage({ date, machine, version, atOnce, note }) {
   return `# Results
 
 Returns after training: means of 10 noise-free episodes at the last step. Hyperparameters are the
-defaults but for those in the command below a table. The percentage compares a pattern's mean over seeds with that of the dense networks. Every
-network (actor, both critics and their targets) keeps its pattern from the first step to the last.
+defaults but for those in the command below a table. The percentage
+compares a pattern's mean over seeds with that of the dense networks. Every network (actor, both critics and their targets) keeps its pattern from the first step to the last.
 
 Written by \`node bench/learning/results.mjs\` (version ${version}, ${date}), which trains all of it
 again, or one run by the command below each table. It ran ${atOnce} at a time, with one thread each, on
