@@ -94,7 +94,7 @@ describe('the packed files', () => {
 
   test('are every source file that is on disk: none was forgotten in sources.json', () => {
     const sources = JSON.parse(read('native/sources.json')) as Record<string, string[]>;
-    const onDisk = filesIn('native').filter((file) => file.endsWith('.cpp'));
+    const onDisk = filesIn('native').filter((file) => /[.](cpp|cu)$/.test(file));
     expect(new Set(onDisk)).toEqual(new Set(Object.values(sources).flat()));
   });
 
