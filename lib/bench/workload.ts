@@ -24,8 +24,14 @@ export interface UpdateShape {
 /** Distinct rows among them; what they hold makes no difference to the time. */
 const distinctRows = 1000;
 
-/** What an agent learns before its first mask update: as many updates, or as long in milliseconds. */
-const settling = { updates: 1000, milliseconds: 2000 };
+/**
+ * Updates before an agent's first mask update: fewer for wide networks, so that they take a second or
+ * two, but a number that the shape alone decides, so that the same agent is measured every time.
+ */
+function settlingUpdates({ hidden, obs, act }: UpdateShape): number {
+  const weights = 3 * hidden * (hidden + obs + act);
+  return Math.min(500, Math.max(50, Math.round(1.5e8 / weights)));
+}
 
 /** A mask update never falls into an update that is measured: it is measured by itself. */
 const never = Number.MAX_SAFE_INTEGER;
@@ -54,7 +60,7 @@ export function makeAgent(
     device,
   );
   fillReplay(agent);
-  moveMasks(agent);
+  moveMasks(agent, settlingUpdates(shape));
   const close = () => {
     agent.close();
     device.close();
@@ -66,10 +72,9 @@ export function makeAgent(
  * The first mask update, after which online and target masks differ as in training. (The fewer the
  * updates before it, the more they differ, and the more Polyak averaging has to do.)
  */
-function moveMasks(agent: Td3Agent): void {
+function moveMasks(agent: Td3Agent, updates: number): void {
   if (agent.config.sparsity === 'dense') return;
-  const end = performance.now() + settling.milliseconds;
-  while (agent.updates < settling.updates && performance.now() < end) agent.learn();
+  while (agent.updates < updates) agent.learn();
   const { actor, actorTarget, critics, criticTargets } = agent.networks;
   for (const network of [actor, critics, actorTarget, criticTargets]) network.updateMasks();
 }
