@@ -8,7 +8,7 @@ import { RunFolder } from '../../dist/index.js';
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** What the TD3 paper (Fujimoto et al. 2018, appendix C) used where the defaults differ today. */
+/** What the TD3 paper (Fujimoto et al. 2018) used where the defaults differ today. */
 const paperSettings = {
   'hidden-sizes': '400,300',
   'batch-size': 100,
