@@ -125,10 +125,6 @@ void NmMatrix::projectStoredBand(int begin, int rows, uint16_t* columns, float* 
   projectBand(scratch, rows, inputs_, pattern_, shape_, columns);
 }
 
-bool NmMatrix::sameRowMask(int row, const NmMatrix& other) const {
-  return !sparse() || std::equal(rowColumns(row), rowColumns(row) + perRow_, other.rowColumns(row));
-}
-
 // Orders the inputs by their number of entries, longest first, and gives every group of them room.
 void NmMatrix::layOutTransposed() {
   std::iota(transposedOrder_.data(), transposedOrder_.data() + inputs_, static_cast<uint16_t>(0));

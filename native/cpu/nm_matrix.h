@@ -60,7 +60,6 @@ class NmMatrix {
   // The columns [rows, perRow] that a projection of the present W would make active in a band;
   // scratch: [rows, inputs].
   void projectStoredBand(int begin, int rows, uint16_t* columns, float* scratch) const;
-  bool sameRowMask(int row, const NmMatrix& other) const;
 
   // The transposed index (inputs -> values), which the data gradient reads. Built on demand, since
   // target networks never need it; rebuilt by the owner after masks change.
