@@ -1,7 +1,6 @@
 #include "cpu/backend_cpu.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <thread>
 #if defined(__linux__)
@@ -60,24 +59,22 @@ class CpuBackend : public Backend {
 
   void fill(const MatrixView& target, float value) override {
     const TileView view = tileView(target, "target");
-    forEachElement(view, [&](int tile, int column, int b) { view.column(tile, column)[b] = value; });
+    forEachColumn(view, [&](int tile, int column) {
+      std::fill_n(view.column(tile, column), kTile, value);
+    });
   }
 
   void fillNormal(const MatrixView& target, uint64_t seed, uint64_t stream) override {
     const TileView view = tileView(target, "target");
     pool_.run(view.tiles, [&](int tile, int) {
-      const int lanes = view.lanes(tile);
       // Neighbouring samples of a column share a block of random bits.
+      constexpr uint64_t kBlocks = kTile / 4;
       for (int c = 0; c < view.columns; ++c) {
-        float* values = view.column(tile, c);
-        for (int b = 0; b < lanes; b += 4) {
-          const uint64_t sample = static_cast<uint64_t>(tile) * kTile + b;
-          const Philox4 bits = philox(seed, stream, (static_cast<uint64_t>(c) << 32) + sample / 4);
-          float normals[4];
-          normalsFrom(bits.value[0], bits.value[1], &normals[0], &normals[1]);
-          normalsFrom(bits.value[2], bits.value[3], &normals[2], &normals[3]);
-          std::copy_n(normals, std::min(4, lanes - b), values + b);
+        Philox4 bits[kBlocks];
+        for (uint64_t i = 0; i < kBlocks; ++i) {
+          bits[i] = philox(seed, stream, (static_cast<uint64_t>(c) << 32) + tile * kBlocks + i);
         }
+        kernels_.normals(bits[0].value, view.column(tile, c));
       }
     });
   }
@@ -89,13 +86,8 @@ class CpuBackend : public Backend {
     if (low.size() != static_cast<size_t>(a.columns) || high.size() != low.size()) {
       throw std::invalid_argument("Expected low and high to have one value for each action");
     }
-    forEachElement(a, [&](int tile, int c, int b) {
-      const float draw = noiseScale * n.column(tile, c)[b];
-      const float clipped = std::min(std::max(draw, -noiseClip), noiseClip);
-      float* value = a.column(tile, c) + b;
-      const float moved = *value + clipped * (0.5f * (high[c] - low[c]));
-      // The order of the arguments lets a NaN through.
-      *value = std::min(std::max(moved, low[c]), high[c]);
+    forEachColumn(a, [&](int tile, int c) {
+      kernels_.smooth(a.column(tile, c), n.column(tile, c), {low[c], high[c], noiseScale, noiseClip});
     });
   }
 
@@ -105,14 +97,9 @@ class CpuBackend : public Backend {
     const TileView r = tileView(reward, "reward", value.rows, 1);
     const TileView end = tileView(terminated, "terminated", value.rows, 1);
     const TileView y = tileView(target, "target", value.rows, 1);
-    forEachElement(y, [&](int tile, int, int b) {
-      float least = value.column(tile, 0)[b];
-      for (int e = 1; e < value.columns; ++e) {
-        const float other = value.column(tile, e)[b];
-        // Not std::min(): a NaN of any critic has to stay visible, as in PyTorch.
-        if (!(least <= other)) least = std::isnan(least) ? least : other;
-      }
-      y.tile(tile)[b] = r.tile(tile)[b] + gamma * (1.0f - end.tile(tile)[b]) * least;
+    forEachColumn(y, [&](int tile, int) {
+      kernels_.tdTarget(
+          {r.tile(tile), end.tile(tile), value.tile(tile), value.columns, gamma, y.tile(tile)});
     });
   }
 
@@ -122,20 +109,17 @@ class CpuBackend : public Backend {
     const TileView y = tileView(target, "target", value.rows, 1);
     const TileView g = tileView(gradient, "gradient", value.rows, value.columns);
     const float scale = 2.0f / static_cast<float>(value.rows);
-    forEachElement(g, [&](int tile, int e, int b) {
-      g.column(tile, e)[b] = scale * (value.column(tile, e)[b] - y.tile(tile)[b]);
+    forEachColumn(g, [&](int tile, int e) {
+      kernels_.mseGradient(value.column(tile, e), y.tile(tile), scale, g.column(tile, e));
     });
   }
 
  private:
   // These matrices are a few columns wide: one thread is done before others would have woken.
   template <typename Action>
-  static void forEachElement(const TileView& view, const Action& action) {
+  static void forEachColumn(const TileView& view, const Action& action) {
     for (int tile = 0; tile < view.tiles; ++tile) {
-      const int lanes = view.lanes(tile);
-      for (int column = 0; column < view.columns; ++column) {
-        for (int b = 0; b < lanes; ++b) action(tile, column, b);
-      }
+      for (int column = 0; column < view.columns; ++column) action(tile, column);
     }
   }
 

@@ -70,6 +70,22 @@ struct AdamArgs {
   float beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;
 };
 
+// Target policy smoothing of one action.
+struct SmoothArgs {
+  float low, high;    // the action's range
+  float scale, clip;  // of the noise, in units of half the range
+};
+
+// One tile of the TD target y = r + gamma (1 - terminated) min over the critics of q.
+struct TdTargetArgs {
+  const float* reward;      // [32], as are terminated and target
+  const float* terminated;
+  const float* q;           // [critics][32]
+  int critics;
+  float gamma;
+  float* target;
+};
+
 struct KernelTable {
   const char* name;
   // y = W x + b, then ReLU if asked for.
@@ -84,6 +100,16 @@ struct KernelTable {
   void (*polyak)(float* target, const float* source, size_t count, float tau);
   // tile[c][b] = rows[b][c], for the 32 samples of a tile: how a batch is gathered.
   void (*gather)(const float* const* rows, int columns, float* tile);
+
+  // The rest are element-wise, on the 32 samples of one column of a tile.
+  // y = centre + half * tanh(y); tanh's value goes to `kept` too unless it is null.
+  void (*squash)(float* y, float* kept, float centre, float half);
+  // 32 standard normals of 32 random words, which are eight blocks of Philox's.
+  void (*normals)(const uint32_t* bits, float* values);
+  void (*smooth)(float* action, const float* noise, const SmoothArgs&);
+  void (*tdTarget)(const TdTargetArgs&);
+  // gradient = scale * (q - target).
+  void (*mseGradient)(const float* q, const float* target, float scale, float* gradient);
 };
 
 }  // namespace rnm::cpu

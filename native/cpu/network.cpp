@@ -153,20 +153,16 @@ void CpuNetwork::forwardTile(const TileView& x, const TileView& y, int member, i
     in = target;
   }
   if (squashed()) {
-    squash(out, keep ? keptTile(kept_.activity, last, member, tile) : nullptr, y.lanes(tile));
+    squash(out, keep ? keptTile(kept_.activity, last, member, tile) : nullptr);
   }
 }
 
-// y = centre + halfRange * tanh(y); tanh's value is kept for its derivative.
-void CpuNetwork::squash(float* y, float* kept, int lanes) const {
+// The output's range; tanh's value is kept for its derivative.
+void CpuNetwork::squash(float* y, float* kept) const {
   for (int j = 0; j < width(layers() - 1); ++j) {
     const float half = 0.5f * (spec_.high[j] - spec_.low[j]);
     const float centre = 0.5f * (spec_.high[j] + spec_.low[j]);
-    for (int b = 0; b < lanes; ++b) {
-      const float t = std::tanh(y[j * kTile + b]);
-      if (kept) kept[j * kTile + b] = t;
-      y[j * kTile + b] = centre + half * t;
-    }
+    kernels_.squash(y + j * kTile, kept ? kept + j * kTile : nullptr, centre, half);
   }
 }
 

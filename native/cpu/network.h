@@ -72,7 +72,7 @@ class CpuNetwork : public Network {
 
   void forwardTile(const TileView& x, const TileView& y, int member, int slot, int tile, bool keep,
                    int thread);
-  void squash(float* y, float* kept, int lanes) const;
+  void squash(float* y, float* kept) const;
   void refreshIndices(MemberRange members, int inputFirst, int inputCount);
   void outputDelta(const TileView& outputGradient, int member, int slot, int tile);
   void backwardTile(int member, int tile, const TileView* inputGradient, int inputFirst,

@@ -2,6 +2,7 @@
 // Chosen with RNM_ISA=plain; the tests hold the vectorised kernels against it.
 #include <math.h>
 
+#include "core/philox.h"
 #include "cpu/kernels.h"
 #include "cpu/kernel_tables.h"
 
@@ -95,9 +96,50 @@ void gather(const float* const* rows, int columns, float* tile) {
   }
 }
 
+void squash(float* y, float* kept, float centre, float half) {
+  for (int b = 0; b < kTile; ++b) {
+    const float t = tanhf(y[b]);
+    if (kept) kept[b] = t;
+    y[b] = centre + half * t;
+  }
+}
+
+void normals(const uint32_t* bits, float* values) {
+  for (int b = 0; b < kTile; b += 2) normalsFrom(bits[b], bits[b + 1], values + b, values + b + 1);
+}
+
+// A NaN is neither below low nor above high, and stays.
+float clamp(float value, float low, float high) {
+  return value < low ? low : value > high ? high : value;
+}
+
+void smooth(float* action, const float* noise, const SmoothArgs& a) {
+  for (int b = 0; b < kTile; ++b) {
+    const float draw = clamp(a.scale * noise[b], -a.clip, a.clip);
+    action[b] = clamp(action[b] + draw * (0.5f * (a.high - a.low)), a.low, a.high);
+  }
+}
+
+void tdTarget(const TdTargetArgs& a) {
+  for (int b = 0; b < kTile; ++b) {
+    float least = a.q[b];
+    for (int e = 1; e < a.critics; ++e) {
+      const float other = a.q[e * kTile + b];
+      // A NaN of any critic has to stay visible, as in PyTorch.
+      if (!(least <= other) && !isnan(least)) least = other;
+    }
+    a.target[b] = a.reward[b] + a.gamma * (1.0f - a.terminated[b]) * least;
+  }
+}
+
+void mseGradient(const float* q, const float* target, float scale, float* gradient) {
+  for (int b = 0; b < kTile; ++b) gradient[b] = scale * (q[b] - target[b]);
+}
+
 }  // namespace
 
-extern const KernelTable kPlainKernels = {"plain",        forward, dataGradient,
-                                          weightGradient, adam,    polyak, gather};
+extern const KernelTable kPlainKernels = {
+    "plain", forward, dataGradient, weightGradient, adam,     polyak,
+    gather,  squash,  normals,      smooth,         tdTarget, mseGradient};
 
 }  // namespace rnm::cpu

@@ -9,22 +9,11 @@
 
 #include "cpu/kernel_tables.h"
 #include "cpu/kernels.h"
+#include "cpu/simd_elementwise.h"
+#include "cpu/simd_vector.h"
 
 namespace rnm::cpu {
 namespace {
-
-constexpr int kLanes = RNM_LANES;
-constexpr int kVectors = kTile / kLanes;  // vectors of one feature of a tile
-
-typedef float Vector __attribute__((vector_size(kLanes * 4)));
-// Row starts of weight arrays are not aligned to a vector.
-typedef float LooseVector __attribute__((vector_size(kLanes * 4), aligned(4)));
-
-inline Vector broadcast(float value) { return Vector{} + value; }
-inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-inline Vector loadLoose(const float* p) { return *reinterpret_cast<const LooseVector*>(p); }
-inline void storeLoose(float* p, Vector v) { *reinterpret_cast<LooseVector*>(p) = v; }
 
 // Four neighbouring weights, to be spread over a vector one by one. Spreading from a register leaves
 // the load ports to the activations, which are what the sparse kernels wait for.
@@ -400,13 +389,6 @@ void weightGradient(const WeightGradientArgs& a) {
 
 // ---------------------------------------------------------------- optimiser and targets
 
-inline Vector squareRoot(Vector v) {
-  // The loop over lanes compiles to one square root instruction.
-  Vector root;
-  for (int i = 0; i < kLanes; ++i) root[i] = __builtin_sqrtf(v[i]);
-  return root;
-}
-
 void adam(const AdamArgs& a) {
   size_t i = 0;
   for (; i + kLanes <= a.count; i += kLanes) {
@@ -461,7 +443,8 @@ void gather(const float* const* rows, int columns, float* tile) {
 
 }  // namespace
 
-extern const KernelTable RNM_TABLE = {RNM_NAME,       forward, dataGradient,
-                                      weightGradient, adam,    polyak, gather};
+extern const KernelTable RNM_TABLE = {
+    RNM_NAME, forward, dataGradient, weightGradient, adam,    polyak,
+    gather,   squash,  normals,      smooth,         tdTarget, mseGradient};
 
 }  // namespace rnm::cpu

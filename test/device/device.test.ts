@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { availableIsas, Device } from '../../lib/device/index.js';
 import { deviation, randomFloats } from './reference.js';
-import { onCpu, testDevice } from './support.js';
+import { onCpu, testDevice, variants } from './support.js';
 
 const device = new Device({ device: testDevice, threads: 2 });
 
@@ -56,7 +56,18 @@ describe('batch matrices', () => {
   });
 });
 
-describe.each([1, 33, 256])('TD3 kernels, batch %i', (rows) => {
+const cases = variants.flatMap(([name, options]) =>
+  [1, 33, 256].map((rows) => ({ name, options, rows })),
+);
+
+describe.each(cases)('TD3 kernels of $name, batch $rows', ({ options, rows }) => {
+  const device = new Device({ ...options, threads: 2 });
+  const matrixOf = (count: number, columns: number, values: Float32Array) => {
+    const matrix = device.matrix(count, columns);
+    matrix.set(values);
+    return matrix;
+  };
+
   test('target policy smoothing', () => {
     const low = Float32Array.from([-1, 0, -3]);
     const high = Float32Array.from([1, 5, -2]);
@@ -70,6 +81,19 @@ describe.each([1, 33, 256])('TD3 kernels, batch %i', (rows) => {
       return Math.min(Math.max(a + clipped * half, low[i % 3]!), high[i % 3]!);
     });
     expect(deviation(action.get(), expected)).toBeLessThan(1e-6);
+  });
+
+  test('smoothing lets a NaN through, of the action and of the noise', () => {
+    const limits = { low: Float32Array.of(-1), high: Float32Array.of(1) };
+    const nan = new Float32Array(rows).fill(NaN);
+    for (const [action, noise] of [
+      [nan, new Float32Array(rows)],
+      [new Float32Array(rows), nan],
+    ] as const) {
+      const matrix = matrixOf(rows, 1, action);
+      device.smooth(matrix, matrixOf(rows, 1, noise), { ...limits, noiseScale: 1, noiseClip: 1 });
+      expect(matrix.get().every(Number.isNaN)).toBe(true);
+    }
   });
 
   test('TD target with the least of the target critics', () => {
@@ -117,6 +141,50 @@ describe.each([1, 33, 256])('TD3 kernels, batch %i', (rows) => {
     device.mseGradient(device.matrix(rows, 2), nan, gradient);
     expect(gradient.get().every(Number.isNaN)).toBe(true);
   });
+});
+
+/** A network whose output is tanh of its input. */
+function squashing(device: Device) {
+  const outputRange = { low: Float32Array.of(-1), high: Float32Array.of(1) };
+  const mlp = device.mlp({ sizes: [1, 1], outputRange });
+  mlp.write(0, 'weight', Float32Array.of(1));
+  mlp.write(0, 'bias', Float32Array.of(0));
+  return mlp;
+}
+
+describe.each(variants)('tanh of %s', (_, options) => {
+  const device = new Device({ ...options, threads: 1 });
+  const tanh = (values: Float32Array) => {
+    const [input, output] = [device.matrix(values.length, 1), device.matrix(values.length, 1)];
+    input.set(values);
+    squashing(device).forward(input, output);
+    return output.get();
+  };
+
+  test('is exact to two units in the last place, from the smallest to where it is 1', () => {
+    const small = randomFloats(5000, 1, 20).map((x) => Math.sign(x) * Math.exp(-Math.abs(x)));
+    for (const values of [small, randomFloats(5000, 2, 1), randomFloats(5000, 3, 12)]) {
+      const errors = tanh(values).map((y, i) => Math.abs(y / Math.tanh(values[i]!) - 1));
+      expect(errors.every((error) => error <= 2 ** -22)).toBe(true);
+    }
+  });
+
+  test('ends at 1, and lets a NaN through', () => {
+    const values = Float32Array.of(0, 9.2, -9.2, 1e30, -Infinity, Infinity, NaN);
+    expect([...tanh(values)]).toEqual([0, 1, -1, 1, -1, 1, NaN]);
+  });
+});
+
+test.each(variants)('normals of %s are those of the plain kernels', (_, options) => {
+  const [draws, expected] = [new Device(options), new Device({ device: 'cpu', isa: 'plain' })].map(
+    (device) => {
+      const matrix = device.matrix(4099, 5);
+      device.fillNormal(matrix, 11, 4);
+      return matrix.get();
+    },
+  );
+  // 2 pi times a uniform, rounded to float32, is off by 2e-7 itself; radii go up to 5.8.
+  expect(Math.max(...draws!.map((x, i) => Math.abs(x - expected![i]!)))).toBeLessThan(4e-6);
 });
 
 describe('normals', () => {
