@@ -115,7 +115,7 @@ void CpuNetwork::keepInput(const MatrixView& input, const TileView& view, Member
   kept_.activity.clear();
   kept_.delta.clear();
   for (int l = 0; l < layers(); ++l) {
-    const size_t size = static_cast<size_t>(spec_.members) * view.tiles * width(l) * kTile;
+    const size_t size = static_cast<size_t>(spec_.members) * view.tiles * keptStride(l);
     kept_.activity.emplace_back(size);
     kept_.delta.emplace_back(size);
   }
@@ -266,10 +266,10 @@ void CpuNetwork::weightGradientRows(const RowRange& range) {
   const int member = range.layer / layers();
   const int l = range.layer % layers();
   const float* x = l == 0 ? kept_.input.data : keptTile(kept_.activity, l - 1, member, 0);
-  const size_t xStride = l == 0 ? kept_.input.stride : static_cast<size_t>(width(l - 1)) * kTile;
+  const size_t xStride = l == 0 ? kept_.input.stride : keptStride(l - 1);
   kernels_.weightGradient({target.weights.ref(), x, keptTile(kept_.delta, l, member, 0), xStride,
-                           static_cast<size_t>(width(l)) * kTile, kept_.tiles, range.begin,
-                           range.end, target.denseGradient(), target.gradient.data(),
+                           keptStride(l), kept_.tiles, range.begin, range.end,
+                           target.denseGradient(), target.gradient.data(),
                            target.biasGradient.data()});
 }
 

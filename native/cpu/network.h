@@ -59,8 +59,11 @@ class CpuNetwork : public Network {
   // Where a layer's kept values of one member and tile begin.
   float* keptTile(std::vector<AlignedArray<float>>& kept, int index, int member, int tile) {
     return kept[index].data() +
-           (static_cast<size_t>(member) * kept_.tiles + tile) * width(index) * kTile;
+           (static_cast<size_t>(member) * kept_.tiles + tile) * keptStride(index);
   }
+  // From tile to tile. An odd number of features: a feature's place in all tiles would otherwise
+  // share a few sets of the L1 cache, and weight gradients read it in all of them.
+  size_t keptStride(int index) const { return static_cast<size_t>(width(index) | 1) * kTile; }
 
   void initialise();
   void planRows(int threads);
