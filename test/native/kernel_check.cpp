@@ -1,5 +1,6 @@
 // Holds every instruction set of this processor against the plain kernels, without Node: for
 // processors that are only emulated. See kernel-check.sh.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <random>
@@ -73,6 +74,7 @@ void checkLayer(const KernelTable& kernels, int out, int in, NmPattern pattern) 
     }
   }
   weights.buildTransposed();
+  if (weights.sparse()) weights.refreshTransposed(weights.transposedOrder(), in);
   const auto x = randomArray(static_cast<size_t>(in) * kTile * tiles);
   const auto dy = randomArray(static_cast<size_t>(out) * kTile * tiles);
   const auto bias = randomArray(out);
@@ -103,6 +105,31 @@ void checkAdam(const KernelTable& kernels) {
   compare(std::string(kernels.name) + " Adam and Polyak", results[0], results[1]);
 }
 
+// Squashing, noise, smoothing, target and loss gradient of one column of a tile after the other.
+AlignedArray<float> runElementwise(const KernelTable& kernels, const AlignedArray<float>& values,
+                                   const std::vector<uint32_t>& bits) {
+  AlignedArray<float> out(6 * kTile);
+  float *y = out.data(), *kept = y + kTile, *noise = y + 2 * kTile, *action = y + 3 * kTile;
+  std::copy_n(values.data(), kTile, y);
+  std::copy_n(values.data() + kTile, kTile, action);
+  kernels.squash(y, kept, 0.5f, 2.0f);
+  kernels.normals(bits.data(), noise);
+  kernels.smooth(action, noise, {-0.7f, 0.9f, 0.4f, 0.5f});
+  kernels.tdTarget({values.data(), values.data() + kTile, values.data() + 2 * kTile, 2, 0.9f,
+                    y + 4 * kTile});
+  kernels.mseGradient(y, noise, 0.1f, y + 5 * kTile);
+  return out;
+}
+
+void checkElementwise(const KernelTable& kernels) {
+  auto values = randomArray(4 * kTile);
+  for (int b = 0; b < kTile; ++b) values[b] *= std::pow(10.0f, static_cast<float>(b % 8 - 6));
+  std::vector<uint32_t> bits(kTile);
+  for (uint32_t& word : bits) word = generator();
+  compare(std::string(kernels.name) + " element-wise", runElementwise(kernels, values, bits),
+          runElementwise(chooseKernels("plain"), values, bits));
+}
+
 }  // namespace
 
 int main() {
@@ -114,6 +141,7 @@ int main() {
       checkLayer(kernels, 1, 70, pattern);
     }
     checkAdam(kernels);
+    for (int repeat = 0; repeat < 100; ++repeat) checkElementwise(kernels);
   }
   std::printf("%d failed\n", failures);
   return failures == 0 ? 0 : 1;
