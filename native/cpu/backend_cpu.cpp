@@ -2,10 +2,6 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <thread>
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 #include "core/philox.h"
 #include "cpu/kernel_choice.h"
@@ -13,20 +9,12 @@
 #include "cpu/network.h"
 #include "cpu/replay.h"
 #include "cpu/thread_pool.h"
+#include "cpu/usable_cores.h"
 
 namespace rnm::cpu {
 namespace {
 
 constexpr int kMaxThreads = 256;
-
-// Cores that this process may use, which in a container can be fewer than the machine has.
-int usableCores() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-  return std::max(1u, std::thread::hardware_concurrency());
-}
 
 int resolveThreads(int threads) {
   if (threads < 0 || threads > kMaxThreads) {
