@@ -74,7 +74,9 @@ export function readFigures(path) {
   const { runs } = JSON.parse(readFileSync(path, 'utf8'));
   return (job) => {
     const same = (run) =>
-      ['env', 'sparsity', 'seed', 'steps'].every((key) => run[key] === job[key]);
+      ['env', 'sparsity', 'seed', 'steps', 'settings'].every(
+        (key) => JSON.stringify(run[key]) === JSON.stringify(job[key]),
+      );
     const run = runs.find(same);
     if (run === undefined) return undefined;
     const finalEvaluation = { mean: run.return, returns: run.returns };

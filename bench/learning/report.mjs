@@ -65,8 +65,10 @@ function describePage({ date, machine, version, atOnce, note }) {
   return `# Results
 
 Returns after training: means of 10 noise-free episodes at the last step. Hyperparameters are the
-defaults but for those in the command below a table. The percentage
-compares a pattern's mean over seeds with that of the dense networks. Every network (actor, both critics and their targets) keeps its pattern from the first step to the last.
+defaults but for those in the command below a table. Every network (actor, both critics and their targets)
+keeps its pattern from the first step to the last. "Of dense" compares the mean over a pattern's seeds
+with that of dense networks over the same seeds. The policy of a single step can be far from that of its
+neighbours: "last five" is the mean of a run's last five evaluations, over the same seeds.
 
 Written by \`node bench/learning/results.mjs\` (version ${version}, ${date}), which trains all of it
 again, or one run by the command below each table. It ran ${atOnce} at a time, with one thread each, on
@@ -78,13 +80,20 @@ ${note}`;
 
 function describeTask(env, runs) {
   const seeds = [...new Set(runs.map(({ seed }) => seed))].toSorted((a, b) => a - b);
-  const dense = meanReturn(runs.filter(({ sparsity }) => sparsity === 'dense'));
+  const of = (pattern, seedsOf) =>
+    runs.filter((run) => run.sparsity === pattern && seedsOf.includes(run.seed));
   const head = ['Pattern', ...seeds.map((seed) => `Seed ${seed}`), 'Mean', 'Of dense'];
+  head.push('Last five', 'Of dense');
   const rows = patternsOf(runs).map((pattern) => {
-    const group = runs.filter(({ sparsity }) => sparsity === pattern);
-    const mean = meanReturn(group);
-    const bySeed = seeds.map((seed) => whole(meanReturn(group.filter((run) => run.seed === seed))));
-    return [pattern, ...bySeed, whole(mean), percent(mean / dense)];
+    const group = of(pattern, seeds);
+    const seedsOf = group.map(({ seed }) => seed);
+    const dense = of('dense', seedsOf);
+    const bySeed = seeds.map((seed) => whole(meanReturn(of(pattern, [seed]))));
+    const shares = [meanReturn, meanOfLast].flatMap((mean) => [
+      whole(mean(group)),
+      dense.length === group.length ? percent(mean(group) / mean(dense)) : '–',
+    ]);
+    return [pattern, ...bySeed, ...shares];
   });
   const [example] = runs.filter(({ sparsity }) => sparsity !== 'dense').concat(runs);
   const { steps, comparison } = example;
@@ -108,13 +117,14 @@ function table(head, rows) {
   return [line(head), line(rule), ...rows.map(line)].join('\n');
 }
 
-function toFigures({ env, sparsity, seed, steps, summary }) {
+function toFigures({ env, sparsity, seed, steps, settings, summary }) {
   const { finalEvaluation, evaluations } = summary;
   return {
     env,
     sparsity,
     seed,
     steps,
+    settings,
     return: finalEvaluation.mean,
     returns: finalEvaluation.returns,
     curve: evaluations.map(({ step, mean, min, max }) => ({ step, mean, min, max })),
@@ -123,6 +133,13 @@ function toFigures({ env, sparsity, seed, steps, summary }) {
 
 function meanReturn(runs) {
   return average(runs.map(({ summary }) => summary.finalEvaluation.mean));
+}
+
+/** Mean of the last five evaluations. */
+function meanOfLast(runs) {
+  return average(
+    runs.map(({ summary }) => average(summary.evaluations.slice(-5).map(({ mean }) => mean))),
+  );
 }
 
 function average(values) {
