@@ -17,9 +17,10 @@ export interface Availability {
 
 /** The report, or why this build has none. */
 function report(device: MatmulOptions['device']): CudaReport | { absent: string } {
+  const emulated = checkDevice(device) === 'cuda-emulated';
   const { addon } = loadAddon();
   try {
-    return addon.cudaReport(checkDevice(device) === 'cuda-emulated');
+    return addon.cudaReport(emulated);
   } catch (error) {
     return { absent: (error as Error).message };
   }
@@ -29,6 +30,7 @@ function report(device: MatmulOptions['device']): CudaReport | { absent: string 
  * Whether products can be computed here, and if not what is missing.
  *
  * @param options.device "cuda", or "cuda-emulated" in tests. Default: "cuda"
+ * @throws RunError if the addon itself cannot be loaded
  */
 export function available(options: Pick<MatmulOptions, 'device'> = {}): Availability {
   const found = report(options.device);

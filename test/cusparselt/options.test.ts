@@ -101,7 +101,9 @@ describe('what cuBLASLt does not take', () => {
     expect(problem).toMatch(/[Ii]nstall|GPU/);
     const cause = problem.replace('CUDA is not part of this build: ', '');
     for (const kind of [SparseMatmul, DenseMatmul]) {
-      expect(() => new kind(sizes)).toThrow(`${kind.name} cannot be used on device "cuda". ${cause}`);
+      expect(() => new kind(sizes)).toThrow(
+        `${kind.name} cannot be used on device "cuda". ${cause}`,
+      );
       expect(() => new kind(sizes)).toThrow(expect.objectContaining({ name: 'RunError' }));
     }
   });

@@ -10,16 +10,20 @@ const formats = {
 /** The nearest number that a type holds, ties to even. */
 export function roundTo(type: MatmulType, value: number): number {
   if (type !== 'bf16' && type !== 'fp16') return value;
-  if (!Number.isFinite(value) || value === 0) return value;
+  if (!Number.isFinite(value)) return value;
   const { bits, least, largest } = formats[type];
+  const size = Math.abs(value);
   let exponent = least;
-  while (2 ** (exponent + 1) <= Math.abs(value)) exponent++;
+  while (2 ** (exponent + 1) <= size) exponent++;
   const unit = 2 ** (exponent - bits);
-  const steps = value / unit;
-  const below = Math.floor(steps);
-  const up = steps - below > 0.5 || (steps - below === 0.5 && below % 2 !== 0);
-  const rounded = (up ? below + 1 : below) * unit;
-  return Math.abs(rounded) > largest ? Math.sign(value) * Infinity : rounded;
+  const steps = Math.floor(size / unit);
+  const rest = size / unit - steps;
+  const rounded = (rest > 0.5 || (rest === 0.5 && steps % 2 === 1) ? steps + 1 : steps) * unit;
+  // A zero keeps its sign.
+  return (
+    (Object.is(Math.sign(value), -0) || value < 0 ? -1 : 1) *
+    (rounded > largest ? Infinity : rounded)
+  );
 }
 
 /** Where element (row, column) of a stored matrix lies. */
