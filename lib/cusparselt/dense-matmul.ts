@@ -22,6 +22,7 @@ export class DenseMatmul extends Matmul {
     this.write('weights', this.options.weights, values);
   }
 
+  /** @internal */
   protected override setRandomWeights(values: Float32Array): void {
     this.setWeights(values);
   }

@@ -144,18 +144,20 @@ export abstract class Matmul {
     this.#native.release();
   }
 
-  /** Values for weights that nobody set. */
+  /** @internal Values for weights that nobody set. */
   protected abstract setRandomWeights(values: Float32Array): void;
 
-  /** What has to be done before a product. */
+  /** @internal What has to be done before a product. */
   protected prepareWeights(): void {}
 
+  /** @internal */
   protected requireWeights(): void {
     this.#checkOpen();
     if (this.#given.has(this.options.weights)) return;
     throw new RunError('This product has no weights yet: call setWeights() first');
   }
 
+  /** @internal Check and copy all of an operand. */
   protected write(name: string, operand: NativeMatmulOperand, values: unknown): void {
     const length = this.#length(operand);
     if (!(values instanceof Float32Array) || values.length !== length) {
@@ -166,7 +168,7 @@ export abstract class Matmul {
     this.#given.add(operand);
   }
 
-  /** A call of the native product: its errors are the machine's, as values were checked before. */
+  /** @internal A native call: its errors are the machine's, as values were checked before. */
   protected call<T>(action: (native: NativeMatmul) => T): T {
     this.#checkOpen();
     try {
@@ -176,6 +178,7 @@ export abstract class Matmul {
     }
   }
 
+  /** @internal All of an operand. */
   protected read(operand: NativeMatmulOperand): Float32Array {
     const values = new Float32Array(this.#length(operand));
     this.call((native) => native.read(operand, values));

@@ -93,10 +93,12 @@ export class SparseMatmul extends Matmul {
     this.#compressed = true;
   }
 
+  /** @internal */
   protected override prepareWeights(): void {
     if (!this.#compressed) this.compress();
   }
 
+  /** @internal */
   protected override setRandomWeights(values: Float32Array): void {
     this.setWeights(values, { prune: 'strip' });
   }
