@@ -134,8 +134,14 @@ const int8Layouts = layouts.filter(
   test('the linear layer of the documentation', () => {
     const [rows, inputs, outputs] = [24, 32, 48];
     const layer = sparse({
-      ...{ m: outputs, n: rows, k: inputs, type: 'fp16' },
-      ...{ transposeB: true, orderD: 'col', bias: true, activation: 'relu' },
+      m: outputs,
+      n: rows,
+      k: inputs,
+      type: 'fp16',
+      transposeB: true,
+      orderD: 'col',
+      bias: true,
+      activation: 'relu',
     });
     const [w, x, b] = [
       values('fp16', outputs * inputs, 1),
