@@ -164,6 +164,47 @@ export interface NativeNmMatrix {
   bytes(): number;
 }
 
+/** One matrix product of cuSPARSELt or cuBLASLt; `lib/cusparselt` says what the keys mean. */
+export interface NativeMatmulSpec {
+  m: number;
+  n: number;
+  k: number;
+  type: string;
+  /** "a", "b" or "none" */
+  sparse: string;
+  transposeA: boolean;
+  transposeB: boolean;
+  rowMajorA: boolean;
+  rowMajorB: boolean;
+  rowMajorD: boolean;
+  bias: boolean;
+  activation: string;
+  alpha: number;
+  beta: number;
+}
+
+export type NativeMatmulOperand = 'a' | 'b' | 'c' | 'bias' | 'd';
+
+export interface NativeMatmul {
+  write(operand: NativeMatmulOperand, values: Float32Array): void;
+  read(operand: NativeMatmulOperand, target: Float32Array): void;
+  prune(how: string): void;
+  pruned(): boolean;
+  compress(): void;
+  search(): void;
+  run(): void;
+  /** Microseconds of one product, once for each repetition. */
+  time(repetitions: number, launches: number): Float64Array;
+  info(): {
+    library: string;
+    algorithm: number;
+    algorithms: number;
+    workspaceBytes: number;
+    compressedBytes: number;
+  };
+  release(): void;
+}
+
 /** What a processor can do at best, measured. */
 export interface NativeMachinePeak {
   /** float32 multiply-adds per second, counted as two operations each. */
@@ -213,6 +254,7 @@ export interface NativeAddon {
     m: number,
     maskShape: string,
   ) => NativeNmMatrix;
+  Matmul: new (device: string, spec: NativeMatmulSpec) => NativeMatmul;
   BlasPeer: new (library: string, names: readonly string[]) => NativeBlasPeer;
   machinePeak(isa: string, threads: number, seconds: number): NativeMachinePeak;
   availableIsas(): string[];

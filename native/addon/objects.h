@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/backend.h"
+#include "core/matmul.h"
 #include "cpu/blas_peer.h"
 #include "cpu/nm_matrix.h"
 
@@ -134,6 +135,28 @@ class NmMatrixObject : public Napi::ObjectWrap<NmMatrixObject> {
   Napi::Value divergence(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   std::unique_ptr<cpu::NmMatrix> matrix_;
+};
+
+// One matrix product of cuSPARSELt or cuBLASLt.
+class MatmulObject : public Napi::ObjectWrap<MatmulObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  // (device, specification)
+  explicit MatmulObject(const Napi::CallbackInfo& info);
+
+ private:
+  void write(const Napi::CallbackInfo& info);
+  void read(const Napi::CallbackInfo& info);
+  void prune(const Napi::CallbackInfo& info);
+  Napi::Value pruned(const Napi::CallbackInfo& info);
+  void compress(const Napi::CallbackInfo& info);
+  void search(const Napi::CallbackInfo& info);
+  void run(const Napi::CallbackInfo& info);
+  Napi::Value time(const Napi::CallbackInfo& info);
+  Napi::Value info(const Napi::CallbackInfo& info);
+  void release(const Napi::CallbackInfo& info);
+  Matmul& open() const;
+  std::unique_ptr<Matmul> matmul_;  // null once it is released
 };
 
 // Matrix products of a library that may be installed, for benchmarks.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/matmul.h"
 
 namespace rnm {
 
@@ -38,6 +39,8 @@ struct CudaPlugin {
   CudaReport (*report)();
   // Throws std::runtime_error with the report's problem if CUDA is not usable.
   std::unique_ptr<Backend> (*makeBackend)(const CudaOptions& options);
+  // Throws the same, and for a library that this product needs.
+  std::unique_ptr<Matmul> (*makeMatmul)(const MatmulSpec& spec);
 };
 
 }  // namespace rnm

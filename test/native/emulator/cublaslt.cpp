@@ -1,6 +1,7 @@
 // cuBLASLt: descriptors with attributes, and the product with its epilogues.
 #include "cublasLt.h"
 
+#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -97,7 +98,7 @@ cublasStatus_t guarded(Body&& body) {
 }
 
 bool known(uint32_t epilogue) {
-  for (const uint32_t each : {1, 2, 4, 6, 130, 134, 136, 152, 256, 512}) {
+  for (const uint32_t each : {1, 2, 4, 6, 32, 36, 130, 134, 136, 152, 256, 512}) {
     if (epilogue == each) return true;
   }
   return false;
@@ -120,8 +121,18 @@ bool sameShape(const Matrix& a, const Matrix& b) {
   return a.type == b.type && a.rows == b.rows && a.cols == b.cols && a.rowMajor == b.rowMajor && a.batches == b.batches;
 }
 
+// int8 with int32 results: k has to run along both operands' columns, in fours.
+bool integersSupported(const Problem& p) {
+  const bool types = p.op.scale == CUDA_R_32I && p.a.type == CUDA_R_8I && p.b.type == CUDA_R_8I &&
+                     p.c.type == CUDA_R_32I && p.d.type == CUDA_R_32I;
+  const bool layout = p.op.transA == CUBLAS_OP_T && p.op.transB == CUBLAS_OP_N && !p.a.rowMajor && !p.b.rowMajor &&
+                      !p.d.rowMajor && p.m % 4 == 0 && p.k % 4 == 0 && p.a.ld % 4 == 0 && p.b.ld % 4 == 0;
+  return types && layout && p.op.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
+}
+
 // Which types go together (cuBLASLt's table for real floating point, as far as it is used).
 bool supported(const Problem& p) {
+  if (p.op.compute == CUBLAS_COMPUTE_32I) return integersSupported(p);
   if (p.op.scale != CUDA_R_32F || p.a.type != p.b.type || p.c.type != p.d.type) return false;
   if (!isFloatType(p.a.type) || !isFloatType(p.d.type)) return false;
   if (p.op.compute == CUBLAS_COMPUTE_32F_FAST_TF32) return p.a.type == CUDA_R_32F && p.d.type == CUDA_R_32F;
@@ -214,6 +225,10 @@ float epilogue(const Problem& p, float value, int64_t row, int64_t col, int64_t 
     // NaN stays NaN, as in cuBLASLt's ReLU.
     if (p.has(128)) setMaskBit(p, row, col, batch, value > 0);
     if (value < 0) value = 0;
+  }
+  if (p.has(32)) {
+    // The approximation with tanh (Hendrycks and Gimpel 2016).
+    value *= 0.5f * (1 + std::tanh(0.7978845608f * (value + 0.044715f * value * value * value)));
   }
   if (p.has(8) && !maskBit(p, row, col, batch)) value = 0;
   return value;
@@ -472,6 +487,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t op, 
     if (algorithm) {
       if (const auto status = checkAlgorithm(read<Algorithm>(algorithm), at)) return status;
     }
-    return matmul(problem, at, *static_cast<const float*>(alpha), *static_cast<const float*>(beta), stream);
+    const int scale = problem.op.scale;
+    return matmul(problem, at, loadElement(alpha, 0, scale), loadElement(beta, 0, scale), stream);
   });
 }
