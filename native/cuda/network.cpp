@@ -84,7 +84,8 @@ MatrixRef CudaNetwork::inputRef(const DeviceView& input, bool keep) {
   if (!bf16()) return {input.data, input.ld, 0, ElementType::float32};
   const int64_t ld = paddedWidth(input.columns);
   void* converted = keep ? static_cast<void*>(kept_.convertedInput.data())
-                         : context_.scratch(Context::Scratch::input, paddedRows(input.rows) * ld * 2);
+                         : context_.scratch(Context::Scratch::input,
+                                            paddedRows(input.rows) * ld * 2);
   convertInput(context_, input, converted, {ld, 0, 1, input.rows, input.columns});
   return {converted, ld, 0, ElementType::bfloat16};
 }
@@ -161,8 +162,11 @@ void CudaNetwork::planSparse(int rows, bool keep) {
                                         weights_.effectiveBias(l, 0)};
     chosen.push_back({layer.pattern, shape, spec_.members});
     const SparseChoice choice = context_.sparseChooser().choose(chosen.back(), obstacle(l));
-    if (choice.any()) plans.push_back({l, shape, choice});
-    else chosen.pop_back();
+    if (choice.any()) {
+      plans.push_back({l, shape, choice});
+    } else {
+      chosen.pop_back();
+    }
   }
   try {
     weights_.planSparse(plans);

@@ -117,7 +117,9 @@ MeasuredProduct SparseTrial::measure() {
   std::vector<Work> works;
   for (const int count : {1, members_}) {
     works.push_back([this, count] { multiplyDense(count); });
-    for (const auto& each : sparse) works.push_back([this, each, count] { multiplySparse(*each, count); });
+    for (const auto& each : sparse) {
+      works.push_back([this, each, count] { multiplySparse(*each, count); });
+    }
   }
   const std::vector<double> times = microsecondsOf(context_, works);
   // Of one product and of all: the dense one's, then those of the algorithms.
