@@ -2,12 +2,19 @@
 import { checkInteger, checkNumber, invalidValue, RunError } from '../errors.js';
 import { BatchMatrix, checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
+import { cacheFolder } from './cache-folder.js';
 import { Graph } from './graph.js';
 import { Kernels } from './kernels.js';
 import { loadAddon } from './loader.js';
 import { Mlp } from './mlp.js';
 import type { MlpOptions } from './mlp.js';
-import type { CudaReport, NativeAddon, NativeDevice, NativeDeviceInfo } from './native.js';
+import type {
+  CudaReport,
+  NativeAddon,
+  NativeDevice,
+  NativeDeviceInfo,
+  SparseChoice,
+} from './native.js';
 import { Replay } from './replay.js';
 import type { ReplayOptions } from './replay.js';
 
@@ -44,9 +51,11 @@ export interface DeviceOptions {
   precision?: Precision;
   /**
    * Layers that a GPU's tensor cores take as sparse, under tf32 (patterns with at most 1 of every 2
-   * weights active) and bf16 (2 of every 4): "auto" those that are wide enough to gain by it,
-   * "always" all that fit, "never" none. Others are computed with masked dense weights, with the
-   * same results but for rounding. Default: "auto".
+   * weights active) and bf16 (2 of every 4): "auto" those that are faster so, "always" all that fit,
+   * "never" none. Others are computed with masked dense weights, with the same results but for
+   * rounding. What is faster is measured once for each shape, when the first batch comes, and then
+   * kept in RNM_CACHE_DIR (default: ~/.cache/rnm-td3), so that later runs choose the same.
+   * `sparseChoices()` tells. Default: "auto".
    */
   sparse?: SparseUse;
 }
@@ -107,7 +116,7 @@ export class Device {
     }
     const name = device === 'auto' ? bestDevice() : device;
     this.#native = openDevice(
-      () => new this.#addon.Device(name, threads, isa, precision, sparse),
+      () => new this.#addon.Device(name, threads, isa, precision, sparse, cacheFolder()),
       name,
     );
   }
@@ -115,6 +124,14 @@ export class Device {
   /** Name, instruction set and threads of the device. */
   get info(): NativeDeviceInfo {
     return this.#open().info();
+  }
+
+  /**
+   * How sparse layers are multiplied with, for those of networks that a batch has gone through; empty
+   * on a CPU, which takes all of them as sparse.
+   */
+  sparseChoices(): SparseChoice[] {
+    return this.#open().sparseChoices();
   }
 
   /** Single layers and projection, below whole networks. */

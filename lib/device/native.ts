@@ -14,8 +14,33 @@ export interface NativeDeviceInfo {
   threads: number;
 }
 
+/** How a GPU multiplies with a sparse layer's weights, and why. */
+export interface SparseChoice {
+  /** The layer's shape. */
+  outputs: number;
+  inputs: number;
+  /** Of the batch. */
+  rows: number;
+  /** Members of an ensemble that go through the layer at once. */
+  members: number;
+  /** "2:4" */
+  pattern: string;
+  precision: 'fp32' | 'tf32' | 'bf16';
+  pass: 'forward' | 'data gradient';
+  /** By cuSPARSELt, or by cuBLASLt with masked dense weights. */
+  chosen: 'sparse' | 'dense';
+  /** Microseconds of all these members' products, dense and sparse; null if nothing was measured. */
+  denseUs: number | null;
+  sparseUs: number | null;
+  /** They were measured by an earlier process, or another one. */
+  cached: boolean;
+  /** What decided. */
+  reason: string;
+}
+
 export interface NativeDevice {
   info(): NativeDeviceInfo;
+  sparseChoices(): SparseChoice[];
   fill(...args: [...target: ViewArguments, value: number]): void;
   fillNormal(...args: [...target: ViewArguments, seed: number, stream: number]): void;
   smooth(
@@ -150,6 +175,8 @@ export interface CudaReport {
   problem: string;
   /** Libraries that were looked for, with what is wrong with those that cannot be used. */
   libraries: { name: string; version: string; path: string; problem: string }[];
+  /** As what tensor cores take common patterns under each precision, or "" for masked dense weights. */
+  patterns: { pattern: string; bf16: string; tf32: string; fp32: string }[];
 }
 
 export interface NativeNmMatrix {
@@ -236,6 +263,7 @@ export interface NativeAddon {
     isa: string,
     precision: string,
     sparse: string,
+    cacheFolder: string,
   ) => NativeDevice;
   Matrix: new (device: NativeDevice, rows: number, columns: number) => NativeMatrix;
   Network: new (device: NativeDevice, spec: NativeNetworkSpec) => NativeNetwork;

@@ -17,12 +17,13 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 1};
   static constexpr const char* kName = "a device";
   static Napi::Function define(Napi::Env env);
-  // (name, threads, isa, precision, sparse)
+  // (name, threads, isa, precision, sparse, cacheFolder)
   explicit DeviceObject(const Napi::CallbackInfo& info);
   std::shared_ptr<Backend> shared() const { return backend_; }
 
  private:
   Napi::Value info(const Napi::CallbackInfo& info);
+  Napi::Value sparseChoices(const Napi::CallbackInfo& info);
   void fill(const Napi::CallbackInfo& info);
   void fillNormal(const Napi::CallbackInfo& info);
   void smooth(const Napi::CallbackInfo& info);

@@ -9,6 +9,7 @@
 #include "cuda/matrix.h"
 #include "cuda/network.h"
 #include "cuda/replay.h"
+#include "cuda/sparse_choice.h"
 
 namespace rnm::cuda {
 namespace {
@@ -30,11 +31,15 @@ SparseUse sparseUseNamed(const std::string& name) {
 class CudaBackend : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options)
-      : context_(precisionNamed(options.precision), sparseUseNamed(options.sparse)) {}
+      : context_(precisionNamed(options.precision), sparseUseNamed(options.sparse),
+                 options.cacheFolder) {}
 
   BackendInfo info() const override {
     const std::string blas = ", cuBLASLt " + cublasLt().version();
     return {kName, context_.description() + blas, context_.architecture(), 1};
+  }
+  std::vector<LayerChoice> sparseChoices() const override {
+    return context_.sparseChooser().report();
   }
   std::shared_ptr<Matrix> matrix(int rows, int columns) override {
     if (rows < 1 || columns < 1) {

@@ -16,6 +16,7 @@ namespace rnm::cuda {
 class Blas;
 class Graph;
 class SparseBlas;
+class SparseChooser;
 
 // The arithmetic of matrix products; everything else is float32 under each of them.
 //   fp32  float32 throughout
@@ -23,14 +24,15 @@ class SparseBlas;
 //   bf16  weights, activations and their gradients are held as bfloat16 for the products
 enum class Precision { fp32, tf32, bf16 };
 
-// Which layers the tensor cores take as sparse: those that are wide enough to gain by it, all whose
-// pattern and sizes fit, or none.
+// Which layers the tensor cores take as sparse: those that are faster so, all whose pattern fits, or
+// none.
 enum class SparseUse { automatic, always, never };
 
 class Context {
  public:
-  // Throws std::runtime_error unless CUDA is usable on this machine.
-  Context(Precision precision, SparseUse sparseUse);
+  // Throws std::runtime_error unless CUDA is usable on this machine. The folder is for what is kept
+  // from process to process; empty for none.
+  Context(Precision precision, SparseUse sparseUse, std::string cacheFolder);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -47,6 +49,8 @@ class Context {
   // Whether it can, and if not why.
   bool hasSparseBlas();
   const std::string& sparseProblem() const { return sparseProblem_; }
+  SparseChooser& sparseChooser() { return *sparseChooser_; }
+  const SparseChooser& sparseChooser() const { return *sparseChooser_; }
 
   // Waits for all that was enqueued. Not within a graph, which has nothing to wait for.
   void synchronize(const char* attempt);
@@ -97,6 +101,7 @@ class Context {
   Buffer scratch_[static_cast<int>(Scratch::count)];
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<SparseBlas> sparseBlas_;
+  std::unique_ptr<SparseChooser> sparseChooser_;
   Graph* graph_ = nullptr;
   bool refreshing_ = false;
   uint64_t epoch_ = 0;

@@ -45,7 +45,10 @@ struct PassShape {
   int64_t members;
   int rows, width;
 };
+// To bfloat16, with zeros up to `ld`.
 void convertInput(Context& context, const DeviceView& input, void* target, const PassShape& shape);
+// Zeros from `width` to `ld`.
+void clearPadding(Context& context, void* activity, const PassShape& shape);
 // The last layer's pre-activations (float32) to the output, its members side by side. With limits
 // (centre and half range per output), tanh is applied, and replaces the pre-activations.
 void storeOutput(Context& context, float* values, const PassShape& shape, const float* centre,

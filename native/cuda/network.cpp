@@ -45,17 +45,18 @@ void CudaNetwork::keepInput(const MatrixView& input, const DeviceView& view, Mem
     kept_.activity.clear();
     kept_.delta.clear();
     context_.memoryMoved();
-    const size_t rows = static_cast<size_t>(spec_.members) * view.rows;
+    const int capacity = paddedRows(view.rows);
+    const size_t rows = static_cast<size_t>(spec_.members) * capacity;
     for (int l = 0; l < layers(); ++l) {
       const size_t elements = rows * paddedWidth(width(l));
       kept_.activity.emplace_back(context_, elements * (l == last() ? 4 : elementBytes()));
       kept_.delta.emplace_back(context_, elements * elementBytes());
     }
     if (bf16()) {
-      const size_t elements = view.rows * paddedWidth(spec_.sizes.front());
+      const size_t elements = capacity * paddedWidth(spec_.sizes.front());
       kept_.convertedInput = DeviceArray<uint8_t>(context_, elements * elementBytes());
     }
-    kept_.capacity = view.rows;
+    kept_.capacity = capacity;
   }
   kept_.inputMatrix = input;
   kept_.input = view;
@@ -83,7 +84,8 @@ MatrixRef CudaNetwork::inputRef(const DeviceView& input, bool keep) {
   if (!bf16()) return {input.data, input.ld, 0, ElementType::float32};
   const int64_t ld = paddedWidth(input.columns);
   void* converted = keep ? static_cast<void*>(kept_.convertedInput.data())
-                         : context_.scratch(Context::Scratch::input, input.rows * ld * 2);
+                         : context_.scratch(Context::Scratch::input,
+                                            paddedRows(input.rows) * ld * 2);
   convertInput(context_, input, converted, {ld, 0, 1, input.rows, input.columns});
   return {converted, ld, 0, ElementType::bfloat16};
 }
@@ -93,7 +95,7 @@ MatrixRef CudaNetwork::inputRef(const DeviceView& input, bool keep) {
 MatrixRef CudaNetwork::activityBuffer(int layer, MemberRange members, int rows, bool keep) {
   const ElementType kind = layer == last() ? ElementType::float32 : type();
   if (keep) return keptRef(kept_.activity, layer, members.first, kind);
-  const int64_t ld = paddedWidth(width(layer)), stride = rows * ld;
+  const int64_t ld = paddedWidth(width(layer)), stride = paddedRows(rows) * ld;
   const auto slot = layer == last()  ? Context::Scratch::output
                     : layer % 2 == 0 ? Context::Scratch::hidden
                                      : Context::Scratch::otherHidden;
@@ -113,57 +115,77 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   }
   const DeviceView y = deviceView(output, "output", x.rows, members.count * spec_.sizes.back());
   if (keep) keepInput(input, x, members);
-  planSparse(x.rows);
+  planSparse(x.rows, keep);
   MatrixRef from = inputRef(x, keep);
+  // What is kept was allocated as zeros, and dense products leave what pads rows alone.
+  bool clean = true;
   for (int l = 0; l < layers(); ++l) {
     const MatrixRef to = activityBuffer(l, members, x.rows, keep);
-    if (!forwardSparse(l, members, x.rows, from, to)) forwardLayer(l, members, x.rows, from, to);
+    const bool sparse = forwardSparse(l, members, x.rows, from, to, clean);
+    if (!sparse) forwardLayer(l, members, x.rows, from, to);
+    clean = keep || sparse;
     from = to;
   }
   const PassShape shape = {from.ld, from.stride, members.count, x.rows, width(last())};
   storeOutput(context_, static_cast<float*>(from.data), shape, centre_.data(), half_.data(), y);
 }
 
-// Only layers between hidden ones: inputs come as they are, and outputs are float32.
-bool CudaNetwork::sparseFits(int index, int rows) const {
-  if (index == 0 || index == last()) return false;
-  const NetworkWeights::Layer& layer = weights_.layer(index);
-  // As far as is known narrower layers are faster dense, whatever their pattern.
-  constexpr int kLeastWidth = 1024;
-  const bool wide = std::min(layer.outputs, layer.inputs) >= kLeastWidth && rows >= kLeastWidth;
-  const bool wanted = context_.sparseUse() == SparseUse::always ||
-                      (context_.sparseUse() == SparseUse::automatic && wide);
-  return wanted && fitsTensorCores(layer.pattern, type()) &&
-         fitsTensorCores(layer.outputs, layer.inputs, rows, type());
+std::string CudaNetwork::obstacle(int index) const {
+  if (index == last()) return "the last layer: few outputs, in float32";
+  if (index == 0 && !bf16()) return "the first layer: float32 inputs are read where they lie";
+  return "";
 }
 
-// The first batch that fits decides for which number of rows sparse layers are planned; others are
-// computed with the masked dense weights.
-void CudaNetwork::planSparse(int rows) {
-  // What float32 calls for, tensor cores do not have.
-  if (sparsePlanned_ || context_.inGraph() || context_.precision() == Precision::fp32) return;
+// Compressed weights are planned for one number of rows; passes of others use the masked dense ones.
+// The first pass decides which, but for those of a few rows, and the first that is kept for a backward
+// pass, as of training's batches, decides anew.
+bool CudaNetwork::decidesRows(int rows, bool keep) const {
+  constexpr int kLeastRows = 8;
+  if (context_.inGraph() || rows < kLeastRows) return false;
+  return plannedRows_ == 0 || (keep && !plannedKept_);
+}
+
+void CudaNetwork::planSparse(int rows, bool keep) {
+  if (!decidesRows(rows, keep)) return;
+  const bool planned = plannedRows_ == rows;
+  plannedRows_ = rows;
+  plannedKept_ = keep;
+  if (planned) return;
   std::vector<NetworkWeights::SparsePlan> plans;
+  std::vector<SparseChooser::Layer> chosen;
   for (int l = 0; l < layers(); ++l) {
-    if (!sparseFits(l, rows)) continue;
     const NetworkWeights::Layer& layer = weights_.layer(l);
-    plans.push_back({l,
-                     {layer.outputs, layer.inputs, rows, layer.ld, paddedWidth(layer.inputs),
-                      paddedWidth(layer.outputs), type(), nullptr}});
+    if (layer.pattern.dense()) continue;
+    const SparseProduct::Shape shape = {layer.outputs, layer.inputs, rows,
+                                        layer.ld, paddedWidth(layer.inputs),
+                                        paddedWidth(layer.outputs), type(),
+                                        weights_.effectiveBias(l, 0)};
+    chosen.push_back({layer.pattern, shape, spec_.members});
+    const SparseChoice choice = context_.sparseChooser().choose(chosen.back(), obstacle(l));
+    if (choice.any()) {
+      plans.push_back({l, shape, choice});
+    } else {
+      chosen.pop_back();
+    }
   }
-  if (plans.empty() || !context_.hasSparseBlas()) return;
-  sparsePlanned_ = true;
   try {
     weights_.planSparse(plans);
-  } catch (const std::runtime_error&) {
+  } catch (const std::runtime_error& error) {
     // Who insists on it is told why the library does not take it; the same is computed without.
     if (context_.sparseUse() == SparseUse::always) throw;
+    for (const auto& layer : chosen) context_.sparseChooser().withdraw(layer, error.what());
   }
 }
 
 bool CudaNetwork::forwardSparse(int index, MemberRange members, int rows, const MatrixRef& input,
-                                const MatrixRef& output) {
+                                const MatrixRef& output, bool clean) {
   const SparseLayers* sparse = weights_.sparse();
-  if (!sparse || !sparse->find(index, members.first, rows)) return false;
+  const SparseLayer* layer = sparse ? sparse->find(index, members.first, rows) : nullptr;
+  if (!layer || !layer->choice.takes(members.count)) return false;
+  const SparseProduct::Shape& shape = layer->product->shape();
+  if (!clean && shape.paddedInputs() > shape.inputs) {
+    clearPadding(context_, input.data, {input.ld, input.stride, members.count, rows, shape.inputs});
+  }
   const int64_t bytes = static_cast<int64_t>(elementBytes());
   for (int i = 0; i < members.count; ++i) {
     sparse->run(*sparse->find(index, members.first + i, rows),

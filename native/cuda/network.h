@@ -1,6 +1,7 @@
 // An ensemble of multilayer perceptrons on the GPU: passes are batched matrix products.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "core/backend.h"
@@ -57,11 +58,13 @@ class CudaNetwork : public Network {
   MatrixRef activityBuffer(int layer, MemberRange members, int rows, bool keep);
   MatrixRef keptRef(const std::vector<DeviceArray<uint8_t>>& arrays, int layer, int member,
                     ElementType type) const;
-  // Whether a layer is one that tensor cores are to take as sparse, in batches of so many rows.
-  bool sparseFits(int layer, int rows) const;
-  void planSparse(int rows);
+  // Why products cannot go through cuSPARSELt whatever the pattern; empty if they can.
+  std::string obstacle(int layer) const;
+  bool decidesRows(int rows, bool keep) const;
+  void planSparse(int rows, bool keep);
+  // False if the layer is to be dense. `clean`: what pads the input's rows is zero.
   bool forwardSparse(int layer, MemberRange members, int rows, const MatrixRef& input,
-                     const MatrixRef& output);
+                     const MatrixRef& output, bool clean);
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
   void dataGradient(int layer, MemberRange members, const MatrixRef& target);
@@ -71,7 +74,9 @@ class CudaNetwork : public Network {
   Context& context_;
   NetworkWeights weights_;
   DeviceArray<float> centre_, half_;  // of the output's range
-  bool sparsePlanned_ = false;
+  // For passes of how many rows sparse layers are planned, and whether that was for kept ones.
+  int plannedRows_ = 0;
+  bool plannedKept_ = false;
   Kept kept_;
 };
 

@@ -19,6 +19,13 @@ struct CudaLibrary {
   std::string problem;  // why it cannot be used, and what helps; empty if it can
 };
 
+// How tensor cores multiply with weights of a pattern, under each precision: "2:4", "1:2", or "" if
+// they have no way and the weights are masked dense ones.
+struct CudaPattern {
+  std::string pattern;
+  std::string bf16, tf32, fp32;
+};
+
 // What there is to know of CUDA on this machine.
 struct CudaReport {
   // usable, no-driver, old-driver, no-gpu, no-sparse-cores, no-library, old-library or failed
@@ -26,11 +33,13 @@ struct CudaReport {
   std::string description;  // the GPU, one line
   std::string problem;      // what is missing, and what helps; empty if usable
   std::vector<CudaLibrary> libraries;
+  std::vector<CudaPattern> patterns;  // common ones
 };
 
 struct CudaOptions {
   std::string precision;  // of matrix products: fp32, tf32 or bf16
   std::string sparse;     // which layers tensor cores take as sparse: auto, always or never
+  std::string cacheFolder;  // for what is kept from process to process; empty for none
 };
 
 struct CudaPlugin {

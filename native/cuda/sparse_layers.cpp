@@ -65,7 +65,7 @@ void SparseLayers::findSlots(const uint8_t* mask) {
 void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask) {
   const SparseProduct::Shape& shape = layer.product->shape();
   const int64_t count = shape.outputs * shape.weightLd;
-  DeviceArray<uint8_t> digits(context_, count * elementBytes());
+  DeviceArray<uint8_t> digits(context_, layer.product->denseElements() * elementBytes());
   DeviceArray<uint32_t> positions(context_, layer.elements);
   for (int digit = 0; digit < kPositionDigits; ++digit) {
     writeDigits(context_, digits.data(), mask, layer.first, count, digit);
@@ -89,7 +89,8 @@ bool SparseLayers::slotsHold(const SparseLayer& layer, const uint8_t* mask) {
   const SparseProduct::Shape& shape = layer.product->shape();
   const int64_t count = shape.outputs * shape.weightLd;
   const size_t bytes = layer.elements * elementBytes();
-  DeviceArray<uint8_t> values(context_, count * elementBytes()), expected(context_, bytes);
+  DeviceArray<uint8_t> values(context_, layer.product->denseElements() * elementBytes());
+  DeviceArray<uint8_t> expected(context_, bytes);
   writeTestValues(context_, values.data(), mask, layer.first, count);
   layer.product->compress(values.data(), expected.data());
   writeSlots(context_, values.data(), layer.first, count, slots_.data(), compressed_.data());

@@ -12,6 +12,7 @@
 
 #include "cuda/memory.h"
 #include "cuda/sparse_blas.h"
+#include "cuda/sparse_choice.h"
 
 namespace rnm::cuda {
 
@@ -23,6 +24,7 @@ struct SparseLayer {
   std::unique_ptr<SparseProduct> product;
   int64_t first;        // where its weights begin in the network's array
   int64_t activeCount;  // how many are active
+  SparseChoice choice;
   int64_t begin = 0;    // where its compressed buffer begins, in elements
   int64_t elements = 0; // of the buffer
 };

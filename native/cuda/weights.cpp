@@ -195,6 +195,13 @@ float* NetworkWeights::biasGradient(int index, int member) const {
 }
 
 void NetworkWeights::planSparse(const std::vector<SparsePlan>& plans) {
+  if (sparse_) {
+    sparse_.reset();
+    arrays_.slots = nullptr;
+    arrays_.compressed = nullptr;
+    context_.memoryMoved();
+  }
+  if (plans.empty()) return;
   std::vector<SparseLayer> made;
   for (const SparsePlan& plan : plans) {
     const Layer& layer = layers_[plan.layer];
@@ -204,8 +211,9 @@ void NetworkWeights::planSparse(const std::vector<SparsePlan>& plans) {
       SparseProduct::Shape shape = plan.shape;
       shape.bias = effectiveBias(plan.layer, member);
       made.push_back({plan.layer, member,
-                      std::make_unique<SparseProduct>(context_, context_.sparseBlas(), shape),
-                      layer.first + member * layer.stride, active});
+                      std::make_unique<SparseProduct>(context_, context_.sparseBlas(), shape,
+                                                      plan.choice.algorithm),
+                      layer.first + member * layer.stride, active, plan.choice});
     }
   }
   auto sparse = std::make_unique<SparseLayers>(context_, size_, std::move(made));

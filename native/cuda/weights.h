@@ -96,6 +96,7 @@ class NetworkWeights {
   struct SparsePlan {
     int layer;
     SparseProduct::Shape shape;  // of member 0; the bias is filled in
+    SparseChoice choice;
   };
   void planSparse(const std::vector<SparsePlan>& plans);
   // Null before that.

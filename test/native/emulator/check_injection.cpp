@@ -22,7 +22,7 @@ struct Injected {
 void syntax() {
   for (const char* wrong : {"nonsense", "malloc", "malloc:", "malloc:0", "malloc:-1", "malloc:x", "library:cudart",
                             "capability:8", "version:cusparseLt", "version:cusparseLt=0.6", "driver:x", "devices:1",
-                            "launch:1,nonsense"}) {
+                            "launch:1,nonsense", "refuse:", "refuse:init"}) {
     const bool taken = rnmEmulatorInject(wrong);
     if (taken) std::printf("  %s was taken\n", wrong);
     CHECK(!taken);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "clock.h"
 #include "cuda_runtime_api.h"
 #include "memory.h"
 #include "product.h"
@@ -294,6 +295,7 @@ cublasStatus_t matmul(const Problem& p, const Pointers& at, float alpha, float b
     if (!reachable(p, at, beta)) return cudaErrorIllegalAddress;
     if (at.workspaceSize > 0) std::memset(at.workspace, kFreshByte, at.workspaceSize);
     for (int64_t batch = 0; batch < p.d.batches; ++batch) multiplyBatch(p, at, alpha, beta, batch);
+    spend("cublasLt", static_cast<int>(p.d.batches), p.d.batches);
     return cudaSuccess;
   });
   return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -340,7 +340,7 @@ cusparseStatus_t cusparseLtMatmulPlanInit(const cusparseLtHandle_t* handle, cusp
     for (const auto& each : {matmul->a, matmul->b, matmul->c}) {
       if (each->matrix.batches != matmul->d->matrix.batches) return CUSPARSE_STATUS_INVALID_VALUE;
     }
-    if (!takes(chosen->id, *matmul)) return CUSPARSE_STATUS_NOT_SUPPORTED;
+    if (Injection::refuses("plan") || !takes(chosen->id, *matmul)) return CUSPARSE_STATUS_NOT_SUPPORTED;
     registries().plans.put(plan, {matmul, chosen, matmul->attributes, chosen->id});
     return CUSPARSE_STATUS_SUCCESS;
   });
@@ -355,6 +355,7 @@ cusparseStatus_t cusparseLtMatmulSearch(const cusparseLtHandle_t* handle, cuspar
                                         const void* alpha, const void* a, const void* b, const void* beta,
                                         const void* c, void* d, void* workspace, cudaStream_t* streams,
                                         int32_t count) {
+  if (Injection::refuses("search")) return CUSPARSE_STATUS_NOT_SUPPORTED;
   // It waits for its own measurements.
   const bool refused = guarded([&] {
     return refuseInCapture() ? CUSPARSE_STATUS_EXECUTION_FAILED : CUSPARSE_STATUS_SUCCESS;

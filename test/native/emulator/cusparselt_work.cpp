@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "clock.h"
 #include "cusparselt_objects.h"
 #include "memory.h"
 
@@ -327,6 +328,7 @@ cusparseStatus_t cusparseLtMatmul(const cusparseLtHandle_t* handle, const cuspar
       for (int64_t batch = 0; batch < plan.matmul->d->matrix.batches; ++batch) {
         if (const cudaError_t error = multiplyBatch(plan, at, batch)) return error;
       }
+      spend("cusparseLt", plan.id, plan.matmul->d->matrix.batches);
       return cudaSuccess;
     }));
   });

@@ -17,7 +17,7 @@ struct Failures {
   int driverVersion = 0;
   int capability = 90;
   size_t memory = size_t{4} << 30;
-  std::map<std::string, bool> missing, failing;
+  std::map<std::string, bool> missing, failing, refused;
   std::map<std::string, int> versions;
 };
 
@@ -30,6 +30,9 @@ bool number(const std::string& text, uint64_t* value) {
   *value = std::strtoull(text.c_str(), &end, 10);
   return !text.empty() && *end == 0 && text[0] != '-';
 }
+
+// Calls of cuSPARSELt that may be refused.
+bool refusable(const std::string& call) { return call == "plan" || call == "search"; }
 
 bool library(const std::string& name) { return name == "cusparseLt" || name == "cublasLt"; }
 
@@ -66,6 +69,7 @@ bool parsePart(const std::string& part, Failures& failures) {
   if (key == "memory") return number(value, &count) && (failures.memory = count) > 0;
   if (key == "library") return library(value) && (failures.missing[value] = true);
   if (key == "init") return library(value) && (failures.failing[value] = true);
+  if (key == "refuse") return refusable(value) && (failures.refused[value] = true);
   if (key == "capability") return majorMinor(value, 10, 1, &failures.capability);
   if (key == "version") {
     const size_t equals = value.find('=');
@@ -121,6 +125,7 @@ cudaError_t Injection::driver() {
 int Injection::driverVersion(int normal) { return failures().driver ? failures().driverVersion : normal; }
 bool Injection::libraryMissing(const std::string& name) { return failures().missing.count(name) > 0; }
 bool Injection::libraryFails(const std::string& name) { return failures().failing.count(name) > 0; }
+bool Injection::refuses(const std::string& call) { return failures().refused.count(call) > 0; }
 int Injection::libraryVersion(const std::string& name, int normal) {
   const auto found = failures().versions.find(name);
   return found == failures().versions.end() ? normal : found->second;
