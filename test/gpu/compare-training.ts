@@ -53,6 +53,8 @@ export interface TrainingComparison {
   returns: { tested: number; reference: number };
   checks: Check[];
   passed: boolean;
+  /** What ended it early; null if nothing did. */
+  error: string | null;
 }
 
 /** Updates that are looked at, as far as training goes; the last is always one. */
@@ -79,11 +81,22 @@ export async function compareTraining(
     const returns = { tested: await mean(one!), reference: await mean(other!) };
     const checks = judge(distances, returns, limits);
     const passed = checks.every((check) => check.passed);
-    return { tested, reference, problem, distances, returns, checks, passed };
+    return { tested, reference, problem, distances, returns, checks, passed, error: null };
   } finally {
     env.close();
     for (const device of devices) device.close();
   }
+}
+
+/** The comparison that an error ended: it has failed. */
+export function failedComparison(
+  problem: TrainingProblem,
+  tested: DeviceOptions,
+  reference: DeviceOptions,
+  error: string,
+): TrainingComparison {
+  const returns = { tested: NaN, reference: NaN };
+  return { tested, reference, problem, distances: [], returns, checks: [], passed: false, error };
 }
 
 function makeAgent(problem: TrainingProblem, env: Environment, device: Device): Td3Agent {
@@ -92,7 +105,13 @@ function makeAgent(problem: TrainingProblem, env: Environment, device: Device): 
   const learningStarts = Math.min(500, Math.floor(steps / 4));
   return new Td3Agent(
     {
-      ...{ observationSize, actionSize, actionLow, actionHigh, sparsity, seed, learningStarts },
+      observationSize,
+      actionSize,
+      actionLow,
+      actionHigh,
+      sparsity,
+      seed,
+      learningStarts,
       hiddenSizes: [hidden, hidden],
       batchSize: batch,
       bufferSize: steps,

@@ -14,7 +14,7 @@ import { describeGpuMachine, gpuState } from '../../lib/bench/gpu/gpu-machine.js
 import type { GpuMachine, GpuName, GpuState } from '../../lib/bench/gpu/gpu-machine.js';
 import type { DeviceOptions } from '../../lib/device/index.js';
 import { checkInteger, invalidValue } from '../../lib/errors.js';
-import { compareTraining } from './compare-training.js';
+import { compareTraining, failedComparison } from './compare-training.js';
 import type { TrainingComparison, TrainingProblem } from './compare-training.js';
 import { limitsOf } from './limits.js';
 import { runSuites } from './suites.js';
@@ -72,7 +72,10 @@ function readSettings(args: string[]): Settings {
     out,
     suites: suites === 'none' ? [] : suites.split(','),
     problem: {
-      ...{ task, sparsity, hidden: count('hidden'), batch: count('batch') },
+      task,
+      sparsity,
+      hidden: count('hidden'),
+      batch: count('batch'),
       steps: checkInteger('steps', Number(values.steps), 20),
       episodes: count('episodes'),
       seed: checkInteger('seed', Number(values.seed), 0),
@@ -88,9 +91,7 @@ async function testGpu({ device, suites, problem }: Settings, folder: string): P
   if (result !== null) print(describeSuites(result));
   const training: TrainingComparison[] = [];
   for (const one of cases) {
-    const tested = { device, ...one };
-    const reference = { device: 'cpu' } as const;
-    training.push(await compareTraining(problem, tested, reference, limitsOf(one)));
+    training.push(await compareCase(problem, { device, ...one }));
     print(describeTraining(training.at(-1)!));
   }
   return {
@@ -104,6 +105,21 @@ async function testGpu({ device, suites, problem }: Settings, folder: string): P
   };
 }
 
+/** What one arithmetic cannot do is a result: the others are tried as well. */
+async function compareCase(
+  problem: TrainingProblem,
+  tested: DeviceOptions,
+): Promise<TrainingComparison> {
+  const reference = { device: 'cpu' } as const;
+  try {
+    return await compareTraining(problem, tested, reference, limitsOf(tested));
+  } catch (error) {
+    // A wrong option is the caller's doing and the same in every case.
+    if (!(error instanceof Error) || error.name === 'InvalidValueError') throw error;
+    return failedComparison(problem, tested, reference, error.message);
+  }
+}
+
 function describeSuites({ tests, failures, seconds }: SuiteResult): string {
   const { passed, failed, skipped } = tests;
   return [
@@ -112,11 +128,13 @@ function describeSuites({ tests, failures, seconds }: SuiteResult): string {
   ].join('\n');
 }
 
-function describeTraining({ tested, problem, checks, passed }: TrainingComparison): string {
+function describeTraining(comparison: TrainingComparison): string {
+  const { tested, problem, checks, passed, error } = comparison;
   const { precision = '', sparse = 'auto' } = tested;
   const short = (value: number) => value.toPrecision(2);
   return [
     `Training ${problem.task} in ${precision}, sparse ${sparse}: ${passed ? 'agrees' : 'DISAGREES'}`,
+    ...(error === null ? [] : [`  ended early: ${error}`]),
     ...checks.map(
       ({ name, value, limit, passed: ok }) =>
         `  ${ok ? 'ok  ' : 'OFF '} ${name}: ${short(value)}, at most ${short(limit)}`,

@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RunError } from '../../lib/errors.js';
 
 export interface SuiteResult {
   passed: boolean;
@@ -41,9 +40,15 @@ export async function runSuites(
   const start = performance.now();
   const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
   const args = [
-    ...['--experimental-vm-modules', '--no-warnings', jest, '--testTimeout', '300000'],
-    // Each worker holds the GPU's memory for itself.
-    ...['--maxWorkers', '2', '--json', '--outputFile', file, ...patterns],
+    '--experimental-vm-modules',
+    '--no-warnings',
+    jest,
+    '--testTimeout=300000',
+    // Each worker has memory of its own on the GPU.
+    '--maxWorkers=2',
+    '--json',
+    `--outputFile=${file}`,
+    ...patterns,
   ];
   const env = { ...process.env, RNM_TEST_DEVICE: device };
   // Progress goes to standard error; the JSON on standard output is in the file as well.
@@ -59,8 +64,10 @@ function readResult(file: string, code: number | null): Omit<SuiteResult, 'secon
   let result: JestResult;
   try {
     result = JSON.parse(readFileSync(file, 'utf8')) as JestResult;
-  } catch (cause) {
-    throw new RunError(`The suites ended without a result (exit code ${code})`, { cause });
+  } catch (error) {
+    const message = `There is no result (exit code ${code}): ${(error as Error).message}`;
+    const tests = { passed: 0, failed: 0, skipped: 0 };
+    return { passed: false, tests, failures: [{ test: 'all', message }] };
   }
   const ran = result.numPassedTests + result.numFailedTests;
   return {

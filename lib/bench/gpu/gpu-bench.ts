@@ -1,4 +1,5 @@
 /** Everything that `bench gpu` measures, within its time. */
+import { RunError } from '../../errors.js';
 import type { Candidate } from '../pairing.js';
 import { startPeers } from '../peers.js';
 import type { PeerLibrary } from '../peers.js';
@@ -41,7 +42,7 @@ export interface GpuBenchOptions {
 /** Of the time; the rest is for updates. */
 const layerShare = 0.5;
 
-/** @throws RunError if the device cannot be used */
+/** @throws RunError if the device cannot be used, or for nothing */
 export async function benchGpu(options: GpuBenchOptions): Promise<GpuBench> {
   const { settings, signal, onGroup } = options;
   const start = performance.now();
@@ -61,6 +62,10 @@ export async function benchGpu(options: GpuBenchOptions): Promise<GpuBench> {
     budget: whole,
     peers: (shape, seconds) => peers('torch-cuda', shape, seconds),
   });
+  if (layers.results.length === 0 && updates.updates.length === 0) {
+    const [first] = [...layers.omitted, ...updates.omitted];
+    throw new RunError(`Nothing could be measured. First, ${first?.what}: ${first?.why}`);
+  }
   return {
     kind: 'rnm-td3 bench gpu',
     meaningful: settings.device === 'cuda',
@@ -76,7 +81,12 @@ export async function benchGpu(options: GpuBenchOptions): Promise<GpuBench> {
 
 /** A single layer needs nothing else of an update's shape. */
 const updateShape = ({ width, batch }: GpuShape): UpdateShape => ({
-  ...{ obs: 1, act: 1, hidden: width, batch, threads: 1, replay: 1 },
+  obs: 1,
+  act: 1,
+  hidden: width,
+  batch,
+  threads: 1,
+  replay: 1,
   gradientRule: 'masked',
 });
 
@@ -94,7 +104,9 @@ function peerStarter(options: GpuBenchOptions, notes: Set<string>): PeerStarter 
     const wanted = settings.peerShapes.some((one) => one.width === hidden && one.batch === batch);
     if (options.peers !== true || !wanted) return { candidates: [], close: () => {} };
     const peers = await startPeers({
-      ...{ shape, python, libraries: [library] },
+      shape,
+      python,
+      libraries: [library],
       startSeconds: Math.max(30, seconds),
       onStart: () => options.onGroup?.(`starting PyTorch for ${hidden}x${batch}`),
     });

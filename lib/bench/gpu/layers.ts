@@ -1,6 +1,6 @@
 /** Single layers on a GPU: their passes and Adam, sparse and dense, by width, batch and type. */
 import { Device } from '../../device/index.js';
-import type { DeviceOptions, Precision, SparseUse } from '../../device/index.js';
+import type { Precision, SparseUse } from '../../device/index.js';
 import { activeWeights } from '../kernel-problems.js';
 import { takeTurns } from '../pairing.js';
 import type { Candidate, Timing } from '../pairing.js';
@@ -152,55 +152,28 @@ async function measurePeak(
 
 async function measureGroup(
   group: Group,
-  budgetSeconds: number,
+  seconds: number,
   options: LayerBenchOptions,
   bench: LayerBench,
 ): Promise<void> {
-  const { width, batch, precision } = group;
-  const depth = depthOf(width);
   const devices: Device[] = [];
-  const open = (sparse: SparseUse): Device => {
-    const wanted: DeviceOptions = { device: options.settings.device, precision, sparse };
-    devices.push(new Device(wanted));
-    return devices.at(-1)!;
-  };
-  const peers = precision === 'bf16' ? await options.peers?.(group, budgetSeconds / 2) : undefined;
+  // Setting networks and peers up takes its time too.
+  const budget = seconds / 2;
+  const peers = group.precision === 'bf16' ? await options.peers?.(group, budget) : undefined;
   try {
-    const plain = open('never');
-    const thin = makePasses(plain, group, 0, 'dense');
-    const members: Member[] = [
-      { name: 'dense', sparse: null, passes: makePasses(plain, group, depth, 'dense') },
-    ];
-    for (const sparse of ['always', 'auto'] as const) {
-      const device = open(sparse);
-      for (const name of options.settings.patterns) {
-        const what = `${name}, sparse ${sparse}, ${width}x${batch} in ${precision}`;
-        await tryTo(bench.omitted, what, async () => {
-          members.push({ name, sparse, passes: makePasses(device, group, depth, name) });
-        });
+    const { thin, members } = await makeMembers(group, options.settings, devices, bench.omitted);
+    const theirs = peers?.candidates ?? [];
+    const turns = { budgetSeconds: budget, signal: options.signal };
+    const { timed, others } = await timeMembers([thin, ...members], theirs, turns);
+    const [without, dense] = timed;
+    const peak = bench.peaks.find(({ precision }) => precision === group.precision)?.tflops ?? null;
+    members.forEach((member, i) => {
+      const compared = { timed: timed[i + 1]!, dense: dense!, without: without! };
+      for (const kernel of layerKernels) {
+        bench.results.push(describe(group, kernel, member, compared, peak));
       }
-    }
-    const all = [thin, ...members.map(({ passes }) => passes)].flatMap((passes) =>
-      passNames.map((pass) => passes[pass]),
-    );
-    await warmUp(all);
-    const { signal } = options;
-    const timings = await takeTurns([...all, ...(peers?.candidates ?? [])], {
-      ...turns,
-      budgetSeconds,
-      signal,
     });
-    const peak = bench.peaks.find((one) => one.precision === precision)?.tflops ?? null;
-    const count = passNames.length;
-    const own = timings.slice(0, all.length);
-    const [without, dense, ...sparse] = chunks(own, count).map(byPass);
-    const described = [dense!, ...sparse].flatMap((timed, i) =>
-      layerKernels.map((kernel) =>
-        describe(group, kernel, members[i]!, { timed, dense: dense!, without: without! }, peak),
-      ),
-    );
-    bench.results.push(...described);
-    for (const timing of timings.slice(all.length)) {
+    for (const timing of others) {
       bench.results.push(describePeer(group, timing, dense!, without!, peak));
     }
   } finally {
@@ -209,16 +182,55 @@ async function measureGroup(
   }
 }
 
+/** Networks with dense layers first, then with every pattern; and one without such layers. */
+async function makeMembers(
+  group: Group,
+  settings: GpuBenchSettings,
+  devices: Device[],
+  omitted: Omission[],
+): Promise<{ thin: Member; members: Member[] }> {
+  const { width, batch, precision } = group;
+  const open = (sparse: SparseUse): Device => {
+    devices.push(new Device({ device: settings.device, precision, sparse }));
+    return devices.at(-1)!;
+  };
+  const make = (device: Device, depth: number, name: string, sparse: SparseUse | null): Member => ({
+    name,
+    sparse,
+    passes: makePasses(device, group, depth, name),
+  });
+  const plain = open('never');
+  const thin = make(plain, 0, 'dense', null);
+  const members = [make(plain, depthOf(width), 'dense', null)];
+  for (const sparse of ['always', 'auto'] as const) {
+    const device = open(sparse);
+    for (const name of settings.patterns) {
+      const what = `${name}, sparse ${sparse}, ${width}x${batch} in ${precision}`;
+      await tryTo(omitted, what, async () => {
+        members.push(make(device, depthOf(width), name, sparse));
+      });
+    }
+  }
+  return { thin, members };
+}
+
+/** All passes of all networks take turns. */
+async function timeMembers(
+  members: readonly Member[],
+  peers: readonly Candidate[],
+  options: { budgetSeconds: number; signal: AbortSignal | undefined },
+): Promise<{ timed: Timed[]; others: Timing[] }> {
+  const ours = members.flatMap(({ passes }) => passNames.map((pass) => passes[pass]));
+  await warmUp(ours);
+  const timings = await takeTurns([...ours, ...peers], { ...turns, ...options });
+  const timed = members.map((_, i) => {
+    const own = timings.slice(i * passNames.length, (i + 1) * passNames.length);
+    return Object.fromEntries(passNames.map((pass, j) => [pass, own[j]!])) as Timed;
+  });
+  return { timed, others: timings.slice(ours.length) };
+}
+
 type Timed = Record<PassName, Timing>;
-
-function chunks<T>(values: readonly T[], size: number): T[][] {
-  const count = Math.ceil(values.length / size);
-  return Array.from({ length: count }, (_, i) => values.slice(i * size, (i + 1) * size));
-}
-
-function byPass(timings: readonly Timing[]): Timed {
-  return Object.fromEntries(passNames.map((pass, i) => [pass, timings[i]!])) as Timed;
-}
 
 /** Seconds of one layer in each round: of a network with `depth` of them, less one with none. */
 function layerSeconds(full: Timing, thin: Timing, depth: number): number[] {
@@ -268,7 +280,12 @@ function describe(
   const isProduct = kernel !== 'adam';
   const denseTflops = isProduct ? rate(2 * batch * width ** 2, seconds) : null;
   return {
-    ...{ kernel, width, batch, precision, name, sparse },
+    kernel,
+    width,
+    batch,
+    precision,
+    name,
+    sparse,
     ...times(seconds),
     usefulTflops: isProduct ? rate(2 * batch * active, seconds) : null,
     denseTflops,
@@ -289,7 +306,12 @@ function describePeer(
   const seconds = timing.slots.map((slot) => slot.seconds);
   const denseTflops = rate(2 * batch * width ** 2, seconds);
   return {
-    ...{ kernel: 'forward', width, batch, precision, name: timing.name, sparse: null },
+    kernel: 'forward',
+    width,
+    batch,
+    precision,
+    name: timing.name,
+    sparse: null,
     ...times(seconds),
     usefulTflops: null,
     denseTflops,

@@ -74,7 +74,7 @@ export interface GpuUpdateOptions {
   settings: GpuBenchSettings;
   budget: TimeBudget;
   signal?: AbortSignal | undefined;
-  /** Others' updates of a shape. */
+  /** Others' updates of a shape; they take part in the first type's turns. */
   peers?: (
     shape: UpdateShape,
     seconds: number,
@@ -98,7 +98,7 @@ export async function benchGpuUpdates(options: GpuUpdateOptions): Promise<GpuUpd
     settings.precisions.map((precision) => ({ ...shape, precision })),
   );
   for (const [i, group] of groups.entries()) {
-    const what = `updates ${group.width}x${group.batch} in ${group.precision}`;
+    const what = `updates ${describe(group)}`;
     // One is measured whatever the time: a look is better than nothing.
     if (budget.spent && i > 0) {
       bench.omitted.push({ what, why: 'the time was up' });
@@ -116,11 +116,14 @@ interface Group extends GpuShape {
   precision: Precision;
 }
 
+const describe = ({ width, batch, precision }: Group): string =>
+  `${width}x${batch} in ${precision}`;
+
 /** An agent with what describes it. */
 interface Made {
   kind: AgentKind;
   agent: Td3Agent;
-  close(): void;
+  close: () => void;
 }
 
 async function measureGroup(
@@ -133,16 +136,17 @@ async function measureGroup(
   const made: Made[] = [];
   // Setting agents and peers up takes its time too.
   const budget = seconds / 2;
-  const peers = await options.peers?.(workload(group), budget / 2);
+  const isFirst = group.precision === options.settings.precisions[0];
+  const peers = isFirst ? await options.peers?.(workload(group), budget / 2) : undefined;
   try {
     for (const kind of kindsOf(group.precision, options.settings)) {
-      const what = `updates of ${kind.name}, sparse ${kind.sparse}, ${group.width}x${group.batch} in ${kind.precision}`;
+      const what = `updates of ${kind.name}, sparse ${kind.sparse}, ${describe(group)}`;
       await tryTo(bench.omitted, what, async () => {
         made.push(makeKind(kind, group, options.settings));
       });
     }
-    const [dense] = made;
-    if (dense === undefined) return;
+    // What the others are compared with; why it is not there has been noted.
+    if (made[0]?.kind.name !== 'dense') return;
     const rates = await timeUpdates(group, made, peers?.candidates ?? [], budget / 2, signal);
     bench.updates.push(...rates.results);
     bench.refresh.push(...(await timeRefresh(group, made, rates.timings, budget / 4, signal)));
@@ -219,7 +223,8 @@ async function timeUpdates(
     const memory = one === undefined ? undefined : memoryOf(one.agent);
     return {
       ...(one?.kind ?? { name: timing.name, precision, sparse: null, graphs: null }),
-      ...{ width, batch },
+      width,
+      batch,
       updatesPerSecond: 1 / timing.median,
       // A long time is a low rate.
       p10: 1 / timing.p90,
@@ -272,7 +277,10 @@ async function timeRefresh(
     const [with_, without] = [of(timings[2 * i]!), of(timings[2 * i + 1]!)];
     const update = whole[on]!.median;
     return {
-      ...{ pattern, precision, width, batch },
+      pattern,
+      precision,
+      width,
+      batch,
       microsecondsWith: 1e6 * median(with_),
       microsecondsWithout: 1e6 * median(without),
       share: median(with_.map((seconds, round) => seconds - without[round]!)) / update,
