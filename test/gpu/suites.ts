@@ -30,11 +30,13 @@ const root = join(import.meta.dirname, '..', '..');
 /**
  * @param patterns paths of suites as jest takes them, e.g. "test/device"
  * @param folder for jest's own result
+ * @param progress whether jest's progress is shown, on standard error. Default: yes
  */
 export async function runSuites(
   device: string,
   patterns: readonly string[],
   folder: string,
+  progress = true,
 ): Promise<SuiteResult> {
   const file = join(folder, 'jest.json');
   const start = performance.now();
@@ -51,8 +53,9 @@ export async function runSuites(
     ...patterns,
   ];
   const env = { ...process.env, RNM_TEST_DEVICE: device };
-  // Progress goes to standard error; the JSON on standard output is in the file as well.
-  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'ignore', 2] });
+  const stderr = progress ? 'inherit' : 'ignore';
+  const stdio = ['ignore', 'ignore', stderr] as const;
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: [...stdio] });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);
