@@ -36,13 +36,28 @@ function settlingUpdates({ hidden, obs, act }: UpdateShape): number {
 /** A mask update never falls into an update that is measured: it is measured by itself. */
 const never = Number.MAX_SAFE_INTEGER;
 
+export interface AgentOptions {
+  /** Instruction set of the CPU's kernels. Default: the best. */
+  isa?: string | undefined;
+  /** The agent's own device, closed with it. Default: the CPU. */
+  device?: Device;
+  /** Updates before the first mask update. Default: as many as the shape asks for. */
+  settling?: number;
+}
+
 /** An agent of this shape whose `learn()` may be called at once; close it afterwards. */
 export function makeAgent(
   shape: UpdateShape,
   sparsity: string,
-  isa?: string,
+  options: AgentOptions = {},
 ): { agent: Td3Agent; close: () => void } {
-  const device = new Device({ threads: shape.threads, ...(isa === undefined ? {} : { isa }) });
+  const { isa, settling = settlingUpdates(shape) } = options;
+  const onCpu = {
+    device: 'cpu',
+    threads: shape.threads,
+    ...(isa === undefined ? {} : { isa }),
+  } as const;
+  const { device = new Device(onCpu) } = options;
   const agent = new Td3Agent(
     {
       observationSize: shape.obs,
@@ -60,7 +75,7 @@ export function makeAgent(
     device,
   );
   fillReplay(agent);
-  moveMasks(agent, settlingUpdates(shape));
+  moveMasks(agent, settling);
   const close = () => {
     agent.close();
     device.close();
