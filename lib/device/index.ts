@@ -7,11 +7,7 @@ export { Kernels, Linear } from './kernels.js';
 export type { LinearOptions } from './kernels.js';
 export { loadAddon } from './loader.js';
 export type { MaskShape } from './mask-shape.js';
-<<<<<<< HEAD
-export type { CudaReport, NativeMatmul, NativeMatmulOperand } from './native.js';
-=======
-export type { CudaReport, SparseChoice } from './native.js';
->>>>>>> choice
+export type { CudaReport, NativeMatmul, NativeMatmulOperand, SparseChoice } from './native.js';
 export { Mlp } from './mlp.js';
 export type { AdamOptions, GradientRule, LayerPart, MemberRange, MlpOptions } from './mlp.js';
 export { NmMatrix } from './nm-matrix.js';
