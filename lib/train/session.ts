@@ -13,7 +13,6 @@ import { encodePolicy } from './policy.js';
 import type { RunFolder } from './run-folder.js';
 import { OverlappedRollout, SerialRollout } from './rollout.js';
 import type { Rollout } from './rollout.js';
-import { describeSparseChoices } from './sparse-notice.js';
 import { Stopwatch } from './stopwatch.js';
 import type {
   EvaluationRecord,
@@ -226,7 +225,7 @@ export class Session {
       stepsPerSecond: agent.steps / trainSeconds,
       finalEvaluation: this.#evaluations.at(-1),
       evaluations: this.#evaluations,
-      notices: [...this.#notices, ...describeSparseChoices(agent.device.sparseChoices())],
+      notices: [...this.#notices, ...(agent.notices?.() ?? [])],
     };
   }
 

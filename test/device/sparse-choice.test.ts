@@ -287,9 +287,18 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
       mlp.forward(device.matrix(16, 6), device.matrix(16, 3));
       expect(device.sparseChoices()).toEqual([
         {
-          ...{ outputs: 32, inputs: 32, rows: 16, members: 1, pattern: `${nm.n}:${nm.m}` },
-          ...{ precision, pass: 'forward', chosen: 'dense', denseUs: null, sparseUs: null },
-          ...{ cached: false, reason },
+          outputs: 32,
+          inputs: 32,
+          rows: 16,
+          members: 1,
+          pattern: `${nm.n}:${nm.m}`,
+          precision,
+          pass: 'forward',
+          chosen: 'dense',
+          denseUs: null,
+          sparseUs: null,
+          cached: false,
+          reason,
         },
       ]);
     });

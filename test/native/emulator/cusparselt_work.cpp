@@ -315,6 +315,7 @@ cusparseStatus_t cusparseLtMatmul(const cusparseLtHandle_t* handle, const cuspar
   return guarded([&] {
     if (const auto status = checkHandle(handle)) return status;
     const auto object = registries().plans.get(plan);
+    if (Injection::refuses("multiply")) return CUSPARSE_STATUS_NOT_SUPPORTED;
     if (!object || !alpha || !beta || count < 0 || (count > 0 && !streams)) return CUSPARSE_STATUS_INVALID_VALUE;
     const cudaStream_t stream = count > 0 ? streams[0] : nullptr;
     if (!validStream(stream)) return CUSPARSE_STATUS_INVALID_VALUE;

@@ -32,7 +32,7 @@ bool number(const std::string& text, uint64_t* value) {
 }
 
 // Calls of cuSPARSELt that may be refused.
-bool refusable(const std::string& call) { return call == "plan" || call == "search"; }
+bool refusable(const std::string& call) { return call == "plan" || call == "search" || call == "multiply"; }
 
 bool library(const std::string& name) { return name == "cusparseLt" || name == "cublasLt"; }
 
