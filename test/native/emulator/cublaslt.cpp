@@ -1,6 +1,7 @@
 // cuBLASLt: descriptors with attributes, and the product with its epilogues.
 #include "cublasLt.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -286,6 +287,15 @@ cublasStatus_t checkPointers(const Problem& p, const Pointers& at) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
+// A product may write to all of its workspace. Both ends are enough to show who relies on it: backends
+// give tens of MiB to each of thousands of products.
+void spoilWorkspace(void* workspace, size_t size) {
+  constexpr size_t kEnd = 4096;
+  const size_t end = std::min(size, kEnd);
+  std::memset(workspace, kFreshByte, end);
+  std::memset(static_cast<char*>(workspace) + size - end, kFreshByte, end);
+}
+
 cublasStatus_t matmul(const Problem& p, const Pointers& at, float alpha, float beta, cudaStream_t stream) {
   if (!reachable(p, at, beta)) {
     fault(cudaErrorIllegalAddress, "cublasLtMatmul: an operand is not within live memory of the device");
@@ -293,7 +303,7 @@ cublasStatus_t matmul(const Problem& p, const Pointers& at, float alpha, float b
   }
   const cudaError_t error = submit(stream, [p, at, alpha, beta] {
     if (!reachable(p, at, beta)) return cudaErrorIllegalAddress;
-    if (at.workspaceSize > 0) std::memset(at.workspace, kFreshByte, at.workspaceSize);
+    if (at.workspaceSize > 0) spoilWorkspace(at.workspace, at.workspaceSize);
     for (int64_t batch = 0; batch < p.d.batches; ++batch) multiplyBatch(p, at, alpha, beta, batch);
     spend("cublasLt", static_cast<int>(p.d.batches), p.d.batches);
     return cudaSuccess;

@@ -12,7 +12,7 @@ namespace rnm::emulator {
 namespace {
 
 struct Failures {
-  uint64_t malloc = 0, launch = 0, sticky = 0;  // the how-manieth; 0 for none
+  uint64_t malloc = 0, graph = 0, launch = 0, sticky = 0;  // the how-manieth; 0 for none
   bool driver = false, devices = false;
   int driverVersion = 0;
   int capability = 90;
@@ -22,7 +22,7 @@ struct Failures {
 };
 
 struct Counts {
-  uint64_t malloc = 0, launch = 0, kernel = 0;
+  uint64_t malloc = 0, graph = 0, launch = 0, kernel = 0;
 };
 
 bool number(const std::string& text, uint64_t* value) {
@@ -59,6 +59,7 @@ bool parsePart(const std::string& part, Failures& failures) {
   const std::string value = colon == std::string::npos ? "" : part.substr(colon + 1);
   uint64_t count = 0;
   if (key == "malloc") return number(value, &failures.malloc) && failures.malloc > 0;
+  if (key == "graph") return number(value, &failures.graph) && failures.graph > 0;
   if (key == "launch") return number(value, &failures.launch) && failures.launch > 0;
   if (key == "sticky") return number(value, &failures.sticky) && failures.sticky > 0;
   if (key == "driver") {
@@ -116,6 +117,7 @@ Counts counts;
 }  // namespace
 
 bool Injection::allocation() { return ++counts.malloc == failures().malloc; }
+bool Injection::graph() { return ++counts.graph == failures().graph; }
 bool Injection::launch() { return ++counts.launch == failures().launch; }
 bool Injection::kernel() { return ++counts.kernel == failures().sticky; }
 cudaError_t Injection::driver() {

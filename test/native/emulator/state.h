@@ -25,7 +25,8 @@ cudaError_t record(cudaError_t error);
 // Failures that inject.cpp decides.
 struct Injection {
   static bool allocation();       // the allocation that is about to happen fails
-  static bool launch();           // so does this launch
+  static bool graph();            // the executable graph that is about to be made takes too much memory
+  static bool launch();           // this launch fails
   static bool kernel();           // this kernel faults while it runs
   static cudaError_t driver();    // what every call returns if there is no driver or no GPU
   static int driverVersion(int normal);  // 0 without a driver
