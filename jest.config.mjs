@@ -27,7 +27,13 @@ const cpu = {
 const emulated = {
   ...shared,
   displayName: 'cuda-emulated',
-  testMatch: tests('device/**/*', 'cusparselt/{matmul,failures,options}', 'td3/agent', 'td3/verify', '**/cuda-*'),
+  testMatch: tests(
+    'device/**/*',
+    'cusparselt/{matmul,failures,options}',
+    'td3/agent',
+    'td3/verify',
+    '**/cuda-*',
+  ),
   // How an addon is found does not depend on the device, and is tested with the ordinary one.
   testPathIgnorePatterns: ignored('/device/loader[.]'),
   globalSetup: '<rootDir>/test/support/build-emulated.mjs',

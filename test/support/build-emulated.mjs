@@ -3,9 +3,11 @@
  * needs it: jest calls this once for a run in which there is one.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 export default function buildEmulated() {
+  if (!existsSync('build/emulated')) console.error('Building the emulated GPU, about a minute ...');
   const { status, error, stdout, stderr } = spawnSync('npm', ['run', 'build:emulated'], {
     env: { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()), ...process.env },
     encoding: 'utf8',

@@ -358,18 +358,21 @@ describe('bad input is named, and changes nothing', () => {
     expect(weightsOf(agent)).toEqual(before);
   });
 
-  testTransposable('states with masks of another shape, though those of the first layer fit', () => {
-    const spaces = { observationSize: 2, sparsity: '1:4' };
-    const rowWise = makeAgent({ ...spaces, seed: 8 });
-    const transposable = makeAgent({ ...spaces, maskShape: 'transposable' });
-    const before = weightsOf(transposable);
-    expect(() => transposable.loadState(rowWise.state())).toThrow(
-      /Expected a transposable mask to have at most 1 active entries in column \d+, rows/,
-    );
-    expect(weightsOf(transposable)).toEqual(before);
-    rowWise.loadState(transposable.state());
-    expect(weightsOf(rowWise)).toEqual(before);
-  });
+  testTransposable(
+    'states with masks of another shape, though those of the first layer fit',
+    () => {
+      const spaces = { observationSize: 2, sparsity: '1:4' };
+      const rowWise = makeAgent({ ...spaces, seed: 8 });
+      const transposable = makeAgent({ ...spaces, maskShape: 'transposable' });
+      const before = weightsOf(transposable);
+      expect(() => transposable.loadState(rowWise.state())).toThrow(
+        /Expected a transposable mask to have at most 1 active entries in column \d+, rows/,
+      );
+      expect(weightsOf(transposable)).toEqual(before);
+      rowWise.loadState(transposable.state());
+      expect(weightsOf(rowWise)).toEqual(before);
+    },
+  );
 
   test('a closed agent', () => {
     const closed = makeAgent();
