@@ -34,7 +34,7 @@ export function define(command: Command, context: CommandContext): void {
       if (json === true) printJson(stdout, info);
       else {
         for (const [name, text] of describeInfo(info)) {
-          print(stdout, `${paint(stdout, 'dim', name.padEnd(14))}${text}`);
+          print(stdout, `${paint(stdout, 'dim', name.padEnd(16))}${text}`);
         }
       }
       if ('error' in info.addon) context.exit(1);
@@ -104,7 +104,7 @@ function describePatterns(patterns: CudaReport['patterns']): [name: string, text
       .trimEnd();
   const path = (name: string) => (name === '' ? 'masked dense' : `sparse as ${name}`);
   return [
-    ['Sparse on CUDA', line(['bf16', 'tf32', 'fp32'])],
+    ['CUDA patterns', line(['bf16', 'tf32', 'fp32'])],
     ...patterns.map(({ pattern, bf16, tf32, fp32 }): [string, string] => {
       return [`  ${pattern}`, line([bf16, tf32, fp32].map(path))];
     }),

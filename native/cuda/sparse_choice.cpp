@@ -50,7 +50,8 @@ SparseChooser::SparseChooser(Context& context, std::string cacheFolder)
 // Empty if there is nothing against sparse products but their time.
 std::string SparseChooser::whyDense(const Layer& layer, const std::string& obstacle) {
   if (context_.precision() == Precision::fp32) return "masked dense: no hardware path in fp32";
-  if (!fitsTensorCores(layer.pattern, layer.shape.type)) {
+  // Whether the transpose of a mask fits depends on more than the pattern: who asks knows.
+  if (layer.shape.bias && !fitsTensorCores(layer.pattern, layer.shape.type)) {
     return std::string("masked dense: no hardware path for more than ") +
            (layer.shape.type == ElementType::bfloat16 ? "2 of 4" : "1 of 2") + " weights";
   }

@@ -12,7 +12,7 @@ interface Job {
 }
 
 const job = JSON.parse(process.argv[2]!) as Job;
-const result: Record<string, unknown> = {};
+const result: Record<string, unknown> = { choices: [] };
 try {
   const device = new Device({ device: 'cuda-emulated', ...job.device });
   const mlp = device.mlp(job.mlp);
