@@ -195,6 +195,7 @@ export interface NativeAddon {
     isa: string,
     precision: string,
     sparse: string,
+    dataGradient: string,
   ) => NativeDevice;
   Matrix: new (device: NativeDevice, rows: number, columns: number) => NativeMatrix;
   Network: new (device: NativeDevice, spec: NativeNetworkSpec) => NativeNetwork;

@@ -16,7 +16,8 @@ std::shared_ptr<Backend> makeBackend(const Napi::CallbackInfo& info) {
   if (name != "cuda" && name != kEmulated) {
     throw std::invalid_argument("There is no device \"" + name + "\"");
   }
-  return cudaPlugin(name == kEmulated).makeBackend({stringAt(info, 3), stringAt(info, 4)});
+  return cudaPlugin(name == kEmulated).makeBackend(
+      {stringAt(info, 3), stringAt(info, 4), stringAt(info, 5)});
 }
 
 }  // namespace

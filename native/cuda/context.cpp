@@ -25,8 +25,11 @@ std::string architectureOf(int device) {
 
 }  // namespace
 
-Context::Context(Precision precision, SparseUse sparseUse)
-    : precision_(precision), sparseUse_(sparseUse), description_(requireGpu()) {
+Context::Context(Precision precision, SparseUse sparseUse, DataGradient dataGradient)
+    : precision_(precision),
+      sparseUse_(sparseUse),
+      dataGradient_(dataGradient),
+      description_(requireGpu()) {
   int device = 0;
   check(cudaGetDevice(&device), "choose a GPU");
   architecture_ = architectureOf(device);

@@ -10,9 +10,6 @@ namespace rnm::cuda {
 
 CudaNetwork::CudaNetwork(const NetworkSpec& spec, Context& context)
     : Network(spec), context_(context), weights_(context, spec_) {
-  if (spec.maskShape != MaskShape::row) {
-    throw std::invalid_argument("CUDA devices take maskShape \"row\" only so far: use it, or device \"cpu\"");
-  }
   if (!squashed()) return;
   std::vector<float> centre, half;
   for (size_t j = 0; j < spec.low.size(); ++j) {
@@ -32,6 +29,12 @@ const CudaNetwork& CudaNetwork::sameShape(const Network& other, const char* name
                                 " to be a network of this device with the same shape and patterns");
   }
   return *network;
+}
+
+const CudaNetwork& CudaNetwork::maskSource(const Network& source) const {
+  const CudaNetwork& from = sameShape(source, "source");
+  requireMasksOf(from);
+  return from;
 }
 
 // ---------------------------------------------------------------- where things lie
@@ -117,7 +120,9 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   MatrixRef from = inputRef(x, keep);
   for (int l = 0; l < layers(); ++l) {
     const MatrixRef to = activityBuffer(l, members, x.rows, keep);
-    if (!forwardSparse(l, members, x.rows, from, to)) forwardLayer(l, members, x.rows, from, to);
+    if (!multiplySparse(weights_.sparse(), l, members, x.rows, from, to)) {
+      forwardLayer(l, members, x.rows, from, to);
+    }
     from = to;
   }
   const PassShape shape = {from.ld, from.stride, members.count, x.rows, width(last())};
@@ -125,7 +130,7 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
 }
 
 // Only layers between hidden ones: inputs come as they are, and outputs are float32.
-bool CudaNetwork::sparseFits(int index, int rows) const {
+bool CudaNetwork::sparseWanted(int index, int rows) const {
   if (index == 0 || index == last()) return false;
   const NetworkWeights::Layer& layer = weights_.layer(index);
   // As far as is known narrower layers are faster dense, whatever their pattern.
@@ -133,8 +138,22 @@ bool CudaNetwork::sparseFits(int index, int rows) const {
   const bool wide = std::min(layer.outputs, layer.inputs) >= kLeastWidth && rows >= kLeastWidth;
   const bool wanted = context_.sparseUse() == SparseUse::always ||
                       (context_.sparseUse() == SparseUse::automatic && wide);
-  return wanted && fitsTensorCores(layer.pattern, type()) &&
-         fitsTensorCores(layer.outputs, layer.inputs, rows, type());
+  return wanted && fitsTensorCores(layer.outputs, layer.inputs, rows, type());
+}
+
+bool CudaNetwork::sparseFits(int index, int rows) const {
+  return sparseWanted(index, rows) && fitsTensorCores(weights_.layer(index).pattern, type());
+}
+
+// The columns of a transposable mask fit as its rows do, but for those of a last group of fewer than
+// four. Pruned again, every pattern fits.
+bool CudaNetwork::transposeFits(int index, int rows) const {
+  const NetworkWeights::Layer& layer = weights_.layer(index);
+  if (layer.pattern.dense() || !sparseWanted(index, rows)) return false;
+  if (context_.prunesTransposes()) return true;
+  return context_.dataGradient() == DataGradient::transposable &&
+         spec_.maskShape == MaskShape::transposable && layer.inputs % kBandRows == 0 &&
+         fitsTensorCores(layer.pattern, type());
 }
 
 // The first batch that fits decides for which number of rows sparse layers are planned; others are
@@ -152,17 +171,42 @@ void CudaNetwork::planSparse(int rows) {
   }
   if (plans.empty() || !context_.hasSparseBlas()) return;
   sparsePlanned_ = true;
+  takeSparse(plans, false);
+}
+
+void CudaNetwork::takeSparse(const std::vector<NetworkWeights::SparsePlan>& plans,
+                             bool transposed) {
   try {
-    weights_.planSparse(plans);
+    weights_.planSparse(plans, transposed);
   } catch (const std::runtime_error&) {
     // Who insists on it is told why the library does not take it; the same is computed without.
     if (context_.sparseUse() == SparseUse::always) throw;
   }
 }
 
-bool CudaNetwork::forwardSparse(int index, MemberRange members, int rows, const MatrixRef& input,
-                                const MatrixRef& output) {
-  const SparseLayers* sparse = weights_.sparse();
+// The same for the data gradients of a network that learns: x = y W, with W^T for the weights.
+void CudaNetwork::planTransposed(int rows) {
+  if (transposedPlanned_ || context_.inGraph() || context_.precision() == Precision::fp32 ||
+      spec_.role != Role::online) {
+    return;
+  }
+  std::vector<NetworkWeights::SparsePlan> plans;
+  for (int l = 0; l < layers(); ++l) {
+    if (!transposeFits(l, rows)) continue;
+    const NetworkWeights::Layer& layer = weights_.layer(l);
+    const int64_t ld = paddedWidth(layer.outputs);
+    plans.push_back({l,
+                     {layer.inputs, layer.outputs, rows, ld, ld, paddedWidth(layer.inputs), type(),
+                      nullptr}});
+  }
+  if (plans.empty() || !context_.hasSparseBlas()) return;
+  transposedPlanned_ = true;
+  takeSparse(plans, true);
+}
+
+// output = input W^T of planned layers, as they were planned; false if this one was not.
+bool CudaNetwork::multiplySparse(const SparseLayers* sparse, int index, MemberRange members,
+                                 int rows, const MatrixRef& input, const MatrixRef& output) {
   if (!sparse || !sparse->find(index, members.first, rows)) return false;
   const int64_t bytes = static_cast<int64_t>(elementBytes());
   for (int i = 0; i < members.count; ++i) {
@@ -214,6 +258,7 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
       throw std::invalid_argument("Expected inputGradient's columns to lie within the input");
     }
   }
+  planTransposed(rows);
   const auto biasGradient = [&](int l) {
     return weightGradient ? weights_.biasGradient(l, members.first) : nullptr;
   };
@@ -224,7 +269,9 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
   outputDelta(context_, dy, squash, half_.data(), delta(last()).data, shape(last()),
               biasGradient(last()), weights_.layer(last()).biasStride);
   for (int l = last(); l > 0; --l) {
-    dataGradient(l, members, delta(l - 1));
+    if (!multiplySparse(weights_.transposed(), l, members, rows, delta(l), delta(l - 1))) {
+      dataGradient(l, members, delta(l - 1));
+    }
     hiddenDelta(context_, delta(l - 1).data,
                 keptRef(kept_.activity, l - 1, members.first, type()).data, shape(l - 1),
                 biasGradient(l - 1), weights_.layer(l - 1).biasStride);
@@ -299,7 +346,7 @@ void CudaNetwork::polyak(const Network& source, float tau) {
 }
 
 void CudaNetwork::copyFrom(const Network& source) {
-  weights_.copyFrom(sameShape(source, "source").weights_);
+  weights_.copyFrom(maskSource(source).weights_);
 }
 
 int64_t CudaNetwork::updateMasks() {
@@ -309,7 +356,7 @@ int64_t CudaNetwork::updateMasks() {
 
 int64_t CudaNetwork::followMasks(const Network& source) {
   requireRole(Role::target, "mask updates");
-  return weights_.followMasks(sameShape(source, "source").weights_);
+  return weights_.followMasks(maskSource(source).weights_);
 }
 
 int64_t CudaNetwork::divergence(const Network& other, int member) const {

@@ -50,6 +50,7 @@ class CudaNetwork : public Network {
   size_t elementBytes() const { return bf16() ? 2 : 4; }
 
   const CudaNetwork& sameShape(const Network& other, const char* name) const;
+  const CudaNetwork& maskSource(const Network& source) const;
   void keepInput(const MatrixView& input, const DeviceView& view, MemberRange members);
   PassShape shapeOf(int layer, int members, int rows, int64_t memberRows) const;
   PassShape keptShape(int layer) const;
@@ -57,11 +58,16 @@ class CudaNetwork : public Network {
   MatrixRef activityBuffer(int layer, MemberRange members, int rows, bool keep);
   MatrixRef keptRef(const std::vector<DeviceArray<uint8_t>>& arrays, int layer, int member,
                     ElementType type) const;
-  // Whether a layer is one that tensor cores are to take as sparse, in batches of so many rows.
+  // Whether a layer is one that tensor cores are to take as sparse, in batches of so many rows, if
+  // its masks fit; and whether they do, forward and in the data gradient.
+  bool sparseWanted(int layer, int rows) const;
   bool sparseFits(int layer, int rows) const;
+  bool transposeFits(int layer, int rows) const;
   void planSparse(int rows);
-  bool forwardSparse(int layer, MemberRange members, int rows, const MatrixRef& input,
-                     const MatrixRef& output);
+  void planTransposed(int rows);
+  void takeSparse(const std::vector<NetworkWeights::SparsePlan>& plans, bool transposed);
+  bool multiplySparse(const SparseLayers* sparse, int layer, MemberRange members, int rows,
+                      const MatrixRef& input, const MatrixRef& output);
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
   void dataGradient(int layer, MemberRange members, const MatrixRef& target);
@@ -71,7 +77,7 @@ class CudaNetwork : public Network {
   Context& context_;
   NetworkWeights weights_;
   DeviceArray<float> centre_, half_;  // of the output's range
-  bool sparsePlanned_ = false;
+  bool sparsePlanned_ = false, transposedPlanned_ = false;
   Kept kept_;
 };
 

@@ -91,6 +91,11 @@ void SparseProduct::describe() {
             handle, &operation_, CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_NON_TRANSPOSE,
             &weights_, &input_, &output_, &output_, CUSPARSE_COMPUTE_32F),
         "describe a sparse product");
+  if (shape_.bias) addBiasAndRelu();
+}
+
+void SparseProduct::addBiasAndRelu() {
+  const cusparseLtHandle_t* handle = blas_.handle();
   const int relu = 1;
   check(lt_,
         lt_.cusparseLtMatmulDescSetAttribute(handle, &operation_, CUSPARSELT_MATMUL_ACTIVATION_RELU,

@@ -35,14 +35,15 @@ bool fitsTensorCores(const NmPattern& pattern, ElementType type);
 // Whether the library takes these sizes as they are.
 bool fitsTensorCores(int outputs, int inputs, int rows, ElementType type);
 
-// y = relu(x W^T + bias), for one W of [outputs, inputs] in the library's compressed format.
+// y = relu(x W^T + bias), or y = x W^T, for one W of [outputs, inputs] in the library's compressed
+// format.
 class SparseProduct {
  public:
   struct Shape {
     int outputs, inputs, rows;
     int64_t weightLd, inputLd, outputLd;
     ElementType type;
-    const void* bias;
+    const void* bias;  // null: neither bias nor ReLU
   };
   SparseProduct(Context& context, SparseBlas& blas, const Shape& shape);
   ~SparseProduct();
@@ -57,6 +58,7 @@ class SparseProduct {
 
  private:
   void describe();
+  void addBiasAndRelu();
   void plan();
   void destroy() noexcept;
 
