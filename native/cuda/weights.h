@@ -72,7 +72,7 @@ struct MaskedLayer {
   int64_t chosen;                 // where its groups begin in the scratch of mask changes
   int members, outputs, inputs, ld;
   int n, m, groups, perRow;       // of a row
-  int transposable;               // 1 if it has the mask shape
+  int64_t transposable;           // 1 if it has the mask shape; wide, so that there is no padding
   TileMasks tiles[2];             // of whole tiles, and of those at the bottom
 };
 

@@ -64,11 +64,15 @@ function optionsOf({ dataGradient, pattern, gradientRule = 'masked' }: Case): Ml
   };
 }
 
-/** Half of the units are on for every input, half off: no rounding turns one of them over. */
+/**
+ * Half of the units are on for every input, half off, whatever the weights: no rounding turns one of
+ * them over.
+ */
 function settle(mlp: Mlp): void {
   for (let member = 0; member < 2; member++) {
     for (let layer = 0; layer < mlp.layers - 1; layer++) {
-      const bias = Float32Array.from({ length: sizes[layer + 1]! }, (_, i) => (i % 2 ? -30 : 30));
+      const size = [10, 100, 2000][layer]!;
+      const bias = Float32Array.from({ length: sizes[layer + 1]! }, (_, i) => (i % 2 ? -size : size));
       mlp.write(layer, 'bias', bias, member);
     }
   }
@@ -285,10 +289,7 @@ const [both, first] = [
       gradient.set(randomPass(2, first).dy);
       online.write(1, 'weight', weight.with(at, NaN));
       online.backward(gradient, { members: first, inputGradient });
-      const below = online.read(0, 'mask').subarray((at % 64) * inputs, ((at % 64) + 1) * inputs);
-      inputGradient.get().forEach((value, i) => {
-        expect(Number.isNaN(value)).toBe(below[i % inputs] === 1);
-      });
+      expect(inputGradient.get().every(Number.isNaN)).toBe(true);
     });
   });
 
