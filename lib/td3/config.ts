@@ -204,7 +204,7 @@ const sparsity = {
     'Sparsity',
     '<way>',
     ['dense', 'transposable', 'double-pruned'],
-    "A GPU's products with transposed weights: exact, or pruned again (double-pruned).",
+    "A GPU's data gradient; double-pruned is approximate.",
   ),
   srLambda: option(z.number().min(0).default(2e-4), 'Decay of dormant weights under sr-ste.', {
     group: 'Sparsity',
