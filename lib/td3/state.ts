@@ -126,8 +126,12 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
 
 function writeTensors(places: StatePlace[], tensors: AgentState['tensors']): void {
   for (const { name, mlp, layer, part, member, optional } of places) {
-    const data = tensors[name]?.data as ArrayLike<number> | undefined;
-    if (data !== undefined || !optional) mlp.write(layer, part, data as ArrayLike<number>, member);
+    // Writing a mask has the one of the data gradient chosen from the weights that are there now.
+    if (optional && tensors[name] === undefined) {
+      mlp.write(layer, 'mask', mlp.read(layer, 'mask', member), member);
+    } else {
+      mlp.write(layer, part, tensors[name]?.data as ArrayLike<number>, member);
+    }
   }
 }
 

@@ -72,7 +72,9 @@ function settle(mlp: Mlp): void {
   for (let member = 0; member < 2; member++) {
     for (let layer = 0; layer < mlp.layers - 1; layer++) {
       const size = [10, 100, 2000][layer]!;
-      const bias = Float32Array.from({ length: sizes[layer + 1]! }, (_, i) => (i % 2 ? -size : size));
+      const bias = Float32Array.from({ length: sizes[layer + 1]! }, (_, i) =>
+        i % 2 ? -size : size,
+      );
       mlp.write(layer, 'bias', bias, member);
     }
   }
