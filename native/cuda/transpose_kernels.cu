@@ -7,8 +7,8 @@
 namespace rnm::cuda {
 namespace {
 
-// A tile of 4 rows and 4 columns as core/mask_shape.cpp sees it, in reading order; rows that it lacks
-// are zero. A mask's highest bit is its first place.
+// A tile of 4 rows and 4 columns as core/mask_shape.cpp sees it, in reading order; rows that it
+// lacks are zero. A mask's highest bit is its first place.
 struct Tile {
   double magnitude[16];  // finite ones
   unsigned unbounded;    // NaN and infinity
@@ -51,7 +51,9 @@ __device__ double totalOf(const Tile& tile, unsigned mask) {
 
 __device__ unsigned largestMask(const Tile& tile, const uint16_t* masks, int count) {
   int most = 0;
-  for (int k = 0; tile.unbounded && k < count; ++k) most = max(most, __popc(masks[k] & tile.unbounded));
+  for (int k = 0; tile.unbounded && k < count; ++k) {
+    most = max(most, __popc(masks[k] & tile.unbounded));
+  }
   unsigned best = 0;
   double bestTotal = -1.0;
   for (int k = 0; k < count; ++k) {
@@ -70,7 +72,8 @@ __device__ unsigned largestMask(const Tile& tile, const uint16_t* masks, int cou
 // A thread takes a tile.
 __global__ void projectTilesKernel(const float* weights, MaskedLayer layer, uint32_t* chosen) {
   const int64_t i = RNM_THREAD;
-  const int row = static_cast<int>(i / layer.groups) * 4, group = static_cast<int>(i % layer.groups);
+  const int row = static_cast<int>(i / layer.groups) * 4;
+  const int group = static_cast<int>(i % layer.groups);
   if (row >= layer.outputs || !inTile(layer, row, group)) return;
   const int member = static_cast<int>(blockIdx.y), rows = bandRows(layer, row);
   const TileMasks masks = rows == 4 ? layer.tiles[0] : layer.tiles[1];

@@ -259,7 +259,8 @@ void NetworkWeights::polyak(const NetworkWeights& source, float tau) {
 }
 
 void NetworkWeights::refresh() {
-  if (!arrays_.effective && !arrays_.slots.of && !arrays_.transposedSlots.of && role_ != Role::inference) return;
+  const bool compressed = sparse_ || transposed_;
+  if (!arrays_.effective && !compressed && role_ != Role::inference) return;
   refreshEffective(context_, arrays_, role_ != Role::inference);
 }
 

@@ -362,9 +362,16 @@ const [both, first] = [
   test('a state holds the masks of the data gradient, and brings them back', () => {
     const device = open({ precision: 'bf16', dataGradient: 'double-pruned' });
     const options = {
-      ...{ observationSize: 3, actionSize: 2, actionLow: -1, actionHigh: 1 },
-      ...{ hiddenSizes: [32, 32], batchSize: 16, bufferSize: 64, learningStarts: 0 },
-      ...{ sparsity: '2:4', learningRate: 0.02, maskInterval: 4 },
+      observationSize: 3,
+      actionSize: 2,
+      actionLow: -1,
+      actionHigh: 1,
+      hiddenSizes: [32, 32],
+      batchSize: 16,
+      bufferSize: 64,
+      sparsity: '2:4',
+      learningRate: 0.02,
+      maskInterval: 4,
     };
     const agents = [new Td3Agent(options, device), new Td3Agent({ ...options, seed: 9 }, device)];
     const learn = (agent: Td3Agent, begin: number, count: number) => {
