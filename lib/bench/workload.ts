@@ -1,5 +1,6 @@
 /** Agents to measure: a problem's shape, with a replay buffer full of random transitions. */
 import { Device } from '../device/index.js';
+import type { MaskShape } from '../device/index.js';
 import { Random } from '../random.js';
 import { Td3Agent } from '../td3/agent.js';
 import type { HyperparameterOptions } from '../td3/config.js';
@@ -43,6 +44,8 @@ export interface AgentOptions {
   device?: Device;
   /** Updates before the first mask update. Default: as many as the shape asks for. */
   settling?: number;
+  /** Default: "row". */
+  maskShape?: MaskShape;
 }
 
 /** An agent of this shape whose `learn()` may be called at once; close it afterwards. */
@@ -51,7 +54,7 @@ export function makeAgent(
   sparsity: string,
   options: AgentOptions = {},
 ): { agent: Td3Agent; close: () => void } {
-  const { isa, settling = settlingUpdates(shape) } = options;
+  const { isa, settling = settlingUpdates(shape), maskShape = 'row' } = options;
   const onCpu = {
     device: 'cpu',
     threads: shape.threads,
@@ -71,6 +74,7 @@ export function makeAgent(
       bufferSize: shape.replay,
       learningStarts: 0,
       sparsity,
+      maskShape,
     },
     device,
   );

@@ -50,6 +50,12 @@ export function describeGpu(bench: GpuBench, output: Output): string {
   ].join('\n');
 }
 
+/** What the device was told, in short. */
+function sparseOf({ sparse, dataGradient }: Pick<LayerResult, 'sparse' | 'dataGradient'>): string {
+  if (sparse === null) return '-';
+  return dataGradient === 'dense' ? sparse : `${sparse}, ${dataGradient}`;
+}
+
 function layerTable(results: readonly LayerResult[], output: Output): string {
   const columns: Column[] = [
     { title: 'Kernel' },
@@ -66,7 +72,7 @@ function layerTable(results: readonly LayerResult[], output: Output): string {
     result.precision,
     `${result.width}, ${result.batch}`,
     result.name,
-    result.sparse ?? '-',
+    sparseOf(result),
     ...[result.microseconds, result.p10, result.p90].map((value) => formatNumber(value, 1)),
     formatNumber(result.usefulTflops, 1),
     formatNumber(result.denseTflops, 1),
@@ -93,7 +99,7 @@ function updateTable(results: readonly GpuUpdateResult[], output: Output): strin
     `${result.width}, ${result.batch}`,
     result.precision,
     result.name,
-    result.sparse ?? '-',
+    sparseOf(result),
     graphsOf(result.graphs),
     ...[result.updatesPerSecond, result.p10, result.p90].map((value) => formatNumber(value)),
     times(result.overDense.ratio),
@@ -108,12 +114,14 @@ function refreshTable({ updates }: GpuBench, output: Output): string {
     { title: 'Width, batch' },
     { title: 'Type' },
     { title: 'Pattern' },
+    { title: 'Data gradient' },
     ...['µs with', 'µs without', 'added', 'all'].map(numeric),
   ];
   const rows = updates.refresh.map((cost) => [
     `${cost.width}, ${cost.batch}`,
     cost.precision,
     cost.pattern,
+    cost.dataGradient ?? '-',
     formatNumber(cost.microsecondsWith, 1),
     formatNumber(cost.microsecondsWithout, 1),
     percent(cost.share),

@@ -30,6 +30,10 @@ export type Precision = (typeof precisions)[number];
 export const sparseUses = ['auto', 'always', 'never'] as const;
 export type SparseUse = (typeof sparseUses)[number];
 
+/** How a GPU's data gradients multiply with the transpose of sparse weights. */
+export const dataGradients = ['dense', 'transposable', 'double-pruned'] as const;
+export type DataGradient = (typeof dataGradients)[number];
+
 export interface DeviceOptions {
   /**
    * "auto" is "cuda" where there is a usable GPU, else "cpu". "cuda-emulated" runs the GPU's code
@@ -58,6 +62,17 @@ export interface DeviceOptions {
    * `sparseChoices()` tells. Default: "auto".
    */
   sparse?: SparseUse;
+  /**
+   * How a GPU computes data gradients of sparse layers, in networks that learn: "dense" with the masked
+   * dense weights; "transposable" as sparse too, where masks are transposable (`MlpOptions.maskShape`)
+   * and fit as they do forward, with the same results but for rounding; "double-pruned" as sparse for
+   * every N:M pattern, which is approximate: of the masked weights, every column keeps the largest 2 of
+   * 4 rows (bf16) or 1 of 2 (tf32), ties going to the upper row, chosen whenever masks change.
+   * `sparse` is for them as well: under "auto" a shape's data gradient is measured on its own, when the
+   * first one is computed. What is not sparse is computed with the masked dense weights, exactly; fp32
+   * and the CPU have no other. Default: "dense".
+   */
+  dataGradient?: DataGradient;
 }
 
 /** Instruction sets whose kernels this CPU can run, best first. */
@@ -92,12 +107,14 @@ function openDevice(open: () => NativeDevice, name: DeviceName): NativeDevice {
 export class Device {
   readonly #addon: NativeAddon;
   readonly #native: NativeDevice;
+  /** Networks that learn prune the transpose of their masked weights for the data gradient. */
+  readonly prunesTransposes: boolean;
   #closed = false;
 
   /** @throws InvalidValueError for an unknown device, instruction set or number of threads */
   constructor(options: DeviceOptions = {}) {
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
-    const { precision = 'fp32', sparse = 'auto' } = options;
+    const { precision = 'fp32', sparse = 'auto', dataGradient = 'dense' } = options;
     if (device !== 'auto' && !deviceNames.includes(device)) {
       throw invalidValue('device', `one of "auto", "${deviceNames.join('", "')}"`, device);
     }
@@ -114,11 +131,25 @@ export class Device {
     if (!sparseUses.includes(sparse)) {
       throw invalidValue('sparse', `one of "${sparseUses.join('", "')}"`, sparse);
     }
+    if (!dataGradients.includes(dataGradient)) {
+      throw invalidValue('dataGradient', `one of "${dataGradients.join('", "')}"`, dataGradient);
+    }
     const name = device === 'auto' ? bestDevice() : device;
     this.#native = openDevice(
-      () => new this.#addon.Device(name, threads, isa, precision, sparse, cacheFolder()),
+      () =>
+        new this.#addon.Device(
+          name,
+          threads,
+          isa,
+          precision,
+          sparse,
+          dataGradient,
+          cacheFolder(),
+        ),
       name,
     );
+    this.prunesTransposes =
+      dataGradient === 'double-pruned' && name !== 'cpu' && precision !== 'fp32';
   }
 
   /** Name, instruction set and threads of the device. */

@@ -14,7 +14,7 @@ export interface NativeDeviceInfo {
   threads: number;
 }
 
-/** How a GPU multiplies with a sparse layer's weights, and why. */
+/** How a GPU multiplies with a sparse layer's weights, or with their transpose, and why. */
 export interface SparseChoice {
   /** The layer's shape. */
   outputs: number;
@@ -263,6 +263,7 @@ export interface NativeAddon {
     isa: string,
     precision: string,
     sparse: string,
+    dataGradient: string,
     cacheFolder: string,
   ) => NativeDevice;
   Matrix: new (device: NativeDevice, rows: number, columns: number) => NativeMatrix;

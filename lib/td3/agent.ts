@@ -81,8 +81,8 @@ export class Td3Agent {
     const { batchSize, observationSize, actionSize, bufferSize, seed } = this.config;
     this.#schedules = compileSchedules(this.config);
     this.#ownsDevice = device === undefined;
-    const { device: name, threads, precision } = this.config;
-    this.device = device ?? new Device({ device: name, threads, precision });
+    const { device: name, threads, precision, dataGradient } = this.config;
+    this.device = device ?? new Device({ device: name, threads, precision, dataGradient });
     this.networks = makeNetworks(this.device, this.config);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
     this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);

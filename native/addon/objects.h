@@ -17,7 +17,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 1};
   static constexpr const char* kName = "a device";
   static Napi::Function define(Napi::Env env);
-  // (name, threads, isa, precision, sparse, cacheFolder)
+  // (name, threads, isa, precision, sparse, dataGradient, cacheFolder)
   explicit DeviceObject(const Napi::CallbackInfo& info);
   std::shared_ptr<Backend> shared() const { return backend_; }
 

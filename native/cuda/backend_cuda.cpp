@@ -28,11 +28,18 @@ SparseUse sparseUseNamed(const std::string& name) {
   throw std::invalid_argument("Expected sparse to be auto, always or never");
 }
 
+DataGradient dataGradientNamed(const std::string& name) {
+  if (name == "dense") return DataGradient::dense;
+  if (name == "transposable") return DataGradient::transposable;
+  if (name == "double-pruned") return DataGradient::doublePruned;
+  throw std::invalid_argument("Expected dataGradient to be dense, transposable or double-pruned");
+}
+
 class CudaBackend : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options)
       : context_(precisionNamed(options.precision), sparseUseNamed(options.sparse),
-                 options.cacheFolder) {}
+                 dataGradientNamed(options.dataGradient), options.cacheFolder) {}
 
   BackendInfo info() const override {
     const std::string blas = ", cuBLASLt " + cublasLt().version();

@@ -26,8 +26,12 @@ std::string architectureOf(int device) {
 
 }  // namespace
 
-Context::Context(Precision precision, SparseUse sparseUse, std::string cacheFolder)
-    : precision_(precision), sparseUse_(sparseUse), description_(requireGpu()) {
+Context::Context(Precision precision, SparseUse sparseUse, DataGradient dataGradient,
+                 std::string cacheFolder)
+    : precision_(precision),
+      sparseUse_(sparseUse),
+      dataGradient_(dataGradient),
+      description_(requireGpu()) {
   int device = 0;
   check(cudaGetDevice(&device), "choose a GPU");
   architecture_ = architectureOf(device);

@@ -28,11 +28,18 @@ enum class Precision { fp32, tf32, bf16 };
 // none.
 enum class SparseUse { automatic, always, never };
 
+// How data gradients multiply with W's transpose, where tensor cores take layers as sparse:
+//   dense         with the masked dense weights
+//   transposable  as sparse, where masks are transposable: the same but for rounding
+//   doublePruned  as sparse, without what makes the transpose of the masked weights not 2:4 or 1:2
+enum class DataGradient { dense, transposable, doublePruned };
+
 class Context {
  public:
   // Throws std::runtime_error unless CUDA is usable on this machine. The folder is for what is kept
   // from process to process; empty for none.
-  Context(Precision precision, SparseUse sparseUse, std::string cacheFolder);
+  Context(Precision precision, SparseUse sparseUse, DataGradient dataGradient,
+          std::string cacheFolder);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -44,6 +51,10 @@ class Context {
   const std::string& architecture() const { return architecture_; }
   Blas& blas() { return *blas_; }
   SparseUse sparseUse() const { return sparseUse_; }
+  DataGradient dataGradient() const { return dataGradient_; }
+  bool prunesTransposes() const {
+    return dataGradient_ == DataGradient::doublePruned && precision_ != Precision::fp32;
+  }
   // Throws std::runtime_error with the cause if cuSPARSELt cannot be used.
   SparseBlas& sparseBlas();
   // Whether it can, and if not why.
@@ -93,6 +104,7 @@ class Context {
 
   Precision precision_;
   SparseUse sparseUse_;
+  DataGradient dataGradient_;
   std::string sparseProblem_;
   std::string description_, architecture_;
   cudaStream_t stream_ = nullptr;

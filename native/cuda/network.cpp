@@ -7,12 +7,15 @@
 #include "cuda/matrix.h"
 
 namespace rnm::cuda {
+namespace {
+
+// Passes of fewer decide nothing about sparse products.
+constexpr int kLeastRows = 8;
+
+}  // namespace
 
 CudaNetwork::CudaNetwork(const NetworkSpec& spec, Context& context)
     : Network(spec), context_(context), weights_(context, spec_) {
-  if (spec.maskShape != MaskShape::row) {
-    throw std::invalid_argument("CUDA devices take maskShape \"row\" only so far: use it, or device \"cpu\"");
-  }
   if (!squashed()) return;
   std::vector<float> centre, half;
   for (size_t j = 0; j < spec.low.size(); ++j) {
@@ -32,6 +35,12 @@ const CudaNetwork& CudaNetwork::sameShape(const Network& other, const char* name
                                 " to be a network of this device with the same shape and patterns");
   }
   return *network;
+}
+
+const CudaNetwork& CudaNetwork::maskSource(const Network& source) const {
+  const CudaNetwork& from = sameShape(source, "source");
+  requireMasksOf(from);
+  return from;
 }
 
 // ---------------------------------------------------------------- where things lie
@@ -115,71 +124,99 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   }
   const DeviceView y = deviceView(output, "output", x.rows, members.count * spec_.sizes.back());
   if (keep) keepInput(input, x, members);
-  planSparse(x.rows, keep);
+  planForward(x.rows, keep);
   MatrixRef from = inputRef(x, keep);
-  // What is kept was allocated as zeros, and dense products leave what pads rows alone.
+  // What pads rows is left alone by dense products. There may be anything: other layers' activities,
+  // or NaN where a sparse product met it.
   bool clean = true;
   for (int l = 0; l < layers(); ++l) {
     const MatrixRef to = activityBuffer(l, members, x.rows, keep);
-    const bool sparse = forwardSparse(l, members, x.rows, from, to, clean);
+    const bool sparse = multiplySparse(weights_.sparse(), l, members, x.rows, from, to, clean);
     if (!sparse) forwardLayer(l, members, x.rows, from, to);
-    clean = keep || sparse;
+    clean = sparse;
     from = to;
   }
   const PassShape shape = {from.ld, from.stride, members.count, x.rows, width(last())};
   storeOutput(context_, static_cast<float*>(from.data), shape, centre_.data(), half_.data(), y);
 }
 
-std::string CudaNetwork::obstacle(int index) const {
-  if (index == last()) return "the last layer: few outputs, in float32";
+std::string CudaNetwork::obstacle(int index, bool transposed) const {
+  if (index == last()) return "the last layer: few outputs";
+  if (index == 0 && transposed) return "the first layer: its input's gradient is float32";
   if (index == 0 && !bf16()) return "the first layer: float32 inputs are read where they lie";
-  return "";
+  if (!transposed || context_.prunesTransposes()) return "";
+  if (spec_.maskShape != MaskShape::transposable) return "masks are not transposable";
+  // A last group of fewer columns is chosen row by row.
+  return weights_.layer(index).inputs % kBandRows == 0 ? "" : "inputs are no multiple of 4";
+}
+
+// The columns of a transposable mask fit as its rows do. Pruned again, every pattern fits.
+bool CudaNetwork::masksFit(int index, bool transposed) const {
+  return (transposed && context_.prunesTransposes()) ||
+         fitsTensorCores(weights_.layer(index).pattern, type());
 }
 
 // Compressed weights are planned for one number of rows; passes of others use the masked dense ones.
 // The first pass decides which, but for those of a few rows, and the first that is kept for a backward
 // pass, as of training's batches, decides anew.
 bool CudaNetwork::decidesRows(int rows, bool keep) const {
-  constexpr int kLeastRows = 8;
   if (context_.inGraph() || rows < kLeastRows) return false;
   return plannedRows_ == 0 || (keep && !plannedKept_);
 }
 
-void CudaNetwork::planSparse(int rows, bool keep) {
+void CudaNetwork::planForward(int rows, bool keep) {
   if (!decidesRows(rows, keep)) return;
   const bool planned = plannedRows_ == rows;
   plannedRows_ = rows;
   plannedKept_ = keep;
-  if (planned) return;
+  if (!planned) planSparse(rows, false);
+}
+
+// The first backward pass that is not of a few rows decides for data gradients.
+void CudaNetwork::planTransposed(int rows) {
+  if (context_.dataGradient() == DataGradient::dense || spec_.role != Role::online) return;
+  if (context_.inGraph() || rows < kLeastRows || transposedRows_ > 0) return;
+  transposedRows_ = rows;
+  planSparse(rows, true);
+}
+
+// A data gradient is x = y W: the same product with W^T for the weights, and neither bias nor ReLU.
+SparseProduct::Shape CudaNetwork::productShape(int index, int rows, bool transposed) const {
+  const NetworkWeights::Layer& layer = weights_.layer(index);
+  const int64_t outputLd = paddedWidth(layer.outputs), inputLd = paddedWidth(layer.inputs);
+  if (transposed) {
+    return {layer.inputs, layer.outputs, rows, outputLd, outputLd, inputLd, type(), nullptr};
+  }
+  return {layer.outputs, layer.inputs, rows, layer.ld, inputLd, outputLd, type(),
+          weights_.effectiveBias(index, 0)};
+}
+
+void CudaNetwork::planSparse(int rows, bool transposed) {
+  SparseChooser& chooser = context_.sparseChooser();
   std::vector<NetworkWeights::SparsePlan> plans;
   std::vector<SparseChooser::Layer> chosen;
   for (int l = 0; l < layers(); ++l) {
-    const NetworkWeights::Layer& layer = weights_.layer(l);
-    if (layer.pattern.dense()) continue;
-    const SparseProduct::Shape shape = {layer.outputs, layer.inputs, rows,
-                                        layer.ld, paddedWidth(layer.inputs),
-                                        paddedWidth(layer.outputs), type(),
-                                        weights_.effectiveBias(l, 0)};
-    chosen.push_back({layer.pattern, shape, spec_.members});
-    const SparseChoice choice = context_.sparseChooser().choose(chosen.back(), obstacle(l));
-    if (choice.any()) {
-      plans.push_back({l, shape, choice});
-    } else {
-      chosen.pop_back();
-    }
+    const NmPattern& pattern = weights_.layer(l).pattern;
+    if (pattern.dense()) continue;
+    const SparseChooser::Layer layer = {pattern, masksFit(l, transposed),
+                                        productShape(l, rows, transposed), spec_.members};
+    const SparseChoice choice = chooser.choose(layer, obstacle(l, transposed));
+    if (!choice.any()) continue;
+    plans.push_back({l, layer.shape, choice});
+    chosen.push_back(layer);
   }
   try {
-    weights_.planSparse(plans);
+    weights_.planSparse(plans, transposed);
   } catch (const std::runtime_error& error) {
     // Who insists on it is told why the library does not take it; the same is computed without.
     if (context_.sparseUse() == SparseUse::always) throw;
-    for (const auto& layer : chosen) context_.sparseChooser().withdraw(layer, error.what());
+    for (const auto& layer : chosen) chooser.withdraw(layer, error.what());
   }
 }
 
-bool CudaNetwork::forwardSparse(int index, MemberRange members, int rows, const MatrixRef& input,
-                                const MatrixRef& output, bool clean) {
-  const SparseLayers* sparse = weights_.sparse();
+bool CudaNetwork::multiplySparse(const SparseLayers* sparse, int index, MemberRange members,
+                                 int rows, const MatrixRef& input, const MatrixRef& output,
+                                 bool clean) {
   const SparseLayer* layer = sparse ? sparse->find(index, members.first, rows) : nullptr;
   if (!layer || !layer->choice.takes(members.count)) return false;
   const SparseProduct::Shape& shape = layer->product->shape();
@@ -236,6 +273,7 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
       throw std::invalid_argument("Expected inputGradient's columns to lie within the input");
     }
   }
+  planTransposed(rows);
   const auto biasGradient = [&](int l) {
     return weightGradient ? weights_.biasGradient(l, members.first) : nullptr;
   };
@@ -245,8 +283,12 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
       keptRef(kept_.activity, last(), members.first, ElementType::float32).data);
   outputDelta(context_, dy, squash, half_.data(), delta(last()).data, shape(last()),
               biasGradient(last()), weights_.layer(last()).biasStride);
+  bool clean = true;
   for (int l = last(); l > 0; --l) {
-    dataGradient(l, members, delta(l - 1));
+    const bool sparse =
+        multiplySparse(weights_.transposed(), l, members, rows, delta(l), delta(l - 1), clean);
+    if (!sparse) dataGradient(l, members, delta(l - 1));
+    clean = sparse;
     hiddenDelta(context_, delta(l - 1).data,
                 keptRef(kept_.activity, l - 1, members.first, type()).data, shape(l - 1),
                 biasGradient(l - 1), weights_.layer(l - 1).biasStride);
@@ -321,7 +363,7 @@ void CudaNetwork::polyak(const Network& source, float tau) {
 }
 
 void CudaNetwork::copyFrom(const Network& source) {
-  weights_.copyFrom(sameShape(source, "source").weights_);
+  weights_.copyFrom(maskSource(source).weights_);
 }
 
 int64_t CudaNetwork::updateMasks() {
@@ -331,7 +373,7 @@ int64_t CudaNetwork::updateMasks() {
 
 int64_t CudaNetwork::followMasks(const Network& source) {
   requireRole(Role::target, "mask updates");
-  return weights_.followMasks(sameShape(source, "source").weights_);
+  return weights_.followMasks(maskSource(source).weights_);
 }
 
 int64_t CudaNetwork::divergence(const Network& other, int member) const {

@@ -51,6 +51,7 @@ class CudaNetwork : public Network {
   size_t elementBytes() const { return bf16() ? 2 : 4; }
 
   const CudaNetwork& sameShape(const Network& other, const char* name) const;
+  const CudaNetwork& maskSource(const Network& source) const;
   void keepInput(const MatrixView& input, const DeviceView& view, MemberRange members);
   PassShape shapeOf(int layer, int members, int rows, int64_t memberRows) const;
   PassShape keptShape(int layer) const;
@@ -59,12 +60,18 @@ class CudaNetwork : public Network {
   MatrixRef keptRef(const std::vector<DeviceArray<uint8_t>>& arrays, int layer, int member,
                     ElementType type) const;
   // Why products cannot go through cuSPARSELt whatever the pattern; empty if they can.
-  std::string obstacle(int layer) const;
+  std::string obstacle(int layer, bool transposed) const;
+  // Whether tensor cores have a way for the masks that such products read.
+  bool masksFit(int layer, bool transposed) const;
   bool decidesRows(int rows, bool keep) const;
-  void planSparse(int rows, bool keep);
-  // False if the layer is to be dense. `clean`: what pads the input's rows is zero.
-  bool forwardSparse(int layer, MemberRange members, int rows, const MatrixRef& input,
-                     const MatrixRef& output, bool clean);
+  void planForward(int rows, bool keep);
+  void planTransposed(int rows);
+  void planSparse(int rows, bool transposed);
+  SparseProduct::Shape productShape(int layer, int rows, bool transposed) const;
+  // output = input W^T of layers as they were planned; false if this one is to be dense. `clean`: what
+  // pads the input's rows is zero.
+  bool multiplySparse(const SparseLayers* sparse, int layer, MemberRange members, int rows,
+                      const MatrixRef& input, const MatrixRef& output, bool clean);
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
   void dataGradient(int layer, MemberRange members, const MatrixRef& target);
@@ -74,8 +81,9 @@ class CudaNetwork : public Network {
   Context& context_;
   NetworkWeights weights_;
   DeviceArray<float> centre_, half_;  // of the output's range
-  // For passes of how many rows sparse layers are planned, and whether that was for kept ones.
-  int plannedRows_ = 0;
+  // For passes of how many rows sparse layers are planned, and whether that was for kept ones; and for
+  // how many their data gradients are.
+  int plannedRows_ = 0, transposedRows_ = 0;
   bool plannedKept_ = false;
   Kept kept_;
 };

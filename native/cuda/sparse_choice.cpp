@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <stdexcept>
+#include <utility>
 
 #include "cuda/sparse_trial.h"
 
@@ -50,8 +51,7 @@ SparseChooser::SparseChooser(Context& context, std::string cacheFolder)
 // Empty if there is nothing against sparse products but their time.
 std::string SparseChooser::whyDense(const Layer& layer, const std::string& obstacle) {
   if (context_.precision() == Precision::fp32) return "masked dense: no hardware path in fp32";
-  // Whether the transpose of a mask fits depends on more than the pattern: who asks knows.
-  if (layer.shape.bias && !fitsTensorCores(layer.pattern, layer.shape.type)) {
+  if (!layer.fits) {
     return std::string("masked dense: no hardware path for more than ") +
            (layer.shape.type == ElementType::bfloat16 ? "2 of 4" : "1 of 2") + " weights";
   }
@@ -123,6 +123,7 @@ void SparseChooser::tell(const Layer& layer, int count, bool sparse, const std::
   LayerChoice told{};
   told.outputs = layer.shape.outputs;
   told.inputs = layer.shape.inputs;
+  if (!layer.shape.bias) std::swap(told.outputs, told.inputs);
   told.rows = layer.shape.rows;
   told.members = count;
   told.pattern = std::to_string(layer.pattern.n) + ":" + std::to_string(layer.pattern.m);

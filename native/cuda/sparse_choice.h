@@ -27,9 +27,10 @@ struct SparseChoice {
 class SparseChooser {
  public:
   // A layer with the products that it needs; `shape.bias` only says whether there is one, which a
-  // forward pass has and a data gradient has not.
+  // forward pass has and a data gradient, whose shape is that of W's transpose, has not.
   struct Layer {
     NmPattern pattern;
+    bool fits;  // tensor cores have a way for the masks that the products read
     SparseProduct::Shape shape;
     int members;
   };

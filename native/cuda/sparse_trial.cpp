@@ -42,7 +42,7 @@ void SparseTrial::fill(DeviceArray<uint8_t>& target, int64_t elements, int patte
   target = DeviceArray<uint8_t>(context_, elements * elementBytes_);
   DeviceArray<uint8_t> mask(context_, elements / 8);
   check(cudaMemsetAsync(mask.data(), pattern, mask.bytes(), context_.stream()), "make up weights");
-  writeTestValues(context_, target.data(), mask.data(), 0, elements);
+  writeTestValues(context_, target.data(), mask.data(), {0, elements, elements, 0});
 }
 
 void* SparseTrial::at(const DeviceArray<uint8_t>& array, int64_t element) const {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
 import type { GpuBench } from '../../lib/bench/gpu/gpu-bench.js';
 import { layerKernels } from '../../lib/bench/gpu/layers.js';
+import type { ModeChoice } from '../../lib/bench/gpu/sparse-modes.js';
 import { runCommand } from '../cli/support.js';
 import { testDevice } from '../device/support.js';
 import { temporaryFolders } from '../support/temporary-folder.js';
@@ -30,13 +31,24 @@ emulated('on the emulated GPU', () => {
     expect([...bench.layers.omitted, ...bench.updates.omitted]).toEqual([]);
     checkLayers(bench);
     checkUpdates(bench);
+    checkChoices(bench.layers.choices);
+    checkChoices(bench.updates.choices);
   });
 });
 
 function checkLayers({ layers }: GpuBench): void {
   expect(layers.peaks).toMatchObject([{ precision: 'bf16', width: 16, batch: 8 }]);
-  const names = layers.results.map(({ kernel, name, sparse }) => `${kernel} ${name} ${sparse}`);
-  const members = ['dense null', '2:4 always', '2:4 auto'];
+  const names = layers.results.map(
+    ({ kernel, name, sparse, dataGradient }) => `${kernel} ${name} ${sparse} ${dataGradient}`,
+  );
+  const members = [
+    'dense null null',
+    '2:4 always dense',
+    '2:4 always transposable',
+    '2:4 always double-pruned',
+    '2:4 auto dense',
+    '2:4 auto double-pruned',
+  ];
   expect(names).toEqual(
     members.flatMap((name) => layerKernels.map((kernel) => `${kernel} ${name}`)),
   );
@@ -48,27 +60,55 @@ function checkLayers({ layers }: GpuBench): void {
   }
 }
 
+/** Told "always" everything that has to be is sparse; told "auto" there are times. */
+function checkChoices(choices: ModeChoice[]): void {
+  const passes = choices
+    .filter(({ sparse, reason }) => sparse === 'always' && reason === 'sparse: always')
+    .map(({ dataGradient, pass }) => `${dataGradient} ${pass}`);
+  expect(new Set(passes)).toEqual(
+    new Set([
+      'dense forward',
+      'transposable forward',
+      'transposable data gradient',
+      'double-pruned forward',
+      'double-pruned data gradient',
+    ]),
+  );
+  const measured = choices.filter(({ sparse, denseUs }) => sparse === 'auto' && denseUs !== null);
+  expect(new Set(measured.map(({ pass }) => pass))).toEqual(new Set(['forward', 'data gradient']));
+}
+
 function checkUpdates({ updates }: GpuBench): void {
   const kinds = updates.updates.map(
-    ({ name, sparse, graphs }) => `${name} ${sparse} ${graphs === true ? 'graphs' : 'eager'}`,
+    ({ name, sparse, dataGradient, graphs }) =>
+      `${name} ${sparse} ${dataGradient} ${graphs === true ? 'graphs' : 'eager'}`,
   );
   expect(kinds).toEqual([
-    'dense null graphs',
-    '2:4 always graphs',
-    '2:4 never graphs',
-    '2:4 auto graphs',
-    'dense null eager',
-    '2:4 auto eager',
+    'dense null null graphs',
+    '2:4 always dense graphs',
+    '2:4 always transposable graphs',
+    '2:4 always double-pruned graphs',
+    '2:4 never dense graphs',
+    '2:4 auto dense graphs',
+    '2:4 auto double-pruned graphs',
+    'dense null null eager',
+    '2:4 auto dense eager',
   ]);
   for (const { updatesPerSecond, networkBytes } of updates.updates) {
     expect(updatesPerSecond).toBeGreaterThan(0);
     expect(networkBytes).toBeGreaterThan(0);
   }
-  // Compressed copies of the weights are what "always" has and "never" has not.
-  const [, always, never] = updates.updates.map(({ networkBytes }) => networkBytes!);
+  // Compressed copies of the weights are what "always" has and "never" has not; those of transposes
+  // come on top.
+  const [, always, transposable, pruned, never] = updates.updates.map((each) => each.networkBytes!);
   expect(always).toBeGreaterThan(never!);
-  expect(updates.refresh).toMatchObject([{ pattern: '2:4', width: 16, batch: 8 }]);
-  expect(updates.refresh[0]!.shareOfAll).toBeGreaterThan(0);
+  expect(Math.min(transposable!, pruned!)).toBeGreaterThan(always!);
+  expect(updates.refresh).toMatchObject(
+    ['dense', 'transposable', 'double-pruned'].map((dataGradient) => {
+      return { pattern: '2:4', dataGradient, width: 16, batch: 8 };
+    }),
+  );
+  for (const { shareOfAll } of updates.refresh) expect(shareOfAll).toBeGreaterThan(0);
   const acting = updates.act.map(({ device, name, graphs }) => `${device} ${name} ${graphs}`);
   expect(acting).toEqual([
     'cuda-emulated dense true',

@@ -9,6 +9,8 @@ interface Job {
   mlp: MlpOptions;
   rows: number;
   members?: { first: number; count: number };
+  /** Backward too. */
+  backward?: boolean;
 }
 
 const job = JSON.parse(process.argv[2]!) as Job;
@@ -30,6 +32,13 @@ try {
     mlp.forward(input, output, { keep: true, members });
   }
   result['output'] = [...output.get()];
+  if (job.backward === true) {
+    const inputGradient = device.matrix(job.rows, inputs);
+    output.set(randomFloats(job.rows * outputs * members.count, 2));
+    device.fill(inputGradient, NaN);
+    mlp.backward(output, { members, inputGradient });
+    result['gradient'] = [...inputGradient.get()];
+  }
   result['grew'] = mlp.bytes > held;
   result['choices'] = device.sparseChoices();
 } catch (error) {

@@ -21,6 +21,7 @@ beforeEach(() => {
 interface Outcome {
   error?: string;
   output: number[];
+  gradient?: number[];
   grew: boolean;
   choices: SparseChoice[];
 }
@@ -29,6 +30,7 @@ interface Job {
   mlp?: Partial<MlpOptions>;
   rows?: number;
   members?: { first: number; count: number };
+  backward?: boolean;
 }
 
 const pattern = { n: 2, m: 4 };
@@ -37,9 +39,9 @@ const network: MlpOptions = { sizes: [6, 128, 128, 3], members: 2, seed: 3 };
 
 /** What another process chooses and computes. */
 async function choose(environment: string, job: Job = {}): Promise<Outcome> {
-  const { device = bf16, mlp = {}, rows = 16, members } = job;
+  const { device = bf16, mlp = {}, rows = 16, members, backward } = job;
   const options = { ...network, patterns: [null, pattern, null], ...mlp };
-  const argument = JSON.stringify({ device, mlp: options, rows, members });
+  const argument = JSON.stringify({ device, mlp: options, rows, members, backward });
   const shell = `export RNM_CACHE_DIR='${cache}' ${environment}; exec`;
   const { ended } = runTypeScript('test/device/emulated-choice.ts', [argument], root, shell);
   const { code, stdout, stderr } = await ended;
@@ -207,6 +209,99 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
     expect(missing.output).toEqual(masked.output);
   }, 120_000);
 
+  describe('data gradients', () => {
+    const dataGradient = 'double-pruned';
+    const job = {
+      device: { ...bf16, dataGradient },
+      mlp: { sizes: [6, 128, 96, 3] },
+      backward: true,
+    } as const;
+    const never = { ...job, device: { ...job.device, sparse: 'never' } } as const;
+    const exact = { ...never, device: { ...bf16, sparse: 'never' } } as const;
+    const passes = ({ choices }: Outcome) => choices.map(({ pass, chosen }) => [pass, chosen]);
+    const both = (pass: string, chosen: string) => Array(2).fill([pass, chosen]);
+
+    test('are measured and kept apart from forward passes, and reported with the layer', async () => {
+      const sparse = await choose(sparseWins, job);
+      expect(passes(sparse)).toEqual([
+        ...both('forward', 'sparse'),
+        ...both('data gradient', 'sparse'),
+      ]);
+      for (const { outputs, inputs } of sparse.choices)
+        expect([outputs, inputs]).toEqual([96, 128]);
+      expect(sparse.choices[2]).toMatchObject({ denseUs: 16, sparseUs: 8, members: 2 });
+      const texts = files().map((file) => readFileSync(file, 'utf8'));
+      expect(texts).toHaveLength(2);
+      const product = /^bf16 data gradient, outputs 128, inputs 96, rows 16, members 2$/m;
+      expect(texts.filter((text) => product.test(text))).toHaveLength(1);
+      const reread = await choose(denseWins, job);
+      expect(reread.choices).toEqual(sparse.choices.map((one) => ({ ...one, cached: true })));
+      expect(reread.gradient).toEqual(sparse.gradient);
+    }, 60_000);
+
+    test('go through tensor cores only where that takes less time', async () => {
+      // Forward it was measured to be faster, by a process without data gradients of its own.
+      const forward = await choose(sparseWins, { ...job, device: bf16 });
+      expect(passes(forward)).toEqual(both('forward', 'sparse'));
+      const dense = await choose(denseWins, job);
+      expect(passes(dense)).toEqual([
+        ...both('forward', 'sparse'),
+        ...both('data gradient', 'dense'),
+      ]);
+      // With the very weights of the forward pass: nothing of what is not chosen is approximate.
+      expect(dense.gradient).toEqual(forward.gradient);
+      rmSync(cache, { recursive: true });
+      const sparse = await choose(sparseWins, job);
+      expect(sparse.output).toEqual(forward.output);
+      const off = deviation(sparse.gradient!, (await choose('', exact)).gradient!);
+      expect(off).toBeGreaterThan(4e-2);
+    }, 60_000);
+
+    test('never, and the exact ones, are the dense ones', async () => {
+      const [off, dense] = await Promise.all([choose('', never), choose('', exact)]);
+      expect(passes(off)).toEqual([...both('forward', 'dense'), ...both('data gradient', 'dense')]);
+      expect(off.choices.map(({ reason }) => reason)).toEqual(Array(4).fill('sparse: never'));
+      expect(off.gradient).toEqual(dense.gradient);
+      const transposable = {
+        ...job,
+        device: { ...bf16, dataGradient: 'transposable' },
+        mlp: { ...job.mlp, maskShape: 'transposable' },
+      } as const;
+      const sparse = await choose(sparseWins, transposable);
+      expect(chosen(sparse)).toEqual(Array(4).fill('sparse'));
+      const same = {
+        ...transposable,
+        device: { ...transposable.device, sparse: 'never' },
+      } as const;
+      expect(deviation(sparse.gradient!, (await choose('', same)).gradient!)).toBeLessThan(4e-2);
+      const rows = await choose(sparseWins, { ...transposable, mlp: job.mlp });
+      expect(rows.choices.slice(2).map(({ reason }) => reason)).toEqual(
+        Array(2).fill('masks are not transposable'),
+      );
+    }, 120_000);
+
+    test('the hidden width and the batch may be odd, with pages that may not be touched', async () => {
+      const sizes = [7, 44, 36, 51, 3];
+      const options = { patterns: Array(4).fill(pattern), maskShape: 'transposable' } as const;
+      const device = { ...bf16, dataGradient: 'transposable' } as const;
+      const padded = { device, mlp: { ...options, sizes }, rows: 13, backward: true };
+      const sparse = await choose(`${sparseWins} RNM_EMULATOR_PROTECT=1`, padded);
+      expect(sparse.error).toBeUndefined();
+      const gradients = sparse.choices.filter(({ pass }) => pass === 'data gradient');
+      expect(gradients.map(({ inputs, chosen, reason }) => [inputs, chosen, reason])).toEqual(
+        [
+          [7, 'dense', "the first layer: its input's gradient is float32"],
+          [44, 'sparse', '50% of the dense time'],
+          [36, 'sparse', '50% of the dense time'],
+          [51, 'dense', 'the last layer: few outputs'],
+        ].flatMap((each) => [each, each]),
+      );
+      const dense = await choose('', { ...padded, device: { ...device, sparse: 'never' } });
+      expect(sparse.gradient!.every(Number.isFinite)).toBe(true);
+      expect(deviation(sparse.gradient!, dense.gradient!)).toBeLessThan(4e-2);
+    }, 240_000);
+  });
+
   test('a library that cannot search has its default algorithm', async () => {
     const { choices } = await choose(`${sparseWins} RNM_EMULATOR_FAIL=refuse:search`);
     expect(choices.map((choice) => choice.chosen)).toEqual(['sparse', 'sparse']);
@@ -237,7 +332,7 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
         expect(sparse.choices.filter((choice) => choice.chosen === 'sparse')).toHaveLength(6);
         const last = sparse.choices.filter((choice) => choice.outputs === 3);
         expect(last.map(({ reason }) => reason)).toEqual(
-          Array(2).fill('the last layer: few outputs, in float32'),
+          Array(2).fill('the last layer: few outputs'),
         );
         const dense = await choose('', { ...job, device: { ...bf16, sparse: 'never' } });
         expect(sparse.output.every(Number.isFinite)).toBe(true);

@@ -7,7 +7,7 @@
  * gradient into a whole step), so that the first updates are held to narrow limits, later ones to wide ones.
  */
 import { Device } from '../../lib/device/index.js';
-import type { DeviceOptions, Mlp } from '../../lib/device/index.js';
+import type { DeviceOptions, Mlp, SparseChoice } from '../../lib/device/index.js';
 import { makeEnv } from '../../lib/envs/index.js';
 import type { Environment } from '../../lib/envs/index.js';
 import { Td3Agent } from '../../lib/td3/agent.js';
@@ -51,6 +51,8 @@ export interface TrainingComparison {
   distances: Distance[];
   /** Mean return over the same episodes without noise, at the end. */
   returns: { tested: number; reference: number };
+  /** How the tested device multiplied with sparse layers. */
+  choices: SparseChoice[];
   checks: Check[];
   passed: boolean;
   /** What ended it early; null if nothing did. */
@@ -73,7 +75,7 @@ export async function compareTraining(
     const [one, other] = [tested, reference].map((options) => {
       const device = new Device(options);
       devices.push(device);
-      return makeAgent(problem, env, device);
+      return makeAgent(problem, env, device, tested);
     });
     const distances = trainBoth(problem, env, one!, other!);
     const options = { episodes: problem.episodes, seed: problem.seed };
@@ -81,7 +83,9 @@ export async function compareTraining(
     const returns = { tested: await mean(one!), reference: await mean(other!) };
     const checks = judge(distances, returns, limits);
     const passed = checks.every((check) => check.passed);
-    return { tested, reference, problem, distances, returns, checks, passed, error: null };
+    const choices = one!.device.sparseChoices();
+    const found = { distances, returns, choices, checks, passed, error: null };
+    return { tested, reference, problem, ...found };
   } finally {
     env.close();
     for (const device of devices) device.close();
@@ -96,10 +100,16 @@ export function failedComparison(
   error: string,
 ): TrainingComparison {
   const returns = { tested: NaN, reference: NaN };
-  return { tested, reference, problem, distances: [], returns, checks: [], passed: false, error };
+  const found = { distances: [], returns, choices: [], checks: [], passed: false };
+  return { tested, reference, problem, ...found, error };
 }
 
-function makeAgent(problem: TrainingProblem, env: Environment, device: Device): Td3Agent {
+function makeAgent(
+  problem: TrainingProblem,
+  env: Environment,
+  device: Device,
+  { dataGradient }: DeviceOptions,
+): Td3Agent {
   const { steps, hidden, batch, sparsity, seed } = problem;
   const { observationSize, actionSize, actionLow, actionHigh } = env;
   const learningStarts = Math.min(500, Math.floor(steps / 4));
@@ -115,6 +125,8 @@ function makeAgent(problem: TrainingProblem, env: Environment, device: Device): 
       hiddenSizes: [hidden, hidden],
       batchSize: batch,
       bufferSize: steps,
+      // Both agents have the masks that the tested one's data gradients ask for.
+      maskShape: dataGradient === 'transposable' ? 'transposable' : 'row',
       // Masks move a few times, and not before the first updates have been compared.
       maskInterval: Math.max(12, Math.floor((steps - learningStarts) / 4)),
     },

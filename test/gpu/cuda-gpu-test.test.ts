@@ -24,9 +24,20 @@ emulated('agrees on the emulated GPU, in every arithmetic', async () => {
   expect(stdout).toContain(`Passed. Result  ${join(out, 'gpu-test.json')}`);
   expect(code).toBe(0);
   const result: unknown = JSON.parse(readFileSync(join(out, 'gpu-test.json'), 'utf8'));
-  const training = ['fp32', 'tf32', 'bf16', 'bf16'].map((precision) => ({
-    tested: { device: 'cuda-emulated', precision },
+  const training = [
+    { precision: 'fp32' },
+    { precision: 'tf32' },
+    { precision: 'bf16' },
+    { precision: 'bf16' },
+    { precision: 'tf32', dataGradient: 'transposable' },
+    { precision: 'bf16', dataGradient: 'transposable' },
+    { precision: 'bf16', dataGradient: 'double-pruned' },
+  ].map((options) => ({
+    tested: { device: 'cuda-emulated', ...options },
     reference: { device: 'cpu' },
+    choices: expect.arrayContaining([
+      expect.objectContaining({ pass: options.dataGradient ? 'data gradient' : 'forward' }),
+    ]),
     passed: true,
   }));
   expect(result).toMatchObject({

@@ -44,6 +44,9 @@ const cases: DeviceOptions[] = [
   { precision: 'tf32', sparse: 'always' },
   { precision: 'bf16', sparse: 'never' },
   { precision: 'bf16', sparse: 'always' },
+  { precision: 'tf32', sparse: 'always', dataGradient: 'transposable' },
+  { precision: 'bf16', sparse: 'always', dataGradient: 'transposable' },
+  { precision: 'bf16', sparse: 'always', dataGradient: 'double-pruned' },
 ];
 
 const options = {
@@ -130,10 +133,11 @@ function describeSuites({ tests, failures, seconds }: SuiteResult): string {
 
 function describeTraining(comparison: TrainingComparison): string {
   const { tested, problem, checks, passed, error } = comparison;
-  const { precision = '', sparse = 'auto' } = tested;
+  const { precision = '', sparse = 'auto', dataGradient = 'dense' } = tested;
+  const how = `${precision}, sparse ${sparse}, data gradient ${dataGradient}`;
   const short = (value: number) => value.toPrecision(2);
   return [
-    `Training ${problem.task} in ${precision}, sparse ${sparse}: ${passed ? 'agrees' : 'DISAGREES'}`,
+    `Training ${problem.task} in ${how}: ${passed ? 'agrees' : 'DISAGREES'}`,
     ...(error === null ? [] : [`  ended early: ${error}`]),
     ...checks.map(
       ({ name, value, limit, passed: ok }) =>

@@ -1,5 +1,5 @@
 /** Networks that single layers are timed in. */
-import type { Device } from '../../device/index.js';
+import type { Device, MaskShape } from '../../device/index.js';
 import { parsePattern } from '../../td3/pattern.js';
 import type { Candidate } from '../pairing.js';
 import type { GpuShape } from './gpu-options.js';
@@ -32,16 +32,18 @@ export function makePasses(
   { width, batch }: GpuShape,
   depth: number,
   sparsity: string,
+  maskShape: MaskShape = 'row',
 ): Passes {
   const pattern = parsePattern('sparsity', sparsity);
   const inner = Array.from({ length: depth }, () => pattern);
   const sizes = [edge, width, ...inner.map(() => width), edge];
-  const mlp = device.mlp({ sizes, patterns: [null, ...inner, null] });
+  const mlp = device.mlp({ sizes, patterns: [null, ...inner, null], maskShape });
   const [x, y, dy] = [0, 1, 2].map(() => device.matrix(batch, edge));
   device.fillNormal(x!, 0, 1);
   device.fillNormal(dy!, 0, 2);
-  // Plans sparse layers, and leaves what backward passes need.
+  // Plans sparse layers, both ways, and leaves what backward passes need.
   mlp.forward(x!, y!, { keep: true });
+  mlp.backward(dy!);
   const make = (calls: () => void) => repeatCalls(device, sparsity, calls);
   return {
     forward: make(() => mlp.forward(x!, y!, { keep: true })),

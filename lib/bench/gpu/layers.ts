@@ -1,6 +1,6 @@
 /** Single layers on a GPU: their passes and Adam, sparse and dense, by width, batch and type. */
 import { Device } from '../../device/index.js';
-import type { Precision, SparseUse } from '../../device/index.js';
+import type { DataGradient, Precision, SparseUse } from '../../device/index.js';
 import { activeWeights } from '../kernel-problems.js';
 import { takeTurns } from '../pairing.js';
 import type { Candidate, Timing } from '../pairing.js';
@@ -10,6 +10,8 @@ import type { GpuBenchSettings, GpuShape } from './gpu-options.js';
 import { depthOf, makePasses, passNames } from './layer-network.js';
 import type { PassName, Passes } from './layer-network.js';
 import { callsPerGraph, warmUp } from './repeated-calls.js';
+import { choicesOf, maskShapeOf, patternsOf } from './sparse-modes.js';
+import type { ModeChoice, SparseMode } from './sparse-modes.js';
 import type { TimeBudget } from './time-budget.js';
 
 /** What of a layer is timed; `adam` contains writing every copy of the weights that products read. */
@@ -24,6 +26,8 @@ export interface LayerResult extends GpuShape {
   name: string;
   /** What the device was told about sparse tensor cores; null for dense layers and peers. */
   sparse: SparseUse | null;
+  /** How it was told to compute data gradients; likewise. */
+  dataGradient: DataGradient | null;
   /** Median, p10 and p90; null where the layer is too short to tell from its surroundings. */
   microseconds: number | null;
   p10: number | null;
@@ -54,6 +58,8 @@ export interface Omission {
 export interface LayerBench {
   peaks: DensePeak[];
   results: LayerResult[];
+  /** What devices chose for the layers. */
+  choices: ModeChoice[];
   omitted: Omission[];
 }
 
@@ -74,9 +80,18 @@ interface Group extends GpuShape {
 /** A network among the candidates of a group. */
 interface Member {
   name: string;
-  sparse: SparseUse | null;
+  /** Null for dense layers. */
+  mode: SparseMode | null;
   passes: Passes;
 }
+
+const modes: SparseMode[] = [
+  { sparse: 'always', dataGradient: 'dense' },
+  { sparse: 'always', dataGradient: 'transposable' },
+  { sparse: 'always', dataGradient: 'double-pruned' },
+  { sparse: 'auto', dataGradient: 'dense' },
+  { sparse: 'auto', dataGradient: 'double-pruned' },
+];
 
 /** Of the time, for one type. */
 const peakShare = 0.02;
@@ -85,7 +100,7 @@ const turns = { rounds: 5, slotSeconds: 0.01, quietShare: 1 };
 
 export async function benchLayers(options: LayerBenchOptions): Promise<LayerBench> {
   const { settings, budget } = options;
-  const bench: LayerBench = { peaks: [], results: [], omitted: [] };
+  const bench: LayerBench = { peaks: [], results: [], choices: [], omitted: [] };
   for (const precision of settings.precisions) {
     await tryTo(bench.omitted, `peak of ${precision}`, async () => {
       bench.peaks.push(await measurePeak(precision, settings, budget.left * peakShare));
@@ -161,7 +176,7 @@ async function measureGroup(
   const budget = seconds / 2;
   const peers = group.precision === 'bf16' ? await options.peers?.(group, budget) : undefined;
   try {
-    const { thin, members } = await makeMembers(group, options.settings, devices, bench.omitted);
+    const { thin, members } = await makeMembers(group, options.settings, devices, bench);
     const theirs = peers?.candidates ?? [];
     const turns = { budgetSeconds: budget, signal: options.signal };
     const { timed, others } = await timeMembers([thin, ...members], theirs, turns);
@@ -187,29 +202,29 @@ async function makeMembers(
   group: Group,
   settings: GpuBenchSettings,
   devices: Device[],
-  omitted: Omission[],
+  bench: LayerBench,
 ): Promise<{ thin: Member; members: Member[] }> {
   const { width, batch, precision } = group;
-  const open = (sparse: SparseUse): Device => {
-    devices.push(new Device({ device: settings.device, precision, sparse }));
+  const open = (mode: SparseMode): Device => {
+    devices.push(new Device({ device: settings.device, precision, ...mode }));
     return devices.at(-1)!;
   };
-  const make = (device: Device, depth: number, name: string, sparse: SparseUse | null): Member => ({
-    name,
-    sparse,
-    passes: makePasses(device, group, depth, name),
-  });
-  const plain = open('never');
+  const make = (device: Device, depth: number, name: string, mode: SparseMode | null): Member => {
+    const maskShape = maskShapeOf(mode?.dataGradient ?? 'dense');
+    return { name, mode, passes: makePasses(device, group, depth, name, maskShape) };
+  };
+  const plain = open({ sparse: 'never', dataGradient: 'dense' });
   const thin = make(plain, 0, 'dense', null);
   const members = [make(plain, depthOf(width), 'dense', null)];
-  for (const sparse of ['always', 'auto'] as const) {
-    const device = open(sparse);
-    for (const name of settings.patterns) {
-      const what = `${name}, sparse ${sparse}, ${width}x${batch} in ${precision}`;
-      await tryTo(omitted, what, async () => {
-        members.push(make(device, depthOf(width), name, sparse));
+  for (const mode of modes) {
+    const device = open(mode);
+    for (const name of patternsOf(mode, settings.patterns)) {
+      const how = `sparse ${mode.sparse}, data gradient ${mode.dataGradient}`;
+      await tryTo(bench.omitted, `${name}, ${how}, ${width}x${batch} in ${precision}`, async () => {
+        members.push(make(device, depthOf(width), name, mode));
       });
     }
+    bench.choices.push(...choicesOf(device, mode));
   }
   return { thin, members };
 }
@@ -270,7 +285,7 @@ function ratio(dense: readonly number[], other: readonly number[]): PairedRatio 
 function describe(
   { width, batch, precision }: Group,
   kernel: LayerKernel,
-  { name, sparse }: Member,
+  { name, mode }: Member,
   { timed, dense, without }: Record<'timed' | 'dense' | 'without', Timed>,
   peak: number | null,
 ): LayerResult {
@@ -285,7 +300,8 @@ function describe(
     batch,
     precision,
     name,
-    sparse,
+    sparse: mode?.sparse ?? null,
+    dataGradient: mode?.dataGradient ?? null,
     ...times(seconds),
     usefulTflops: isProduct ? rate(2 * batch * active, seconds) : null,
     denseTflops,
@@ -312,6 +328,7 @@ function describePeer(
     precision,
     name: timing.name,
     sparse: null,
+    dataGradient: null,
     ...times(seconds),
     usefulTflops: null,
     denseTflops,

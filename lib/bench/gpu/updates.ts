@@ -1,6 +1,6 @@
 /** Whole TD3 updates on a GPU, what of them goes into weights, and how long one action takes. */
 import { Device } from '../../device/index.js';
-import type { DeviceName, Graph, Precision, SparseUse } from '../../device/index.js';
+import type { DataGradient, DeviceName, Graph, Precision, SparseUse } from '../../device/index.js';
 import type { Td3Agent } from '../../td3/agent.js';
 import { ratioOfTimes, takeTurns } from '../pairing.js';
 import type { Candidate, Timing } from '../pairing.js';
@@ -13,6 +13,8 @@ import type { GpuBenchSettings, GpuShape } from './gpu-options.js';
 import { tryTo } from './layers.js';
 import type { Omission } from './layers.js';
 import { enqueue, warmUp } from './repeated-calls.js';
+import { choicesOf, maskShapeOf, patternsOf } from './sparse-modes.js';
+import type { ModeChoice, SparseMode } from './sparse-modes.js';
 import type { TimeBudget } from './time-budget.js';
 
 /** How an agent's networks are computed. */
@@ -22,6 +24,8 @@ export interface AgentKind {
   precision: Precision;
   /** What the device was told about sparse tensor cores; null for dense networks and peers. */
   sparse: SparseUse | null;
+  /** How it was told to compute data gradients; likewise. */
+  dataGradient: DataGradient | null;
   /** Whether updates are repeated as CUDA graphs; null for peers. */
   graphs: boolean | null;
 }
@@ -44,6 +48,8 @@ export interface GpuUpdateResult extends AgentKind, GpuShape {
 export interface RefreshCost extends GpuShape {
   pattern: string;
   precision: Precision;
+  /** Unless "dense" there are copies of the transpose too. */
+  dataGradient: DataGradient | null;
   /** Of an update: Adam and Polyak averaging with compressed copies, and without. */
   microsecondsWith: number;
   microsecondsWithout: number;
@@ -67,6 +73,8 @@ export interface GpuUpdateBench {
   updates: GpuUpdateResult[];
   refresh: RefreshCost[];
   act: ActLatency[];
+  /** What devices chose for the layers. */
+  choices: ModeChoice[];
   omitted: Omission[];
 }
 
@@ -93,7 +101,14 @@ const widestOnCpu = 1024;
 
 export async function benchGpuUpdates(options: GpuUpdateOptions): Promise<GpuUpdateBench> {
   const { settings, budget } = options;
-  const bench: GpuUpdateBench = { shape: task, updates: [], refresh: [], act: [], omitted: [] };
+  const bench: GpuUpdateBench = {
+    shape: task,
+    updates: [],
+    refresh: [],
+    act: [],
+    choices: [],
+    omitted: [],
+  };
   const groups = settings.updates.flatMap((shape) =>
     settings.precisions.map((precision) => ({ ...shape, precision })),
   );
@@ -140,7 +155,8 @@ async function measureGroup(
   const peers = isFirst ? await options.peers?.(workload(group), budget / 2) : undefined;
   try {
     for (const kind of kindsOf(group.precision, options.settings)) {
-      const what = `updates of ${kind.name}, sparse ${kind.sparse}, ${describe(group)}`;
+      const how = `sparse ${kind.sparse}, data gradient ${kind.dataGradient}`;
+      const what = `updates of ${kind.name}, ${how}, ${describe(group)}`;
       await tryTo(bench.omitted, what, async () => {
         made.push(makeKind(kind, group, options.settings));
       });
@@ -151,6 +167,11 @@ async function measureGroup(
     bench.updates.push(...rates.results);
     bench.refresh.push(...(await timeRefresh(group, made, rates.timings, budget / 4, signal)));
     bench.act.push(...(await timeActing(group, made, budget / 4, signal)));
+    for (const { kind, agent } of made) {
+      const { sparse, dataGradient, graphs } = kind;
+      if (sparse === null || dataGradient === null || graphs === false) continue;
+      bench.choices.push(...choicesOf(agent.device, { sparse, dataGradient }));
+    }
   } finally {
     peers?.close();
     for (const { close } of made) close();
@@ -166,28 +187,43 @@ const workload = ({ width, batch }: GpuShape): UpdateShape => ({
   replay: Math.max(10_000, 2 * batch),
 });
 
+const modes: SparseMode[] = [
+  { sparse: 'always', dataGradient: 'dense' },
+  { sparse: 'always', dataGradient: 'transposable' },
+  { sparse: 'always', dataGradient: 'double-pruned' },
+  { sparse: 'never', dataGradient: 'dense' },
+  { sparse: 'auto', dataGradient: 'dense' },
+  { sparse: 'auto', dataGradient: 'double-pruned' },
+];
+
 /** Dense first, with which the others are compared; graphs are left out of the first two. */
 function kindsOf(precision: Precision, { patterns }: GpuBenchSettings): AgentKind[] {
-  const uses: SparseUse[] = ['always', 'never', 'auto'];
-  const [first] = patterns;
+  const dense = { name: 'dense', precision, sparse: null, dataGradient: null };
+  const auto = { sparse: 'auto', dataGradient: 'dense' } as const;
   return [
-    { name: 'dense', precision, sparse: null, graphs: true },
+    { ...dense, graphs: true },
     ...patterns.flatMap((name) =>
-      uses.map((sparse) => ({ name, precision, sparse, graphs: true })),
+      modes
+        .filter((mode) => patternsOf(mode, patterns).includes(name))
+        .map((mode) => ({ name, precision, ...mode, graphs: true })),
     ),
-    { name: 'dense', precision, sparse: null, graphs: false },
-    ...(first === undefined
-      ? []
-      : [{ name: first, precision, sparse: 'auto' as const, graphs: false }]),
+    { ...dense, graphs: false },
+    ...patterns.slice(0, 1).map((name) => ({ name, precision, ...auto, graphs: false })),
   ];
 }
 
 function makeKind(kind: AgentKind, shape: GpuShape, settings: GpuBenchSettings): Made {
   const { precision, sparse } = kind;
-  const device = new Device({ device: settings.device, precision, sparse: sparse ?? 'never' });
+  const dataGradient = kind.dataGradient ?? 'dense';
+  const device = new Device({
+    device: settings.device,
+    precision,
+    sparse: sparse ?? 'never',
+    dataGradient,
+  });
   if (kind.graphs === false) leaveGraphsOut(device);
-  const made = makeAgent(workload(shape), kind.name, { device, settling });
-  return { kind, ...made };
+  const maskShape = maskShapeOf(dataGradient);
+  return { kind, ...makeAgent(workload(shape), kind.name, { device, settling, maskShape }) };
 }
 
 /** Whatever this device would record it does call by call. */
@@ -198,7 +234,8 @@ function leaveGraphsOut(device: Device): void {
 
 /** The same networks on the CPU, for an action. */
 function onCpu({ name }: AgentKind, shape: GpuShape): Made {
-  const kind: AgentKind = { name, precision: 'fp32', sparse: null, graphs: false };
+  const how = { precision: 'fp32', sparse: null, dataGradient: null } as const;
+  const kind: AgentKind = { name, ...how, graphs: false };
   return { kind, ...makeAgent(workload(shape), name, { settling: 0 }) };
 }
 
@@ -222,7 +259,13 @@ async function timeUpdates(
     const one = made[i];
     const memory = one === undefined ? undefined : memoryOf(one.agent);
     return {
-      ...(one?.kind ?? { name: timing.name, precision, sparse: null, graphs: null }),
+      ...(one?.kind ?? {
+        name: timing.name,
+        precision,
+        sparse: null,
+        dataGradient: null,
+        graphs: null,
+      }),
       width,
       batch,
       updatesPerSecond: 1 / timing.median,
@@ -261,30 +304,31 @@ async function timeRefresh(
   budgetSeconds: number,
   signal: AbortSignal | undefined,
 ): Promise<RefreshCost[]> {
-  const find = (name: string, sparse: SparseUse) =>
-    made.findIndex(({ kind }) => kind.name === name && kind.sparse === sparse);
-  const pairs = [...new Set(made.map(({ kind }) => kind.name))]
-    .map((pattern) => ({ pattern, on: find(pattern, 'always'), off: find(pattern, 'never') }))
-    .filter(({ on, off }) => on >= 0 && off >= 0);
+  const without = (name: string) =>
+    made.findIndex(({ kind }) => kind.name === name && kind.sparse === 'never');
+  const pairs = made
+    .map(({ kind }, on) => ({ ...kind, on, off: without(kind.name) }))
+    .filter(({ sparse, off }) => sparse === 'always' && off >= 0);
   if (pairs.length === 0) return [];
   const candidates = pairs.flatMap(({ on, off }) => [on, off].map((i) => weightSteps(made[i]!)));
   await warmUp(candidates);
   const turns = { rounds: 7, slotSeconds: 0.02, quietShare: 1, budgetSeconds, signal };
   const timings = await takeTurns(candidates, turns);
-  return pairs.map(({ pattern, on }, i) => {
+  return pairs.map(({ name, dataGradient, on }, i) => {
     const delay = made[on]!.agent.config.policyDelay;
     const of = (timing: Timing) => timing.slots.map(({ seconds }) => seconds / delay);
-    const [with_, without] = [of(timings[2 * i]!), of(timings[2 * i + 1]!)];
+    const [compressed, plain] = [of(timings[2 * i]!), of(timings[2 * i + 1]!)];
     const update = whole[on]!.median;
     return {
-      pattern,
+      pattern: name,
       precision,
+      dataGradient,
       width,
       batch,
-      microsecondsWith: 1e6 * median(with_),
-      microsecondsWithout: 1e6 * median(without),
-      share: median(with_.map((seconds, round) => seconds - without[round]!)) / update,
-      shareOfAll: median(with_) / update,
+      microsecondsWith: 1e6 * median(compressed),
+      microsecondsWithout: 1e6 * median(plain),
+      share: median(compressed.map((seconds, round) => seconds - plain[round]!)) / update,
+      shareOfAll: median(compressed) / update,
     };
   });
 }
@@ -304,7 +348,9 @@ async function timeActing(
     },
   });
   // Sparse tensor cores take no single rows: how they are used makes no difference.
-  const asked = made.filter(({ kind }) => kind.sparse === null || kind.sparse === 'auto');
+  const asked = made.filter(
+    ({ kind }) => kind.sparse === null || (kind.sparse === 'auto' && kind.dataGradient === 'dense'),
+  );
   const cpu = width > widestOnCpu ? [] : asked.slice(0, 2).map(({ kind }) => onCpu(kind, shape));
   const all = [...asked, ...cpu];
   try {
