@@ -137,15 +137,7 @@ export class Device {
     const name = device === 'auto' ? bestDevice() : device;
     this.#native = openDevice(
       () =>
-        new this.#addon.Device(
-          name,
-          threads,
-          isa,
-          precision,
-          sparse,
-          dataGradient,
-          cacheFolder(),
-        ),
+        new this.#addon.Device(name, threads, isa, precision, sparse, dataGradient, cacheFolder()),
       name,
     );
     this.prunesTransposes =
