@@ -15,17 +15,23 @@ import sys
 import time
 
 
-def arguments(doc, variants):
-    """The command line that all peers have."""
+def arguments(doc, variants, **choices):
+    """The command line that all peers have; `variants` are names, or a function from the others to names.
+
+    Further keywords are flags of one script with the values that each takes, the default first.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in dict(obs=105, act=8, hidden=256, batch=256, threads=2, seed=0).items():
         parser.add_argument("--" + name, type=int, default=value)
     parser.add_argument("--sparsity", default="dense", help="dense, or N:M: weights times masks, the gradient masked")
-    parser.add_argument("--variants", default=",".join(variants), help="some of " + ",".join(variants))
+    for name, values in choices.items():
+        parser.add_argument("--" + name, choices=values, default=values[0])
+    parser.add_argument("--variants", help="names with commas; see above")
     parser.add_argument("--alone", action="store_true", help="measure without a benchmark that asks")
     args = parser.parse_args()
     args.nm = None if args.sparsity == "dense" else tuple(int(x) for x in args.sparsity.split(":"))
-    args.variants = args.variants.split(",")
+    default = variants(args) if callable(variants) else variants
+    args.variants = list(default) if args.variants is None else args.variants.split(",")
     return args
 
 

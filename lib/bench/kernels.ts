@@ -124,7 +124,7 @@ async function measureGroup(
   turns: TurnOptions,
 ): Promise<KernelResult[]> {
   const { isa, threads } = peak;
-  const device = new Device({ threads, isa });
+  const device = new Device({ device: 'cpu', threads, isa });
   try {
     const patterns = patternsOf(family, options.patterns);
     const problems = patterns.map((pattern) => family.make(device, shape, pattern));

@@ -9,10 +9,16 @@ import { RunError } from '../errors.js';
 import type { Candidate } from './pairing.js';
 import type { UpdateShape } from './workload.js';
 
-/** The libraries that there are scripts for; each needs nothing but itself. */
-const scripts = { torch: 'torch_td3.py', jax: 'jax_td3.py' } as const;
+/** The scripts that there are, and the one module that each needs. */
+const scripts = {
+  torch: { module: 'torch', script: ['torch_td3.py'] },
+  jax: { module: 'jax', script: ['jax_td3.py'] },
+  'torch-cuda': { module: 'torch', script: ['torch_cuda.py'] },
+  'torch-linear': { module: 'torch', script: ['torch_cuda.py', '--what', 'linear'] },
+} as const;
 
-type Library = keyof typeof scripts;
+export type PeerLibrary = keyof typeof scripts;
+type Library = PeerLibrary;
 
 const folder = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'bench', 'peers');
 
@@ -39,8 +45,10 @@ export interface PeerOptions {
   sparsity?: string;
   /** The Python to ask. Default: the environment variable RNM_PYTHON, then python3, then python. */
   python?: string | undefined;
-  /** Default: all. */
+  /** Default: those on the CPU, torch and jax. */
   libraries?: readonly Library[];
+  /** When to give up on a peer that is not ready yet. Default: never. */
+  startSeconds?: number;
   /** Called when a library is found: building its variants may take minutes. */
   onStart?: (library: string) => void;
 }
@@ -56,7 +64,7 @@ export async function startPeers(options: PeerOptions): Promise<Peers> {
   const notes: string[] = [];
   const pythons = pythonsToTry(options.python);
   for (const library of libraries) {
-    const python = pythons.find((name) => hasLibrary(name, library));
+    const python = pythons.find((name) => hasModule(name, scripts[library].module));
     if (python === undefined) {
       notes.push(`${library}: not found by ${pythons.join(' or ')}; name a Python with --python`);
       continue;
@@ -64,7 +72,7 @@ export async function startPeers(options: PeerOptions): Promise<Peers> {
     options.onStart?.(library);
     const peer = new PeerProcess(python, library, options);
     try {
-      notes.push(...describeReady(await peer.ready()));
+      notes.push(...describeReady(await peer.ready(options.startSeconds)));
       started.push(peer);
     } catch (error) {
       peer.close();
@@ -83,8 +91,8 @@ function pythonsToTry(given: string | undefined): string[] {
   return named === undefined || named === '' ? ['python3', 'python'] : [named];
 }
 
-function hasLibrary(python: string, library: string): boolean {
-  const code = `import importlib.util, sys; sys.exit(importlib.util.find_spec("${library}") is None)`;
+function hasModule(python: string, module: string): boolean {
+  const code = `import importlib.util, sys; sys.exit(importlib.util.find_spec("${module}") is None)`;
   return spawnSync(python, ['-c', code], { stdio: 'ignore' }).status === 0;
 }
 
@@ -109,8 +117,12 @@ class PeerProcess {
   constructor(python: string, library: Library, { shape, sparsity = 'dense' }: PeerOptions) {
     const { obs, act, hidden, batch, threads } = shape;
     const flags = Object.entries({ obs, act, hidden, batch, threads, sparsity });
-    const script = join(folder, scripts[library]);
-    const args = [script, ...flags.flatMap(([name, value]) => [`--${name}`, String(value)])];
+    const [script, ...own] = scripts[library].script;
+    const args = [
+      join(folder, script),
+      ...own,
+      ...flags.flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ];
     this.#library = library;
     // No file may be left beside the scripts.
     const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
@@ -123,10 +135,19 @@ class PeerProcess {
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
-  /** Wait until every variant is built and warm. */
-  async ready(): Promise<Ready> {
-    this.#ready = (await this.#read()) as Ready;
-    return this.#ready;
+  /** Wait until every variant is built and warm, but not for longer than `seconds`. */
+  async ready(seconds = Infinity): Promise<Ready> {
+    const stop = () => {
+      this.#errors += `\nit was not ready after ${Math.round(seconds)} s`;
+      this.#child.kill();
+    };
+    const timer = Number.isFinite(seconds) ? globalThis.setTimeout(stop, 1e3 * seconds) : undefined;
+    try {
+      this.#ready = (await this.#read()) as Ready;
+      return this.#ready;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   candidates(): Candidate[] {

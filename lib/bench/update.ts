@@ -101,7 +101,7 @@ export async function benchUpdates(
 ): Promise<UpdateBench> {
   const made: ReturnType<typeof makeAgent>[] = [];
   try {
-    for (const sparsity of sparsities) made.push(makeAgent(shape, sparsity, options.isa));
+    for (const sparsity of sparsities) made.push(makeAgent(shape, sparsity, { isa: options.isa }));
     const agents = made.map(({ agent }) => agent);
     const ours = agents.map((agent) => updateCandidate(agent));
     const timings = await takeTurns([...ours, ...(options.peers ?? [])], options);
@@ -222,7 +222,8 @@ function crossingMicroseconds({ device }: Td3Agent): number {
   );
 }
 
-function memoryOf({ config, device, networks, replay }: Td3Agent): MemoryBytes {
+/** Bytes that an agent holds on its device. */
+export function memoryOf({ config, device, networks, replay }: Td3Agent): MemoryBytes {
   const { actor, actorTarget, critics, criticTargets } = networks;
   return {
     networks: actor.bytes + actorTarget.bytes + critics.bytes + criticTargets.bytes,

@@ -1,5 +1,6 @@
 /** Agents to measure: a problem's shape, with a replay buffer full of random transitions. */
 import { Device } from '../device/index.js';
+import type { MaskShape } from '../device/index.js';
 import { Random } from '../random.js';
 import { Td3Agent } from '../td3/agent.js';
 import type { HyperparameterOptions } from '../td3/config.js';
@@ -36,13 +37,30 @@ function settlingUpdates({ hidden, obs, act }: UpdateShape): number {
 /** A mask update never falls into an update that is measured: it is measured by itself. */
 const never = Number.MAX_SAFE_INTEGER;
 
+export interface AgentOptions {
+  /** Instruction set of the CPU's kernels. Default: the best. */
+  isa?: string | undefined;
+  /** The agent's own device, closed with it. Default: the CPU. */
+  device?: Device;
+  /** Updates before the first mask update. Default: as many as the shape asks for. */
+  settling?: number;
+  /** Default: "row". */
+  maskShape?: MaskShape;
+}
+
 /** An agent of this shape whose `learn()` may be called at once; close it afterwards. */
 export function makeAgent(
   shape: UpdateShape,
   sparsity: string,
-  isa?: string,
+  options: AgentOptions = {},
 ): { agent: Td3Agent; close: () => void } {
-  const device = new Device({ threads: shape.threads, ...(isa === undefined ? {} : { isa }) });
+  const { isa, settling = settlingUpdates(shape), maskShape = 'row' } = options;
+  const onCpu = {
+    device: 'cpu',
+    threads: shape.threads,
+    ...(isa === undefined ? {} : { isa }),
+  } as const;
+  const { device = new Device(onCpu) } = options;
   const agent = new Td3Agent(
     {
       observationSize: shape.obs,
@@ -56,11 +74,12 @@ export function makeAgent(
       bufferSize: shape.replay,
       learningStarts: 0,
       sparsity,
+      maskShape,
     },
     device,
   );
   fillReplay(agent);
-  moveMasks(agent, settlingUpdates(shape));
+  moveMasks(agent, settling);
   const close = () => {
     agent.close();
     device.close();

@@ -10,12 +10,12 @@ import type { Column } from './table.js';
 import { paint } from './terminal.js';
 import type { Output } from './terminal.js';
 
-const numeric = (title: string): Column => ({ title, numeric: true });
-const percent = (share: number | null): string =>
+export const numeric = (title: string): Column => ({ title, numeric: true });
+export const percent = (share: number | null): string =>
   share === null ? '-' : `${formatNumber(100 * share, share < 0.0995 ? 1 : 0)}%`;
-const times = (ratio: number | null): string =>
+export const times = (ratio: number | null): string =>
   ratio === null ? '-' : `${formatNumber(ratio, 2)}x`;
-const interval = ({ low, high }: PairedRatio): string =>
+export const interval = ({ low, high }: PairedRatio): string =>
   `${formatNumber(low, 2)}-${formatNumber(high, 2)}`;
 
 /** Names of an update's parts. */

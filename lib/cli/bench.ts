@@ -1,5 +1,4 @@
-/** `rnm-td3 bench kernels | update | speedup` */
-import { mkdirSync } from 'node:fs';
+/** `rnm-td3 bench kernels | update | speedup | gpu` */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -13,12 +12,12 @@ import {
   speedupSchema,
   updateSchema,
 } from '../bench/bench-options.js';
-import { RunError } from '../errors.js';
 import { listOptions, parseOptions } from '../options.js';
-import { writeFileAtomic } from '../train/atomic-file.js';
 import { describeKernels, describeSpeedup, describeUpdates } from './bench-tables.js';
+import { defineGpu } from './bench-gpu.js';
 import { addFlags } from './flags.js';
 import type { CommandContext } from './program.js';
+import { saveResults } from './save-results.js';
 import { withSignals } from './signals.js';
 import { paint, print, printJson } from './terminal.js';
 import type { Output, Terminal } from './terminal.js';
@@ -38,7 +37,7 @@ const footer = `
 Candidates take turns, so that what slows the machine down hits all of them. Slots in which other
 processes used more than 5% of a core are left out; where too few remain, the result says so.`;
 
-/** Add the three benchmarks as commands of `bench`. */
+/** Add the benchmarks as commands of `bench`. */
 export function define(command: Command, { terminal }: CommandContext): void {
   const add = (name: string, description: string, schema: z.ZodObject) => {
     const sub = command.command(name).description(description).addHelpText('after', footer);
@@ -62,6 +61,7 @@ export function define(command: Command, { terminal }: CommandContext): void {
   addPeers(
     add('speedup', 'What do I gain here? Dense against sparse, by width.', speedupSchema),
   ).action((flags: PeerFlags) => runSpeedup(flags, terminal));
+  defineGpu(command, terminal);
 }
 
 async function runKernels(flags: CommonFlags, terminal: Terminal): Promise<void> {
@@ -188,14 +188,5 @@ function tell(stderr: Output, lines: readonly string[]): void {
 }
 
 function save(folder: string | undefined, files: Record<string, string | Uint8Array>): void {
-  if (folder === undefined) return;
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (cause) {
-    const reason = (cause as Error).message;
-    throw new RunError(`Cannot make the folder for the results: ${reason}`, { cause });
-  }
-  for (const [name, content] of Object.entries(files)) {
-    writeFileAtomic(join(folder, name), content);
-  }
+  if (folder !== undefined) saveResults(folder, files);
 }

@@ -1,7 +1,7 @@
 /** `rnm-td3 info` */
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import type { Command } from 'commander';
-import type { CudaReport } from '../device/index.js';
+import type { CudaReport, DeviceName } from '../device/index.js';
 import type { CommandContext } from './program.js';
 import { paint, print, printJson } from './terminal.js';
 
@@ -19,6 +19,8 @@ interface Info {
   devices: { name: string; description: string; isa: string; threads: number }[];
   /** What CUDA finds on this machine; null if this build has no CUDA. */
   cuda: CudaReport | null;
+  /** As what tensor cores take common patterns; empty if this build has no CUDA. */
+  patterns: CudaReport['patterns'];
   environments: string[];
 }
 
@@ -32,7 +34,7 @@ export function define(command: Command, context: CommandContext): void {
       if (json === true) printJson(stdout, info);
       else {
         for (const [name, text] of describeInfo(info)) {
-          print(stdout, `${paint(stdout, 'dim', name.padEnd(14))}${text}`);
+          print(stdout, `${paint(stdout, 'dim', name.padEnd(16))}${text}`);
         }
       }
       if ('error' in info.addon) context.exit(1);
@@ -57,21 +59,28 @@ async function collectInfo(): Promise<Info> {
 }
 
 /** This command helps to find out why the addon does not load, so that is no reason to stop. */
-async function collectDevices(): Promise<Pick<Info, 'addon' | 'isas' | 'devices' | 'cuda'>> {
+async function collectDevices(): Promise<
+  Pick<Info, 'addon' | 'isas' | 'devices' | 'cuda' | 'patterns'>
+> {
   const { availableIsas, cudaReport, Device, loadAddon } = await import('../device/index.js');
   try {
     const { path } = loadAddon();
     const cuda = cudaReport();
-    const names = cuda?.status === 'usable' ? (['cpu', 'cuda'] as const) : (['cpu'] as const);
+    const emulated = cudaReport({ emulated: true });
+    const names: DeviceName[] = ['cpu'];
+    if (cuda?.status === 'usable') names.push('cuda');
+    if (emulated?.status === 'usable') names.push('cuda-emulated');
     const devices = names.map((name) => {
       const device = new Device({ device: name });
       const { description, isa, threads } = device.info;
       device.close();
       return { name, description, isa, threads };
     });
-    return { addon: { path }, isas: availableIsas(), devices, cuda };
+    const { patterns } = cuda ?? emulated ?? { patterns: [] };
+    return { addon: { path }, isas: availableIsas(), devices, cuda, patterns };
   } catch (error) {
-    return { addon: { error: (error as Error).message }, isas: [], devices: [], cuda: null };
+    const addon = { error: (error as Error).message };
+    return { addon, isas: [], devices: [], cuda: null, patterns: [] };
   }
 }
 
@@ -83,6 +92,24 @@ function describeCuda(cuda: CudaReport | null): [name: string, text: string][] {
   });
   if (cuda.status === 'usable') return libraries;
   return [['  cuda', `not usable (${cuda.status}): ${cuda.problem}`], ...libraries];
+}
+
+/** Which patterns have sparse tensor cores, under each precision. */
+function describePatterns(patterns: CudaReport['patterns']): [name: string, text: string][] {
+  if (patterns.length === 0) return [];
+  const line = (cells: string[]) =>
+    cells
+      .map((cell) => cell.padEnd(16))
+      .join('')
+      .trimEnd();
+  const path = (name: string) => (name === '' ? 'masked dense' : `sparse as ${name}`);
+  return [
+    ['CUDA patterns', line(['bf16', 'tf32', 'fp32'])],
+    ...patterns.map(({ pattern, bf16, tf32, fp32 }): [string, string] => {
+      return [`  ${pattern}`, line([bf16, tf32, fp32].map(path))];
+    }),
+    ['', 'masked dense: no hardware path; sparse: where it was measured to be faster'],
+  ];
 }
 
 function describeInfo(info: Info): [name: string, text: string][] {
@@ -99,6 +126,7 @@ function describeInfo(info: Info): [name: string, text: string][] {
       return [`  ${name}`, name === 'cpu' ? `${description}, ${threads} threads` : description];
     }),
     ...describeCuda(info.cuda),
+    ...describePatterns(info.patterns),
     ...info.environments.map((id, i): [string, string] => [i === 0 ? 'Tasks' : '', id]),
   ];
 }

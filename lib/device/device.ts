@@ -2,12 +2,19 @@
 import { checkInteger, checkNumber, invalidValue, RunError } from '../errors.js';
 import { BatchMatrix, checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
+import { cacheFolder } from './cache-folder.js';
 import { Graph } from './graph.js';
 import { Kernels } from './kernels.js';
 import { loadAddon } from './loader.js';
 import { Mlp } from './mlp.js';
 import type { MlpOptions } from './mlp.js';
-import type { CudaReport, NativeAddon, NativeDevice, NativeDeviceInfo } from './native.js';
+import type {
+  CudaReport,
+  NativeAddon,
+  NativeDevice,
+  NativeDeviceInfo,
+  SparseChoice,
+} from './native.js';
 import { Replay } from './replay.js';
 import type { ReplayOptions } from './replay.js';
 
@@ -22,6 +29,10 @@ export type Precision = (typeof precisions)[number];
 /** Which layers a GPU's tensor cores take as sparse. */
 export const sparseUses = ['auto', 'always', 'never'] as const;
 export type SparseUse = (typeof sparseUses)[number];
+
+/** How a GPU's data gradients multiply with the transpose of sparse weights. */
+export const dataGradients = ['dense', 'transposable', 'double-pruned'] as const;
+export type DataGradient = (typeof dataGradients)[number];
 
 export interface DeviceOptions {
   /**
@@ -44,11 +55,24 @@ export interface DeviceOptions {
   precision?: Precision;
   /**
    * Layers that a GPU's tensor cores take as sparse, under tf32 (patterns with at most 1 of every 2
-   * weights active) and bf16 (2 of every 4): "auto" those that are wide enough to gain by it,
-   * "always" all that fit, "never" none. Others are computed with masked dense weights, with the
-   * same results but for rounding. Default: "auto".
+   * weights active) and bf16 (2 of every 4): "auto" those that are faster so, "always" all that fit,
+   * "never" none. Others are computed with masked dense weights, with the same results but for
+   * rounding. What is faster is measured once for each shape, when the first batch comes, and then
+   * kept in RNM_CACHE_DIR (default: ~/.cache/rnm-td3), so that later runs choose the same.
+   * `sparseChoices()` tells. Default: "auto".
    */
   sparse?: SparseUse;
+  /**
+   * How a GPU computes data gradients of sparse layers, in networks that learn: "dense" with the masked
+   * dense weights; "transposable" as sparse too, where masks are transposable (`MlpOptions.maskShape`)
+   * and fit as they do forward, with the same results but for rounding; "double-pruned" as sparse for
+   * every N:M pattern, which is approximate: of the masked weights, every column keeps the largest 2 of
+   * 4 rows (bf16) or 1 of 2 (tf32), ties going to the upper row, chosen whenever masks change.
+   * `sparse` is for them as well: under "auto" a shape's data gradient is measured on its own, when the
+   * first one is computed. What is not sparse is computed with the masked dense weights, exactly; fp32
+   * and the CPU have no other. Default: "dense".
+   */
+  dataGradient?: DataGradient;
 }
 
 /** Instruction sets whose kernels this CPU can run, best first. */
@@ -83,12 +107,14 @@ function openDevice(open: () => NativeDevice, name: DeviceName): NativeDevice {
 export class Device {
   readonly #addon: NativeAddon;
   readonly #native: NativeDevice;
+  /** Networks that learn prune the transpose of their masked weights for the data gradient. */
+  readonly prunesTransposes: boolean;
   #closed = false;
 
   /** @throws InvalidValueError for an unknown device, instruction set or number of threads */
   constructor(options: DeviceOptions = {}) {
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
-    const { precision = 'fp32', sparse = 'auto' } = options;
+    const { precision = 'fp32', sparse = 'auto', dataGradient = 'dense' } = options;
     if (device !== 'auto' && !deviceNames.includes(device)) {
       throw invalidValue('device', `one of "auto", "${deviceNames.join('", "')}"`, device);
     }
@@ -105,16 +131,30 @@ export class Device {
     if (!sparseUses.includes(sparse)) {
       throw invalidValue('sparse', `one of "${sparseUses.join('", "')}"`, sparse);
     }
+    if (!dataGradients.includes(dataGradient)) {
+      throw invalidValue('dataGradient', `one of "${dataGradients.join('", "')}"`, dataGradient);
+    }
     const name = device === 'auto' ? bestDevice() : device;
     this.#native = openDevice(
-      () => new this.#addon.Device(name, threads, isa, precision, sparse),
+      () =>
+        new this.#addon.Device(name, threads, isa, precision, sparse, dataGradient, cacheFolder()),
       name,
     );
+    this.prunesTransposes =
+      dataGradient === 'double-pruned' && name !== 'cpu' && precision !== 'fp32';
   }
 
   /** Name, instruction set and threads of the device. */
   get info(): NativeDeviceInfo {
     return this.#open().info();
+  }
+
+  /**
+   * How sparse layers are multiplied with, for those of networks that a batch has gone through; empty
+   * on a CPU, which takes all of them as sparse.
+   */
+  sparseChoices(): SparseChoice[] {
+    return this.#open().sparseChoices();
   }
 
   /** Single layers and projection, below whole networks. */

@@ -1,13 +1,13 @@
 export { BatchMatrix } from './batch-matrix.js';
 export type { BatchView } from './batch-matrix.js';
 export { availableIsas, cudaReport, Device, deviceNames, precisions } from './device.js';
-export type { DeviceName, DeviceOptions, Precision, SparseUse } from './device.js';
+export type { DataGradient, DeviceName, DeviceOptions, Precision, SparseUse } from './device.js';
 export { Graph } from './graph.js';
 export { Kernels, Linear } from './kernels.js';
 export type { LinearOptions } from './kernels.js';
 export { loadAddon } from './loader.js';
 export type { MaskShape } from './mask-shape.js';
-export type { CudaReport } from './native.js';
+export type { CudaReport, NativeMatmul, NativeMatmulOperand, SparseChoice } from './native.js';
 export { Mlp } from './mlp.js';
 export type { AdamOptions, GradientRule, LayerPart, MemberRange, MlpOptions } from './mlp.js';
 export { NmMatrix } from './nm-matrix.js';

@@ -57,6 +57,7 @@ const parts = [
   'weight',
   'maskedWeight',
   'mask',
+  'gradientMask',
   'weightMoment1',
   'weightMoment2',
   'weightGradient',
@@ -69,6 +70,8 @@ const parts = [
 /**
  * A part of a layer: weight-shaped ones are dense [out, in] whatever the pattern (`weight` is the
  * whole stored W, `maskedWeight` has zeros at dormant places), bias-shaped ones are [out].
+ * `gradientMask` is 1 where the data gradient may read the weight: the mask, unless the device prunes
+ * the transpose again (`DeviceOptions.dataGradient`).
  */
 export type LayerPart = (typeof parts)[number];
 
@@ -126,6 +129,8 @@ export class Mlp {
   readonly sizes: readonly number[];
   readonly members: number;
   readonly trainable: boolean;
+  /** Its `gradientMask` is a state of its own: see `DeviceOptions.dataGradient`. */
+  readonly prunesTranspose: boolean;
   readonly #device: Device;
   readonly #native: NativeNetwork;
 
@@ -139,6 +144,7 @@ export class Mlp {
     this.sizes = spec.sizes;
     this.members = spec.members;
     this.trainable = spec.role === 'online';
+    this.prunesTranspose = device.prunesTransposes && this.trainable;
     this.#device = device;
     this.#native = make(spec);
   }
@@ -253,7 +259,10 @@ export class Mlp {
     return target;
   }
 
-  /** Replace a part of a layer. Masks have to fit pattern and shape; gradients are read only. */
+  /**
+   * Replace a part of a layer. Masks have to fit pattern and shape; gradients are read only, and
+   * so is `gradientMask` unless `prunesTranspose`.
+   */
   write(layer: number, part: LayerPart, values: ArrayLike<number>, member = 0): void {
     this.#device.checkOpen();
     const length = this.#partLength(layer, part, member);

@@ -14,8 +14,33 @@ export interface NativeDeviceInfo {
   threads: number;
 }
 
+/** How a GPU multiplies with a sparse layer's weights, or with their transpose, and why. */
+export interface SparseChoice {
+  /** The layer's shape. */
+  outputs: number;
+  inputs: number;
+  /** Of the batch. */
+  rows: number;
+  /** Members of an ensemble that go through the layer at once. */
+  members: number;
+  /** "2:4" */
+  pattern: string;
+  precision: 'fp32' | 'tf32' | 'bf16';
+  pass: 'forward' | 'data gradient';
+  /** By cuSPARSELt, or by cuBLASLt with masked dense weights. */
+  chosen: 'sparse' | 'dense';
+  /** Microseconds of all these members' products, dense and sparse; null if nothing was measured. */
+  denseUs: number | null;
+  sparseUs: number | null;
+  /** They were measured by an earlier process, or another one. */
+  cached: boolean;
+  /** What decided. */
+  reason: string;
+}
+
 export interface NativeDevice {
   info(): NativeDeviceInfo;
+  sparseChoices(): SparseChoice[];
   fill(...args: [...target: ViewArguments, value: number]): void;
   fillNormal(...args: [...target: ViewArguments, seed: number, stream: number]): void;
   smooth(
@@ -150,6 +175,8 @@ export interface CudaReport {
   problem: string;
   /** Libraries that were looked for, with what is wrong with those that cannot be used. */
   libraries: { name: string; version: string; path: string; problem: string }[];
+  /** As what tensor cores take common patterns under each precision, or "" for masked dense weights. */
+  patterns: { pattern: string; bf16: string; tf32: string; fp32: string }[];
 }
 
 export interface NativeNmMatrix {
@@ -162,6 +189,47 @@ export interface NativeNmMatrix {
   updateMask(): number;
   divergence(other: NativeNmMatrix): number;
   bytes(): number;
+}
+
+/** One matrix product of cuSPARSELt or cuBLASLt; `lib/cusparselt` says what the keys mean. */
+export interface NativeMatmulSpec {
+  m: number;
+  n: number;
+  k: number;
+  type: string;
+  /** "a", "b" or "none" */
+  sparse: string;
+  transposeA: boolean;
+  transposeB: boolean;
+  rowMajorA: boolean;
+  rowMajorB: boolean;
+  rowMajorD: boolean;
+  bias: boolean;
+  activation: string;
+  alpha: number;
+  beta: number;
+}
+
+export type NativeMatmulOperand = 'a' | 'b' | 'c' | 'bias' | 'd';
+
+export interface NativeMatmul {
+  write(operand: NativeMatmulOperand, values: Float32Array): void;
+  read(operand: NativeMatmulOperand, target: Float32Array): void;
+  prune(how: string): void;
+  pruned(): boolean;
+  compress(): void;
+  search(): void;
+  run(): void;
+  /** Microseconds of one product, once for each repetition. */
+  time(repetitions: number, launches: number): Float64Array;
+  info(): {
+    library: string;
+    algorithm: number;
+    algorithms: number;
+    workspaceBytes: number;
+    compressedBytes: number;
+  };
+  release(): void;
 }
 
 /** What a processor can do at best, measured. */
@@ -195,6 +263,8 @@ export interface NativeAddon {
     isa: string,
     precision: string,
     sparse: string,
+    dataGradient: string,
+    cacheFolder: string,
   ) => NativeDevice;
   Matrix: new (device: NativeDevice, rows: number, columns: number) => NativeMatrix;
   Network: new (device: NativeDevice, spec: NativeNetworkSpec) => NativeNetwork;
@@ -213,6 +283,7 @@ export interface NativeAddon {
     m: number,
     maskShape: string,
   ) => NativeNmMatrix;
+  Matmul: new (device: string, spec: NativeMatmulSpec) => NativeMatmul;
   BlasPeer: new (library: string, names: readonly string[]) => NativeBlasPeer;
   machinePeak(isa: string, threads: number, seconds: number): NativeMachinePeak;
   availableIsas(): string[];

@@ -16,6 +16,7 @@ import { compileSchedules, resolveConfig } from './config.js';
 import type { ScheduleName, Td3Config, Td3Options } from './config.js';
 import { makeNetworks } from './networks.js';
 import type { Td3Networks } from './networks.js';
+import { describeSparseChoices } from './sparse-notice.js';
 import { readState, writeState } from './state.js';
 import type { AgentState, StateOptions } from './state.js';
 import type { Schedule } from './schedule.js';
@@ -80,8 +81,8 @@ export class Td3Agent {
     const { batchSize, observationSize, actionSize, bufferSize, seed } = this.config;
     this.#schedules = compileSchedules(this.config);
     this.#ownsDevice = device === undefined;
-    const { device: name, threads, precision } = this.config;
-    this.device = device ?? new Device({ device: name, threads, precision });
+    const { device: name, threads, precision, dataGradient } = this.config;
+    this.device = device ?? new Device({ device: name, threads, precision, dataGradient });
     this.networks = makeNetworks(this.device, this.config);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
     this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);
@@ -321,6 +322,11 @@ export class Td3Agent {
       'maskChanges/actor': this.#maskChanges.actor,
       'maskChanges/critics': this.#maskChanges.critics,
     };
+  }
+
+  /** What became of sparse layers on a GPU. */
+  notices(): string[] {
+    return describeSparseChoices(this.device.sparseChoices());
   }
 
   #losses(): Record<string, number> {

@@ -200,6 +200,12 @@ const sparsity = {
     ['masked', 'ste', 'sr-ste'],
     'Weights that learn: the active, or all (ste), dormant ones decayed (sr-ste).',
   ),
+  dataGradient: choice(
+    'Sparsity',
+    '<way>',
+    ['dense', 'transposable', 'double-pruned'],
+    "A GPU's data gradient; double-pruned is approximate.",
+  ),
   srLambda: option(z.number().min(0).default(2e-4), 'Decay of dormant weights under sr-ste.', {
     group: 'Sparsity',
     expected: 'a number of at least 0',
@@ -279,11 +285,12 @@ export type Td3Config = Omit<
 
 type MaskOptions = Pick<
   z.output<typeof hyperparameterSchema>,
-  'maskShape' | 'sparsity' | 'actorSparsity' | 'criticSparsity'
+  'maskShape' | 'dataGradient' | 'sparsity' | 'actorSparsity' | 'criticSparsity'
 >;
 
 /**
- * Check that the masks of actor and critics can have the shape that they shall have.
+ * Check that the masks of actor and critics can have the shape that they shall have, and that it is
+ * the one that the data gradient asks for.
  *
  * @throws InvalidValueError that names the option with the pattern
  */
@@ -291,6 +298,11 @@ export function checkMaskShapes(options: MaskOptions): void {
   for (const own of ['actorSparsity', 'criticSparsity'] as const) {
     const name = options[own] === undefined ? 'sparsity' : own;
     checkMaskShape(options.maskShape, name, parsePattern(name, options[name]));
+  }
+  if (options.dataGradient === 'transposable' && options.maskShape !== 'transposable') {
+    const expected = '"dense" or "double-pruned" under maskShape "row"';
+    const remedy = 'Or take maskShape "transposable": its masks are N:M in the transpose too';
+    throw invalidValue('dataGradient', expected, options.dataGradient, remedy);
   }
 }
 

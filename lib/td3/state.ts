@@ -28,11 +28,13 @@ export interface StateOptions {
 }
 
 /** A part of a layer under its name: NET.L.weight, .bias, .mask, .weight.m, .weight.v, ... */
-const stateParts: { suffix: string; part: LayerPart; ofTraining: boolean }[] = [
+const stateParts: { suffix: string; part: LayerPart; ofTraining: boolean; optional?: true }[] = [
   // The mask first: weights and moments are stored according to it.
   { suffix: 'mask', part: 'mask', ofTraining: false },
   { suffix: 'weight', part: 'weight', ofTraining: false },
   { suffix: 'bias', part: 'bias', ofTraining: false },
+  // Of weights as they were at the last mask update. Devices that have none leave it out.
+  { suffix: 'mask.gradient', part: 'gradientMask', ofTraining: true, optional: true },
   { suffix: 'weight.m', part: 'weightMoment1', ofTraining: true },
   { suffix: 'weight.v', part: 'weightMoment2', ofTraining: true },
   { suffix: 'bias.m', part: 'biasMoment1', ofTraining: true },
@@ -48,6 +50,8 @@ export interface StatePlace {
   layer: number;
   part: LayerPart;
   shape: number[];
+  /** A state may lack it. */
+  optional: boolean;
 }
 
 /** Every tensor of the six networks, in the order in which they have to be written. */
@@ -61,13 +65,15 @@ function layerPlaces({ name, mlp, member }: NamedNetwork, layer: number): StateP
   const [inputs, outputs] = [mlp.sizes[layer] ?? 0, mlp.sizes[layer + 1] ?? 0];
   return stateParts
     .filter(({ ofTraining }) => mlp.trainable || !ofTraining)
-    .map(({ suffix, part }) => ({
+    .filter(({ part }) => mlp.prunesTranspose || part !== 'gradientMask')
+    .map(({ suffix, part, optional = false }) => ({
       name: `${name}.${layer}.${suffix}`,
       mlp,
       member,
       layer,
       part,
       shape: suffix.startsWith('bias') ? [outputs] : [outputs, inputs],
+      optional,
     }));
 }
 
@@ -77,7 +83,7 @@ export function readState(agent: Stateful, progress: Progress, options: StateOpt
   for (const { name, mlp, layer, part, member, shape } of statePlaces(agent.networks)) {
     const data = mlp.read(layer, part, member);
     tensors[name] =
-      part === 'mask'
+      part === 'mask' || part === 'gradientMask'
         ? { dtype: 'U8', shape, data: Uint8Array.from(data) }
         : { dtype: 'F32', shape, data };
   }
@@ -95,8 +101,9 @@ export function readState(agent: Stateful, progress: Progress, options: StateOpt
 export function writeState(agent: Stateful, state: AgentState): Progress {
   const progress = parseProgress(state.metadata['progress']);
   const places = statePlaces(agent.networks);
-  for (const { name, shape } of places) {
+  for (const { name, shape, optional } of places) {
     const found = state.tensors[name];
+    if (optional && found === undefined) continue;
     if (found?.shape.join() !== shape.join()) {
       const remedy = 'The state belongs to an agent with other sizes or another pattern';
       throw invalidValue(`tensor ${name}`, `of shape [${shape.join(', ')}]`, found?.shape, remedy);
@@ -118,8 +125,13 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
 }
 
 function writeTensors(places: StatePlace[], tensors: AgentState['tensors']): void {
-  for (const { name, mlp, layer, part, member } of places) {
-    mlp.write(layer, part, tensors[name]?.data as ArrayLike<number>, member);
+  for (const { name, mlp, layer, part, member, optional } of places) {
+    // Writing a mask has the one of the data gradient chosen from the weights that are there now.
+    if (optional && tensors[name] === undefined) {
+      mlp.write(layer, 'mask', mlp.read(layer, 'mask', member), member);
+    } else {
+      mlp.write(layer, part, tensors[name]?.data as ArrayLike<number>, member);
+    }
   }
 }
 

@@ -225,7 +225,7 @@ export class Session {
       stepsPerSecond: agent.steps / trainSeconds,
       finalEvaluation: this.#evaluations.at(-1),
       evaluations: this.#evaluations,
-      notices: this.#notices,
+      notices: [...this.#notices, ...(agent.notices?.() ?? [])],
     };
   }
 

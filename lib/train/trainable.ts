@@ -66,6 +66,8 @@ export interface TrainableAgent {
   learn(): void;
   /** Figures of the latest updates: losses, Q means, density and SAD per network, ... */
   metrics(): Record<string, number>;
+  /** What a reader of the run's summary should know besides: a line each. */
+  notices?(): string[];
   /** The present policy, with masks applied. */
   policy(): PolicyNetwork;
   state(): AgentState;

@@ -21,6 +21,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("Replay", ReplayObject::define(env));
   exports.Set("Graph", GraphObject::define(env));
   exports.Set("NmMatrix", NmMatrixObject::define(env));
+  exports.Set("Matmul", MatmulObject::define(env));
   exports.Set("BlasPeer", BlasPeerObject::define(env));
   exports.Set("machinePeak", Napi::Function::New<machinePeak>(env, "machinePeak"));
   exports.Set("cudaReport", Napi::Function::New<cudaReport>(env, "cudaReport"));

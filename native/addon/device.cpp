@@ -16,7 +16,8 @@ std::shared_ptr<Backend> makeBackend(const Napi::CallbackInfo& info) {
   if (name != "cuda" && name != kEmulated) {
     throw std::invalid_argument("There is no device \"" + name + "\"");
   }
-  return cudaPlugin(name == kEmulated).makeBackend({stringAt(info, 3), stringAt(info, 4)});
+  return cudaPlugin(name == kEmulated).makeBackend(
+      {stringAt(info, 3), stringAt(info, 4), stringAt(info, 5), stringAt(info, 6)});
 }
 
 }  // namespace
@@ -24,6 +25,7 @@ std::shared_ptr<Backend> makeBackend(const Napi::CallbackInfo& info) {
 Napi::Function DeviceObject::define(Napi::Env env) {
   return DefineClass(env, "Device",
                      {InstanceMethod<&DeviceObject::info>("info"),
+                      InstanceMethod<&DeviceObject::sparseChoices>("sparseChoices"),
                       InstanceMethod<&DeviceObject::fill>("fill"),
                       InstanceMethod<&DeviceObject::fillNormal>("fillNormal"),
                       InstanceMethod<&DeviceObject::smooth>("smooth"),
@@ -43,6 +45,31 @@ Napi::Value DeviceObject::info(const Napi::CallbackInfo& info) {
   result.Set("description", about.description);
   result.Set("isa", about.isa);
   result.Set("threads", about.threads);
+  return result;
+}
+
+Napi::Value DeviceObject::sparseChoices(const Napi::CallbackInfo& info) {
+  Napi::Array result = Napi::Array::New(info.Env());
+  const auto time = [&](double microseconds) -> Napi::Value {
+    if (microseconds == 0) return info.Env().Null();
+    return Napi::Number::New(info.Env(), microseconds);
+  };
+  for (const LayerChoice& choice : backend_->sparseChoices()) {
+    Napi::Object item = Napi::Object::New(info.Env());
+    item.Set("outputs", choice.outputs);
+    item.Set("inputs", choice.inputs);
+    item.Set("rows", choice.rows);
+    item.Set("members", choice.members);
+    item.Set("pattern", choice.pattern);
+    item.Set("precision", choice.precision);
+    item.Set("pass", choice.pass);
+    item.Set("chosen", choice.sparse ? "sparse" : "dense");
+    item.Set("denseUs", time(choice.denseMicroseconds));
+    item.Set("sparseUs", time(choice.sparseMicroseconds));
+    item.Set("cached", choice.cached);
+    item.Set("reason", choice.reason);
+    result.Set(result.Length(), item);
+  }
   return result;
 }
 

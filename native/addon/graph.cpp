@@ -58,6 +58,16 @@ Napi::Value cudaReport(const Napi::CallbackInfo& info) {
     libraries.Set(libraries.Length(), entry);
   }
   result.Set("libraries", libraries);
+  Napi::Array patterns = Napi::Array::New(info.Env());
+  for (const CudaPattern& pattern : report.patterns) {
+    Napi::Object entry = Napi::Object::New(info.Env());
+    entry.Set("pattern", pattern.pattern);
+    entry.Set("bf16", pattern.bf16);
+    entry.Set("tf32", pattern.tf32);
+    entry.Set("fp32", pattern.fp32);
+    patterns.Set(patterns.Length(), entry);
+  }
+  result.Set("patterns", patterns);
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/backend.h"
+#include "core/matmul.h"
 #include "cpu/blas_peer.h"
 #include "cpu/nm_matrix.h"
 
@@ -16,12 +17,13 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 1};
   static constexpr const char* kName = "a device";
   static Napi::Function define(Napi::Env env);
-  // (name, threads, isa, precision, sparse)
+  // (name, threads, isa, precision, sparse, dataGradient, cacheFolder)
   explicit DeviceObject(const Napi::CallbackInfo& info);
   std::shared_ptr<Backend> shared() const { return backend_; }
 
  private:
   Napi::Value info(const Napi::CallbackInfo& info);
+  Napi::Value sparseChoices(const Napi::CallbackInfo& info);
   void fill(const Napi::CallbackInfo& info);
   void fillNormal(const Napi::CallbackInfo& info);
   void smooth(const Napi::CallbackInfo& info);
@@ -134,6 +136,28 @@ class NmMatrixObject : public Napi::ObjectWrap<NmMatrixObject> {
   Napi::Value divergence(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   std::unique_ptr<cpu::NmMatrix> matrix_;
+};
+
+// One matrix product of cuSPARSELt or cuBLASLt.
+class MatmulObject : public Napi::ObjectWrap<MatmulObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  // (device, specification)
+  explicit MatmulObject(const Napi::CallbackInfo& info);
+
+ private:
+  void write(const Napi::CallbackInfo& info);
+  void read(const Napi::CallbackInfo& info);
+  void prune(const Napi::CallbackInfo& info);
+  Napi::Value pruned(const Napi::CallbackInfo& info);
+  void compress(const Napi::CallbackInfo& info);
+  void search(const Napi::CallbackInfo& info);
+  void run(const Napi::CallbackInfo& info);
+  Napi::Value time(const Napi::CallbackInfo& info);
+  Napi::Value info(const Napi::CallbackInfo& info);
+  void release(const Napi::CallbackInfo& info);
+  Matmul& open() const;
+  std::unique_ptr<Matmul> matmul_;  // null once it is released
 };
 
 // Matrix products of a library that may be installed, for benchmarks.

@@ -72,4 +72,10 @@ bool Network::hasShapeOf(const Network& other) const {
          other.spec_.patterns == spec_.patterns;
 }
 
+// Masks that only fit along the rows must not get into a network whose data gradient relies on more.
+void Network::requireMasksOf(const Network& source) const {
+  if (spec_.maskShape == MaskShape::row || source.spec_.maskShape != MaskShape::row) return;
+  throw std::invalid_argument("Expected source to have transposable masks, as this network has");
+}
+
 }  // namespace rnm

@@ -79,6 +79,9 @@ enum class Part {
   weight,         // the whole stored W, dormant weights included
   maskedWeight,   // W with dormant weights at zero (read only)
   mask,           // 1 where active
+  // 1 where the data gradient may read the weight: the mask, unless a device prunes the transpose
+  // of the masked W again. Only such a device takes a write of it.
+  gradientMask,
   weightMoment1,  // Adam's first moment, zero where dormant under `masked`
   weightMoment2,
   weightGradient,  // read only
@@ -153,6 +156,8 @@ class Network {
   void checkMembers(MemberRange members) const;
   void checkPlace(int member, int layer) const;
   bool hasShapeOf(const Network& other) const;
+  // Throws unless masks of the source are of a shape that this network may have.
+  void requireMasksOf(const Network& source) const;
   NetworkSpec spec_;
   int64_t adamSteps_ = 0;
 };
@@ -200,10 +205,31 @@ struct BackendInfo {
   int threads = 1;
 };
 
+// How a device multiplies with a sparse layer's weights, or with their transpose, in passes of so many
+// rows, and why.
+struct LayerChoice {
+  int outputs = 0, inputs = 0, rows = 0;
+  int members = 1;        // of an ensemble that go through the layer at once
+  std::string pattern;    // "2:4"
+  std::string precision;  // of the products
+  std::string pass;       // "forward" or "data gradient"
+  bool sparse = false;    // else with masked dense weights
+  double denseMicroseconds = 0, sparseMicroseconds = 0;  // 0 if they were not measured
+  bool cached = false;    // they were read, having been measured before
+  std::string reason;
+
+  bool sameLayer(const LayerChoice& other) const {
+    return outputs == other.outputs && inputs == other.inputs && rows == other.rows &&
+           members == other.members && pattern == other.pattern && pass == other.pass;
+  }
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual BackendInfo info() const = 0;
+  // Of the sparse layers that went through the device, in that order; none if there is no choice.
+  virtual std::vector<LayerChoice> sparseChoices() const { return {}; }
   virtual std::shared_ptr<Matrix> matrix(int rows, int columns) = 0;
   virtual std::unique_ptr<Network> network(const NetworkSpec& spec) = 0;
   virtual std::unique_ptr<Replay> replay(int64_t capacity, int observations, int actions) = 0;

@@ -18,8 +18,8 @@ void validateMaskShape(MaskShape shape, const NmPattern& pattern) {
 
 namespace {
 
-// A tile's mask is 16 bits in reading order, the first place highest; a row's is 4 of them. So
-// masks in descending order are in the order in which ties are broken.
+// A row's mask is 4 bits of its tile's. Masks in descending order are in the order in which ties are
+// broken.
 using TileMask = uint16_t;
 constexpr int kRowMasks = 1 << kBandRows;
 
@@ -50,18 +50,6 @@ std::vector<TileMask> enumerateMasks(int rows, int n) {
     masks = std::move(longer);
   }
   return masks;
-}
-
-// rows and n from 1 to 4
-const std::vector<TileMask>& masksOf(int rows, int n) {
-  static const auto all = [] {
-    std::array<std::array<std::vector<TileMask>, 4>, 4> tables;
-    for (int r = 1; r <= 4; ++r) {
-      for (int k = 1; k <= 4; ++k) tables[r - 1][k - 1] = enumerateMasks(r, k);
-    }
-    return tables;
-  }();
-  return all[rows - 1][n - 1];
 }
 
 // What is known of a tile before masks are tried: the totals of every part of every row.
@@ -127,7 +115,7 @@ void projectRows(const float* weights, int rows, int begin, int columns, const N
 void projectTransposable(const float* weights, int rows, int columns, const NmPattern& pattern,
                          uint16_t* active) {
   const int perRow = pattern.activePerRow(columns);
-  const std::vector<TileMask>& masks = masksOf(rows, pattern.n);
+  const std::vector<TileMask>& masks = tileMasks(rows, pattern.n);
   for (int tile = 0; tile < wholeTiles(columns); tile += 4) {
     const TileMask mask =
         largestMask(TileTotals(weights + tile, static_cast<size_t>(columns), rows), masks);
@@ -142,6 +130,17 @@ void projectTransposable(const float* weights, int rows, int columns, const NmPa
 }
 
 }  // namespace
+
+const std::vector<uint16_t>& tileMasks(int rows, int n) {
+  static const auto all = [] {
+    std::array<std::array<std::vector<TileMask>, 4>, 4> tables;
+    for (int r = 1; r <= 4; ++r) {
+      for (int k = 1; k <= 4; ++k) tables[r - 1][k - 1] = enumerateMasks(r, k);
+    }
+    return tables;
+  }();
+  return all[rows - 1][n - 1];
+}
 
 void projectBand(const float* weights, int rows, int columns, const NmPattern& pattern,
                  MaskShape shape, uint16_t* active) {

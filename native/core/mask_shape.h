@@ -21,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/nm.h"
 
@@ -35,6 +36,10 @@ constexpr int kBandRows = 4;
 
 // Throws std::invalid_argument unless masks of this pattern can have the shape.
 void validateMaskShape(MaskShape shape, const NmPattern& pattern);
+
+// The masks that a tile of `rows` rows is given one of, in the order in which ties are broken; rows
+// and n are from 1 to 4. A mask is 16 bits in reading order, the first place highest.
+const std::vector<uint16_t>& tileMasks(int rows, int n);
 
 // Projects a band of `rows` (1 to 4) rows: writes each row's active columns in ascending order,
 // [rows, activePerRow(columns)]. See projectRow for `row`.

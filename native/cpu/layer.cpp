@@ -220,7 +220,7 @@ const AlignedArray<float>& Layer::array(Part part) const {
 void Layer::readRow(Part part, int row, float* target) const {
   if (part == Part::weight) return weights.expandRow(row, target);
   if (part == Part::maskedWeight) return weights.expandMaskedRow(row, target);
-  if (part == Part::mask) {
+  if (part == Part::mask || part == Part::gradientMask) {
     std::vector<uint8_t> mask(inputs());
     weights.maskRow(row, mask.data());
     std::copy(mask.begin(), mask.end(), target);
@@ -237,7 +237,7 @@ void Layer::readRow(Part part, int row, float* target) const {
 
 void Layer::read(Part part, float* target) const {
   const bool ofTraining = part != Part::weight && part != Part::maskedWeight &&
-                          part != Part::mask && part != Part::bias;
+                          part != Part::mask && part != Part::gradientMask && part != Part::bias;
   if (ofTraining && !trainable_) {
     throw std::invalid_argument("A target network holds no moments and no gradients");
   }

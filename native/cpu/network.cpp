@@ -95,12 +95,9 @@ const CpuNetwork& CpuNetwork::sameShape(const Network& other, const char* name) 
   return *network;
 }
 
-// Masks that only fit along the rows must not get into a network whose data gradient relies on more.
 const CpuNetwork& CpuNetwork::maskSource(const Network& source) const {
   const CpuNetwork& from = sameShape(source, "source");
-  if (spec_.maskShape == MaskShape::transposable && from.spec_.maskShape == MaskShape::row) {
-    throw std::invalid_argument("Expected source to have transposable masks, as this network has");
-  }
+  requireMasksOf(from);
   return from;
 }
 

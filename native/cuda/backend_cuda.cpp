@@ -9,6 +9,7 @@
 #include "cuda/matrix.h"
 #include "cuda/network.h"
 #include "cuda/replay.h"
+#include "cuda/sparse_choice.h"
 
 namespace rnm::cuda {
 namespace {
@@ -27,14 +28,25 @@ SparseUse sparseUseNamed(const std::string& name) {
   throw std::invalid_argument("Expected sparse to be auto, always or never");
 }
 
+DataGradient dataGradientNamed(const std::string& name) {
+  if (name == "dense") return DataGradient::dense;
+  if (name == "transposable") return DataGradient::transposable;
+  if (name == "double-pruned") return DataGradient::doublePruned;
+  throw std::invalid_argument("Expected dataGradient to be dense, transposable or double-pruned");
+}
+
 class CudaBackend : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options)
-      : context_(precisionNamed(options.precision), sparseUseNamed(options.sparse)) {}
+      : context_(precisionNamed(options.precision), sparseUseNamed(options.sparse),
+                 dataGradientNamed(options.dataGradient), options.cacheFolder) {}
 
   BackendInfo info() const override {
     const std::string blas = ", cuBLASLt " + cublasLt().version();
     return {kName, context_.description() + blas, context_.architecture(), 1};
+  }
+  std::vector<LayerChoice> sparseChoices() const override {
+    return context_.sparseChooser().report();
   }
   std::shared_ptr<Matrix> matrix(int rows, int columns) override {
     if (rows < 1 || columns < 1) {

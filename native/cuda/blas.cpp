@@ -4,17 +4,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "cuda/blas_handles.h"
+
 namespace rnm::cuda {
 namespace {
 
 // What NVIDIA recommends for Hopper; less is enough for others.
 constexpr size_t kWorkspaceBytes = 32 << 20;
-
-void check(const CublasLt& lt, cublasStatus_t status, const char* attempt) {
-  if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string("cuBLASLt could not ") + attempt + ": " +
-                           lt.cublasLtGetStatusString(status));
-}
 
 cudaDataType dataType(ElementType type) {
   return type == ElementType::bfloat16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -42,28 +38,13 @@ cublasLtEpilogue_t epilogue(Epilogue epilogue) {
   }
 }
 
-// What cuBLASLt makes and destroys in pairs.
-template <typename Handle, cublasStatus_t (*CublasLtFunctions::*destroy)(Handle)>
-class Owned {
- public:
-  explicit Owned(const CublasLt& lt) : lt_(lt) {}
-  ~Owned() {
-    if (handle) (lt_.*destroy)(handle);
-  }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  Handle handle = nullptr;
-
- private:
-  const CublasLt& lt_;
-};
-
-using Layout = Owned<cublasLtMatrixLayout_t, &CublasLtFunctions::cublasLtMatrixLayoutDestroy>;
-using Operation = Owned<cublasLtMatmulDesc_t, &CublasLtFunctions::cublasLtMatmulDescDestroy>;
-using Preference =
-    Owned<cublasLtMatmulPreference_t, &CublasLtFunctions::cublasLtMatmulPreferenceDestroy>;
-
 }  // namespace
+
+void check(const CublasLt& lt, cublasStatus_t status, const char* attempt) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw std::runtime_error(std::string("cuBLASLt could not ") + attempt + ": " +
+                           lt.cublasLtGetStatusString(status));
+}
 
 // cuBLASLt's matrices are column-major, in which ours appear transposed. It is therefore asked for
 // the transposed product, result^T = op(b)^T op(a)^T: its A is our b, its B our a.
@@ -74,8 +55,8 @@ struct Blas::Plan {
   void choose(cublasLtHandle_t handle, const Product& p);
 
   const CublasLt& lt;
-  Operation operation;
-  Layout a, b, result;
+  BlasOperation operation;
+  BlasLayout a, b, result;
   cublasLtMatmulAlgo_t algorithm{};
 
  private:
@@ -84,10 +65,10 @@ struct Blas::Plan {
     check(lt, lt.cublasLtMatmulDescSetAttribute(operation.handle, attribute, &value, sizeof value),
           "describe a matrix product");
   }
-  void layOut(Layout& layout, const MatrixRef& matrix, int64_t rows, int64_t columns, int batch);
+  void layOut(BlasLayout& layout, const MatrixRef& matrix, int64_t rows, int64_t columns, int batch);
 };
 
-void Blas::Plan::layOut(Layout& layout, const MatrixRef& matrix, int64_t rows, int64_t columns,
+void Blas::Plan::layOut(BlasLayout& layout, const MatrixRef& matrix, int64_t rows, int64_t columns,
                         int batch) {
   check(lt,
         lt.cublasLtMatrixLayoutCreate(&layout.handle, dataType(matrix.type), columns, rows, matrix.ld),
@@ -121,7 +102,7 @@ void Blas::Plan::describe(const Product& p, Precision precision) {
 }
 
 void Blas::Plan::choose(cublasLtHandle_t handle, const Product& p) {
-  Preference preference(lt);
+  BlasPreference preference(lt);
   check(lt, lt.cublasLtMatmulPreferenceCreate(&preference.handle), "choose an algorithm");
   const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
     check(lt,

@@ -9,6 +9,7 @@
 #include "cuda/graph.h"
 #include "cuda/probe.h"
 #include "cuda/sparse_blas.h"
+#include "cuda/sparse_choice.h"
 
 namespace rnm::cuda {
 namespace {
@@ -25,14 +26,19 @@ std::string architectureOf(int device) {
 
 }  // namespace
 
-Context::Context(Precision precision, SparseUse sparseUse)
-    : precision_(precision), sparseUse_(sparseUse), description_(requireGpu()) {
+Context::Context(Precision precision, SparseUse sparseUse, DataGradient dataGradient,
+                 std::string cacheFolder)
+    : precision_(precision),
+      sparseUse_(sparseUse),
+      dataGradient_(dataGradient),
+      description_(requireGpu()) {
   int device = 0;
   check(cudaGetDevice(&device), "choose a GPU");
   architecture_ = architectureOf(device);
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream");
   check(cudaEventCreateWithFlags(&staged_, cudaEventDisableTiming), "create an event");
   blas_ = std::make_unique<Blas>(*this);
+  sparseChooser_ = std::make_unique<SparseChooser>(*this, std::move(cacheFolder));
   // Who insists on it is told at once.
   if (sparseUse == SparseUse::always) sparseBlas();
 }

@@ -16,6 +16,7 @@ namespace rnm::cuda {
 class Blas;
 class Graph;
 class SparseBlas;
+class SparseChooser;
 
 // The arithmetic of matrix products; everything else is float32 under each of them.
 //   fp32  float32 throughout
@@ -23,14 +24,22 @@ class SparseBlas;
 //   bf16  weights, activations and their gradients are held as bfloat16 for the products
 enum class Precision { fp32, tf32, bf16 };
 
-// Which layers the tensor cores take as sparse: those that are wide enough to gain by it, all whose
-// pattern and sizes fit, or none.
+// Which layers the tensor cores take as sparse: those that are faster so, all whose pattern fits, or
+// none.
 enum class SparseUse { automatic, always, never };
+
+// How data gradients multiply with W's transpose, where tensor cores take layers as sparse:
+//   dense         with the masked dense weights
+//   transposable  as sparse, where masks are transposable: the same but for rounding
+//   doublePruned  as sparse, without what makes the transpose of the masked weights not 2:4 or 1:2
+enum class DataGradient { dense, transposable, doublePruned };
 
 class Context {
  public:
-  // Throws std::runtime_error unless CUDA is usable on this machine.
-  Context(Precision precision, SparseUse sparseUse);
+  // Throws std::runtime_error unless CUDA is usable on this machine. The folder is for what is kept
+  // from process to process; empty for none.
+  Context(Precision precision, SparseUse sparseUse, DataGradient dataGradient,
+          std::string cacheFolder);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -42,11 +51,17 @@ class Context {
   const std::string& architecture() const { return architecture_; }
   Blas& blas() { return *blas_; }
   SparseUse sparseUse() const { return sparseUse_; }
+  DataGradient dataGradient() const { return dataGradient_; }
+  bool prunesTransposes() const {
+    return dataGradient_ == DataGradient::doublePruned && precision_ != Precision::fp32;
+  }
   // Throws std::runtime_error with the cause if cuSPARSELt cannot be used.
   SparseBlas& sparseBlas();
   // Whether it can, and if not why.
   bool hasSparseBlas();
   const std::string& sparseProblem() const { return sparseProblem_; }
+  SparseChooser& sparseChooser() { return *sparseChooser_; }
+  const SparseChooser& sparseChooser() const { return *sparseChooser_; }
 
   // Waits for all that was enqueued. Not within a graph, which has nothing to wait for.
   void synchronize(const char* attempt);
@@ -89,6 +104,7 @@ class Context {
 
   Precision precision_;
   SparseUse sparseUse_;
+  DataGradient dataGradient_;
   std::string sparseProblem_;
   std::string description_, architecture_;
   cudaStream_t stream_ = nullptr;
@@ -97,6 +113,7 @@ class Context {
   Buffer scratch_[static_cast<int>(Scratch::count)];
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<SparseBlas> sparseBlas_;
+  std::unique_ptr<SparseChooser> sparseChooser_;
   Graph* graph_ = nullptr;
   bool refreshing_ = false;
   uint64_t epoch_ = 0;

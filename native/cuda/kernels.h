@@ -45,7 +45,10 @@ struct PassShape {
   int64_t members;
   int rows, width;
 };
+// To bfloat16, with zeros up to `ld`.
 void convertInput(Context& context, const DeviceView& input, void* target, const PassShape& shape);
+// Zeros from `width` to `ld`.
+void clearPadding(Context& context, void* activity, const PassShape& shape);
 // The last layer's pre-activations (float32) to the output, its members side by side. With limits
 // (centre and half range per output), tanh is applied, and replaces the pre-activations.
 void storeOutput(Context& context, float* values, const PassShape& shape, const float* centre,
@@ -68,19 +71,24 @@ void polyak(Context& context, const WeightArrays& arrays, const float* source, f
 // What follows from weights and masks; `keepDormant`: else dormant weights become zero.
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
 
-// ---- slot_kernels.cu: see sparse_layers.h. A layer's weights are `count` elements from `first` on
-// of the mask; values and buffers are of `Precision`'s type.
+// ---- slot_kernels.cu: see sparse_layers.h. Values and buffers are of `Precision`'s type.
+// A layer's weights: `count` elements from `first` on of the network's array and of the mask, in
+// rows of `ld`. Matrices to compress hold them as they lie, or transposed in rows of `transposedLd`
+// if that is not 0. Only active weights are written there.
+struct LayerWeights {
+  int64_t first, count, ld, transposedLd;
+};
 constexpr int kPositionDigits = 5;
-void writeDigits(Context& context, void* target, const uint8_t* mask, int64_t first, int64_t count,
+void writeDigits(Context& context, void* target, const uint8_t* mask, const LayerWeights& layer,
                  int digit);
 void readDigits(Context& context, const void* compressed, int64_t elements, uint32_t* positions,
                 int digit);
 void storeSlots(Context& context, const uint32_t* positions, int64_t elements, const uint8_t* mask,
-                int64_t first, int64_t count, int64_t begin, uint32_t* slots,
+                const LayerWeights& layer, int64_t begin, uint32_t* slots,
                 unsigned long long* found);
-void writeTestValues(Context& context, void* target, const uint8_t* mask, int64_t first,
-                     int64_t count);
-void writeSlots(Context& context, const void* values, int64_t first, int64_t count,
+void writeTestValues(Context& context, void* target, const uint8_t* mask,
+                     const LayerWeights& layer);
+void writeSlots(Context& context, const void* values, const LayerWeights& layer,
                 const uint32_t* slots, void* compressed);
 
 // ---- nm_kernels.cu
@@ -89,8 +97,18 @@ struct MaskedLayer;
 // number of changed entries to *changed unless it is null.
 void changeMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer,
                 const uint8_t* wanted, uint32_t* chosen, unsigned long long* changed);
-// Adds the number of bits in which two masks of `bytes` bytes differ to *different.
+// Adds the number of bits in which two masks of `bytes` bytes differ to *different; b may be null,
+// which stands for a mask of zeros.
 void countDifferences(Context& context, const uint8_t* a, const uint8_t* b, int64_t bytes,
                       unsigned long long* different);
+
+// ---- transpose_kernels.cu
+// Chooses the groups of a transposable layer's tiles, as changeMask takes them.
+void projectTiles(Context& context, const float* weights, const MaskedLayer& layer,
+                  uint32_t* chosen);
+// kept = the layer's mask without what makes the transpose of the masked weights not 2:4 (bfloat16)
+// or 1:2 (float32).
+void pruneTranspose(Context& context, const float* weights, const uint8_t* mask,
+                    const MaskedLayer& layer, uint8_t* kept);
 
 }  // namespace rnm::cuda

@@ -24,7 +24,7 @@ const std::string& cublasLtRemedy() {
 
 const std::string& cusparseLtRemedy() {
   static const std::string major = std::to_string(kCudaMajor);
-  static const std::string text = remedy("nvidia-cusparselt-cu" + major, "libcusparselt0");
+  static const std::string text = remedy("nvidia-cusparselt-cu" + major, "libcusparselt0-cuda-" + major);
   return text;
 }
 

@@ -1,4 +1,4 @@
-// A batch in device memory: row-major, rows padded to 32 bytes.
+// A batch in device memory: row-major, rows padded to 64 bytes.
 #pragma once
 
 #include "core/backend.h"
@@ -7,9 +7,11 @@
 
 namespace rnm::cuda {
 
-// Elements from row to row of anything that matrix products read or write: a multiple of 16 bytes
-// for float32 and bfloat16 alike.
-constexpr int64_t paddedWidth(int64_t width) { return (width + 7) / 8 * 8; }
+// Elements from row to row of anything that matrix products read or write: what sparse products
+// take in bfloat16, and more than others ask for.
+constexpr int64_t paddedWidth(int64_t width) { return (width + 15) / 16 * 16; }
+// Rows of activations and their gradients, likewise.
+constexpr int paddedRows(int rows) { return (rows + 7) / 8 * 8; }
 
 class CudaMatrix : public Matrix {
  public:

@@ -7,12 +7,15 @@
 #include "cuda/matrix.h"
 
 namespace rnm::cuda {
+namespace {
+
+// Passes of fewer decide nothing about sparse products.
+constexpr int kLeastRows = 8;
+
+}  // namespace
 
 CudaNetwork::CudaNetwork(const NetworkSpec& spec, Context& context)
     : Network(spec), context_(context), weights_(context, spec_) {
-  if (spec.maskShape != MaskShape::row) {
-    throw std::invalid_argument("CUDA devices take maskShape \"row\" only so far: use it, or device \"cpu\"");
-  }
   if (!squashed()) return;
   std::vector<float> centre, half;
   for (size_t j = 0; j < spec.low.size(); ++j) {
@@ -34,6 +37,12 @@ const CudaNetwork& CudaNetwork::sameShape(const Network& other, const char* name
   return *network;
 }
 
+const CudaNetwork& CudaNetwork::maskSource(const Network& source) const {
+  const CudaNetwork& from = sameShape(source, "source");
+  requireMasksOf(from);
+  return from;
+}
+
 // ---------------------------------------------------------------- where things lie
 
 void CudaNetwork::keepInput(const MatrixView& input, const DeviceView& view, MemberRange members) {
@@ -45,17 +54,18 @@ void CudaNetwork::keepInput(const MatrixView& input, const DeviceView& view, Mem
     kept_.activity.clear();
     kept_.delta.clear();
     context_.memoryMoved();
-    const size_t rows = static_cast<size_t>(spec_.members) * view.rows;
+    const int capacity = paddedRows(view.rows);
+    const size_t rows = static_cast<size_t>(spec_.members) * capacity;
     for (int l = 0; l < layers(); ++l) {
       const size_t elements = rows * paddedWidth(width(l));
       kept_.activity.emplace_back(context_, elements * (l == last() ? 4 : elementBytes()));
       kept_.delta.emplace_back(context_, elements * elementBytes());
     }
     if (bf16()) {
-      const size_t elements = view.rows * paddedWidth(spec_.sizes.front());
+      const size_t elements = capacity * paddedWidth(spec_.sizes.front());
       kept_.convertedInput = DeviceArray<uint8_t>(context_, elements * elementBytes());
     }
-    kept_.capacity = view.rows;
+    kept_.capacity = capacity;
   }
   kept_.inputMatrix = input;
   kept_.input = view;
@@ -83,7 +93,8 @@ MatrixRef CudaNetwork::inputRef(const DeviceView& input, bool keep) {
   if (!bf16()) return {input.data, input.ld, 0, ElementType::float32};
   const int64_t ld = paddedWidth(input.columns);
   void* converted = keep ? static_cast<void*>(kept_.convertedInput.data())
-                         : context_.scratch(Context::Scratch::input, input.rows * ld * 2);
+                         : context_.scratch(Context::Scratch::input,
+                                            paddedRows(input.rows) * ld * 2);
   convertInput(context_, input, converted, {ld, 0, 1, input.rows, input.columns});
   return {converted, ld, 0, ElementType::bfloat16};
 }
@@ -93,7 +104,7 @@ MatrixRef CudaNetwork::inputRef(const DeviceView& input, bool keep) {
 MatrixRef CudaNetwork::activityBuffer(int layer, MemberRange members, int rows, bool keep) {
   const ElementType kind = layer == last() ? ElementType::float32 : type();
   if (keep) return keptRef(kept_.activity, layer, members.first, kind);
-  const int64_t ld = paddedWidth(width(layer)), stride = rows * ld;
+  const int64_t ld = paddedWidth(width(layer)), stride = paddedRows(rows) * ld;
   const auto slot = layer == last()  ? Context::Scratch::output
                     : layer % 2 == 0 ? Context::Scratch::hidden
                                      : Context::Scratch::otherHidden;
@@ -113,57 +124,105 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   }
   const DeviceView y = deviceView(output, "output", x.rows, members.count * spec_.sizes.back());
   if (keep) keepInput(input, x, members);
-  planSparse(x.rows);
+  planForward(x.rows, keep);
   MatrixRef from = inputRef(x, keep);
+  // What pads rows is left alone by dense products. There may be anything: other layers' activities,
+  // or NaN where a sparse product met it.
+  bool clean = true;
   for (int l = 0; l < layers(); ++l) {
     const MatrixRef to = activityBuffer(l, members, x.rows, keep);
-    if (!forwardSparse(l, members, x.rows, from, to)) forwardLayer(l, members, x.rows, from, to);
+    const bool sparse = multiplySparse(weights_.sparse(), l, members, x.rows, from, to, clean);
+    if (!sparse) forwardLayer(l, members, x.rows, from, to);
+    clean = sparse;
     from = to;
   }
   const PassShape shape = {from.ld, from.stride, members.count, x.rows, width(last())};
   storeOutput(context_, static_cast<float*>(from.data), shape, centre_.data(), half_.data(), y);
 }
 
-// Only layers between hidden ones: inputs come as they are, and outputs are float32.
-bool CudaNetwork::sparseFits(int index, int rows) const {
-  if (index == 0 || index == last()) return false;
-  const NetworkWeights::Layer& layer = weights_.layer(index);
-  // As far as is known narrower layers are faster dense, whatever their pattern.
-  constexpr int kLeastWidth = 1024;
-  const bool wide = std::min(layer.outputs, layer.inputs) >= kLeastWidth && rows >= kLeastWidth;
-  const bool wanted = context_.sparseUse() == SparseUse::always ||
-                      (context_.sparseUse() == SparseUse::automatic && wide);
-  return wanted && fitsTensorCores(layer.pattern, type()) &&
-         fitsTensorCores(layer.outputs, layer.inputs, rows, type());
+std::string CudaNetwork::obstacle(int index, bool transposed) const {
+  if (index == last()) return "the last layer: few outputs";
+  if (index == 0 && transposed) return "the first layer: its input's gradient is float32";
+  if (index == 0 && !bf16()) return "the first layer: float32 inputs are read where they lie";
+  if (!transposed || context_.prunesTransposes()) return "";
+  if (spec_.maskShape != MaskShape::transposable) return "masks are not transposable";
+  // A last group of fewer columns is chosen row by row.
+  return weights_.layer(index).inputs % kBandRows == 0 ? "" : "inputs are no multiple of 4";
 }
 
-// The first batch that fits decides for which number of rows sparse layers are planned; others are
-// computed with the masked dense weights.
-void CudaNetwork::planSparse(int rows) {
-  // What float32 calls for, tensor cores do not have.
-  if (sparsePlanned_ || context_.inGraph() || context_.precision() == Precision::fp32) return;
-  std::vector<NetworkWeights::SparsePlan> plans;
-  for (int l = 0; l < layers(); ++l) {
-    if (!sparseFits(l, rows)) continue;
-    const NetworkWeights::Layer& layer = weights_.layer(l);
-    plans.push_back({l,
-                     {layer.outputs, layer.inputs, rows, layer.ld, paddedWidth(layer.inputs),
-                      paddedWidth(layer.outputs), type(), nullptr}});
+// The columns of a transposable mask fit as its rows do. Pruned again, every pattern fits.
+bool CudaNetwork::masksFit(int index, bool transposed) const {
+  return (transposed && context_.prunesTransposes()) ||
+         fitsTensorCores(weights_.layer(index).pattern, type());
+}
+
+// Compressed weights are planned for one number of rows; passes of others use the masked dense ones.
+// The first pass decides which, but for those of a few rows, and the first that is kept for a backward
+// pass, as of training's batches, decides anew.
+bool CudaNetwork::decidesRows(int rows, bool keep) const {
+  if (context_.inGraph() || rows < kLeastRows) return false;
+  return plannedRows_ == 0 || (keep && !plannedKept_);
+}
+
+void CudaNetwork::planForward(int rows, bool keep) {
+  if (!decidesRows(rows, keep)) return;
+  const bool planned = plannedRows_ == rows;
+  plannedRows_ = rows;
+  plannedKept_ = keep;
+  if (!planned) planSparse(rows, false);
+}
+
+// The first backward pass that is not of a few rows decides for data gradients.
+void CudaNetwork::planTransposed(int rows) {
+  if (context_.dataGradient() == DataGradient::dense || spec_.role != Role::online) return;
+  if (context_.inGraph() || rows < kLeastRows || transposedRows_ > 0) return;
+  transposedRows_ = rows;
+  planSparse(rows, true);
+}
+
+// A data gradient is x = y W: the same product with W^T for the weights, and neither bias nor ReLU.
+SparseProduct::Shape CudaNetwork::productShape(int index, int rows, bool transposed) const {
+  const NetworkWeights::Layer& layer = weights_.layer(index);
+  const int64_t outputLd = paddedWidth(layer.outputs), inputLd = paddedWidth(layer.inputs);
+  if (transposed) {
+    return {layer.inputs, layer.outputs, rows, outputLd, outputLd, inputLd, type(), nullptr};
   }
-  if (plans.empty() || !context_.hasSparseBlas()) return;
-  sparsePlanned_ = true;
+  return {layer.outputs, layer.inputs, rows, layer.ld, inputLd, outputLd, type(),
+          weights_.effectiveBias(index, 0)};
+}
+
+void CudaNetwork::planSparse(int rows, bool transposed) {
+  SparseChooser& chooser = context_.sparseChooser();
+  std::vector<NetworkWeights::SparsePlan> plans;
+  std::vector<SparseChooser::Layer> chosen;
+  for (int l = 0; l < layers(); ++l) {
+    const NmPattern& pattern = weights_.layer(l).pattern;
+    if (pattern.dense()) continue;
+    const SparseChooser::Layer layer = {pattern, masksFit(l, transposed),
+                                        productShape(l, rows, transposed), spec_.members};
+    const SparseChoice choice = chooser.choose(layer, obstacle(l, transposed));
+    if (!choice.any()) continue;
+    plans.push_back({l, layer.shape, choice});
+    chosen.push_back(layer);
+  }
   try {
-    weights_.planSparse(plans);
-  } catch (const std::runtime_error&) {
+    weights_.planSparse(plans, transposed);
+  } catch (const std::runtime_error& error) {
     // Who insists on it is told why the library does not take it; the same is computed without.
     if (context_.sparseUse() == SparseUse::always) throw;
+    for (const auto& layer : chosen) chooser.withdraw(layer, error.what());
   }
 }
 
-bool CudaNetwork::forwardSparse(int index, MemberRange members, int rows, const MatrixRef& input,
-                                const MatrixRef& output) {
-  const SparseLayers* sparse = weights_.sparse();
-  if (!sparse || !sparse->find(index, members.first, rows)) return false;
+bool CudaNetwork::multiplySparse(const SparseLayers* sparse, int index, MemberRange members,
+                                 int rows, const MatrixRef& input, const MatrixRef& output,
+                                 bool clean) {
+  const SparseLayer* layer = sparse ? sparse->find(index, members.first, rows) : nullptr;
+  if (!layer || !layer->choice.takes(members.count)) return false;
+  const SparseProduct::Shape& shape = layer->product->shape();
+  if (!clean && shape.paddedInputs() > shape.inputs) {
+    clearPadding(context_, input.data, {input.ld, input.stride, members.count, rows, shape.inputs});
+  }
   const int64_t bytes = static_cast<int64_t>(elementBytes());
   for (int i = 0; i < members.count; ++i) {
     sparse->run(*sparse->find(index, members.first + i, rows),
@@ -214,6 +273,7 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
       throw std::invalid_argument("Expected inputGradient's columns to lie within the input");
     }
   }
+  planTransposed(rows);
   const auto biasGradient = [&](int l) {
     return weightGradient ? weights_.biasGradient(l, members.first) : nullptr;
   };
@@ -223,8 +283,12 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
       keptRef(kept_.activity, last(), members.first, ElementType::float32).data);
   outputDelta(context_, dy, squash, half_.data(), delta(last()).data, shape(last()),
               biasGradient(last()), weights_.layer(last()).biasStride);
+  bool clean = true;
   for (int l = last(); l > 0; --l) {
-    dataGradient(l, members, delta(l - 1));
+    const bool sparse =
+        multiplySparse(weights_.transposed(), l, members, rows, delta(l), delta(l - 1), clean);
+    if (!sparse) dataGradient(l, members, delta(l - 1));
+    clean = sparse;
     hiddenDelta(context_, delta(l - 1).data,
                 keptRef(kept_.activity, l - 1, members.first, type()).data, shape(l - 1),
                 biasGradient(l - 1), weights_.layer(l - 1).biasStride);
@@ -299,7 +363,7 @@ void CudaNetwork::polyak(const Network& source, float tau) {
 }
 
 void CudaNetwork::copyFrom(const Network& source) {
-  weights_.copyFrom(sameShape(source, "source").weights_);
+  weights_.copyFrom(maskSource(source).weights_);
 }
 
 int64_t CudaNetwork::updateMasks() {
@@ -309,7 +373,7 @@ int64_t CudaNetwork::updateMasks() {
 
 int64_t CudaNetwork::followMasks(const Network& source) {
   requireRole(Role::target, "mask updates");
-  return weights_.followMasks(sameShape(source, "source").weights_);
+  return weights_.followMasks(maskSource(source).weights_);
 }
 
 int64_t CudaNetwork::divergence(const Network& other, int member) const {

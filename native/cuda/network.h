@@ -1,6 +1,7 @@
 // An ensemble of multilayer perceptrons on the GPU: passes are batched matrix products.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "core/backend.h"
@@ -50,6 +51,7 @@ class CudaNetwork : public Network {
   size_t elementBytes() const { return bf16() ? 2 : 4; }
 
   const CudaNetwork& sameShape(const Network& other, const char* name) const;
+  const CudaNetwork& maskSource(const Network& source) const;
   void keepInput(const MatrixView& input, const DeviceView& view, MemberRange members);
   PassShape shapeOf(int layer, int members, int rows, int64_t memberRows) const;
   PassShape keptShape(int layer) const;
@@ -57,11 +59,19 @@ class CudaNetwork : public Network {
   MatrixRef activityBuffer(int layer, MemberRange members, int rows, bool keep);
   MatrixRef keptRef(const std::vector<DeviceArray<uint8_t>>& arrays, int layer, int member,
                     ElementType type) const;
-  // Whether a layer is one that tensor cores are to take as sparse, in batches of so many rows.
-  bool sparseFits(int layer, int rows) const;
-  void planSparse(int rows);
-  bool forwardSparse(int layer, MemberRange members, int rows, const MatrixRef& input,
-                     const MatrixRef& output);
+  // Why products cannot go through cuSPARSELt whatever the pattern; empty if they can.
+  std::string obstacle(int layer, bool transposed) const;
+  // Whether tensor cores have a way for the masks that such products read.
+  bool masksFit(int layer, bool transposed) const;
+  bool decidesRows(int rows, bool keep) const;
+  void planForward(int rows, bool keep);
+  void planTransposed(int rows);
+  void planSparse(int rows, bool transposed);
+  SparseProduct::Shape productShape(int layer, int rows, bool transposed) const;
+  // output = input W^T of layers as they were planned; false if this one is to be dense. `clean`: what
+  // pads the input's rows is zero.
+  bool multiplySparse(const SparseLayers* sparse, int layer, MemberRange members, int rows,
+                      const MatrixRef& input, const MatrixRef& output, bool clean);
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
   void dataGradient(int layer, MemberRange members, const MatrixRef& target);
@@ -71,7 +81,10 @@ class CudaNetwork : public Network {
   Context& context_;
   NetworkWeights weights_;
   DeviceArray<float> centre_, half_;  // of the output's range
-  bool sparsePlanned_ = false;
+  // For passes of how many rows sparse layers are planned, and whether that was for kept ones; and for
+  // how many their data gradients are.
+  int plannedRows_ = 0, transposedRows_ = 0;
+  bool plannedKept_ = false;
   Kept kept_;
 };
 

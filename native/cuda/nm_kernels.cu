@@ -1,7 +1,6 @@
 // Row-wise N:M masks: projection, taking over another mask, and counting differences.
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
-#include "cuda/weights.h"
+#include "cuda/masks.h"
 
 namespace rnm::cuda {
 namespace {
@@ -16,9 +15,7 @@ struct Group {
 
 __device__ Group groupOf(const MaskedLayer& layer, int member, int row, int group) {
   const int size = min(layer.m, layer.inputs - group * layer.m);
-  return {layer.first + member * layer.stride + static_cast<int64_t>(row) * layer.ld +
-              group * layer.m,
-          size, min(layer.n, size)};
+  return {placeOf(layer, member, row, group * layer.m), size, min(layer.n, size)};
 }
 
 __device__ uint32_t groupBits(const uint8_t* mask, const Group& group) {
@@ -29,9 +26,6 @@ __device__ uint32_t groupBits(const uint8_t* mask, const Group& group) {
   }
   return bits;
 }
-
-// NaN above everything, as in core/nm.cpp.
-__device__ float magnitude(float value) { return value != value ? INFINITY : fabsf(value); }
 
 // The largest magnitudes; strict comparison gives ties to the lower column.
 __device__ uint32_t largestOf(const float* weights, const Group& group) {
@@ -70,7 +64,7 @@ __device__ void storePlaces(uint32_t* places, const Group& group, uint32_t chose
   }
 }
 
-// A thread takes a group. The mask itself is stored by another kernel, since groups share bytes.
+// A thread takes a group; those of tiles come chosen. The mask itself is stored by another kernel, since groups share bytes.
 __global__ void chooseKernel(WeightArrays arrays, MaskedLayer layer, const uint8_t* wanted,
                              uint32_t* chosen, unsigned long long* changed) {
   const int64_t i = RNM_THREAD;
@@ -79,8 +73,13 @@ __global__ void chooseKernel(WeightArrays arrays, MaskedLayer layer, const uint8
   const int member = static_cast<int>(blockIdx.y);
   const Group group = groupOf(layer, member, row, index);
   const uint32_t before = groupBits(arrays.mask, group);
-  const uint32_t after = wanted ? groupBits(wanted, group) : largestOf(arrays.weights, group);
-  chosen[(static_cast<int64_t>(member) * layer.outputs + row) * layer.groups + index] = after;
+  uint32_t& choice = chosen[choiceOf(layer, member, row, index)];
+  if (wanted) {
+    choice = groupBits(wanted, group);
+  } else if (!inTile(layer, row, index)) {
+    choice = largestOf(arrays.weights, group);
+  }
+  const uint32_t after = choice;
   if (before != after && changed) {
     atomicAdd(changed, static_cast<unsigned long long>(__popc(before ^ after)));
   }
@@ -101,8 +100,7 @@ __global__ void storeMaskKernel(uint8_t* mask, MaskedLayer layer, const uint32_t
   const int row = static_cast<int>(i / bytesPerRow), byte = static_cast<int>(i % bytesPerRow);
   if (row >= layer.outputs) return;
   const int member = static_cast<int>(blockIdx.y);
-  const uint32_t* groups =
-      chosen + (static_cast<int64_t>(member) * layer.outputs + row) * layer.groups;
+  const uint32_t* groups = chosen + choiceOf(layer, member, row, 0);
   unsigned bits = 0;
   for (int k = 0; k < 8; ++k) {
     const int column = byte * 8 + k;
@@ -118,25 +116,22 @@ __global__ void differencesKernel(const uint8_t* a, const uint8_t* b, int64_t by
   unsigned count = 0;
   const int64_t threads = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = RNM_THREAD; i < bytes; i += threads) {
-    count += static_cast<unsigned>(__popc(static_cast<unsigned>(a[i] ^ b[i])));
+    count += static_cast<unsigned>(__popc(static_cast<unsigned>(a[i] ^ (b ? b[i] : 0))));
   }
   if (count > 0) atomicAdd(different, static_cast<unsigned long long>(count));
-}
-
-Grid gridOfRows(const MaskedLayer& layer, int64_t perRow) {
-  Grid grid = gridOf(perRow * layer.outputs);
-  grid.blocks.y = static_cast<unsigned>(layer.members);
-  return grid;
 }
 
 }  // namespace
 
 void changeMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer,
                 const uint8_t* wanted, uint32_t* chosen, unsigned long long* changed) {
-  launch(context, "choose active weights", chooseKernel, gridOfRows(layer, layer.groups), arrays,
-         layer, wanted, chosen + layer.chosen, changed);
-  launch(context, "store a mask", storeMaskKernel, gridOfRows(layer, layer.ld / 8), arrays.mask,
-         layer, static_cast<const uint32_t*>(chosen + layer.chosen));
+  if (layer.transposable && !wanted) projectTiles(context, arrays.weights, layer, chosen);
+  launch(context, "choose active weights", chooseKernel,
+         gridOfRows(layer, layer.outputs, layer.groups), arrays, layer, wanted,
+         chosen + layer.chosen, changed);
+  launch(context, "store a mask", storeMaskKernel,
+         gridOfRows(layer, layer.outputs, layer.ld / 8), arrays.mask, layer,
+         static_cast<const uint32_t*>(chosen + layer.chosen));
 }
 
 void countDifferences(Context& context, const uint8_t* a, const uint8_t* b, int64_t bytes,

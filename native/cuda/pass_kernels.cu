@@ -12,9 +12,18 @@ namespace {
 template <typename T>
 __global__ void convertInputKernel(DeviceView input, T* target, int64_t ld) {
   const int64_t i = RNM_THREAD;
-  const int64_t row = i / input.columns;
-  const int column = static_cast<int>(i % input.columns);
-  if (row < input.rows) store(target + row * ld + column, input.data[row * input.ld + column]);
+  const int64_t row = i / ld, column = i % ld;
+  if (row >= input.rows) return;
+  store(target + i, column < input.columns ? input.data[row * input.ld + column] : 0.0f);
+}
+
+template <typename T>
+__global__ void clearPaddingKernel(T* activity, PassShape shape) {
+  const int64_t i = RNM_THREAD, padding = shape.ld - shape.width;
+  const int64_t row = i / padding, member = row / shape.rows;
+  if (member >= shape.members) return;
+  store(activity + member * shape.stride + row % shape.rows * shape.ld + shape.width + i % padding,
+        0.0f);
 }
 
 __global__ void storeOutputKernel(float* values, PassShape shape, const float* centre,
@@ -180,8 +189,18 @@ void hiddenDeltaOf(Context& context, void* delta, const void* activity, const Pa
 
 void convertInput(Context& context, const DeviceView& input, void* target, const PassShape& shape) {
   launch(context, "convert a network's input", convertInputKernel<__nv_bfloat16>,
-         gridOf(static_cast<int64_t>(input.rows) * input.columns), input,
-         static_cast<__nv_bfloat16*>(target), shape.ld);
+         gridOf(input.rows * shape.ld), input, static_cast<__nv_bfloat16*>(target), shape.ld);
+}
+
+void clearPadding(Context& context, void* activity, const PassShape& shape) {
+  const char* name = "clear a layer's padding";
+  const Grid grid = gridOf(shape.members * shape.rows * (shape.ld - shape.width));
+  if (context.precision() == Precision::bf16) {
+    launch(context, name, clearPaddingKernel<__nv_bfloat16>, grid,
+           static_cast<__nv_bfloat16*>(activity), shape);
+  } else {
+    launch(context, name, clearPaddingKernel<float>, grid, static_cast<float*>(activity), shape);
+  }
 }
 
 void storeOutput(Context& context, float* values, const PassShape& shape, const float* centre,

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "cuda/libraries.h"
+#include "cuda/sparse_blas.h"
 
 namespace rnm::cuda {
 namespace {
@@ -93,11 +94,26 @@ std::string findLibrary(CudaReport& report, const char* name, const Load& load) 
   return status;
 }
 
+// What cuSPARSELt makes of patterns, whatever the GPU.
+std::vector<CudaPattern> commonPatterns() {
+  std::vector<CudaPattern> result;
+  for (const NmPattern pattern : {NmPattern{2, 4}, {1, 2}, {1, 4}, {2, 8}, {1, 8}, {1, 16}, {3, 4},
+                                  {4, 8}}) {
+    const auto path = [&](ElementType type, const char* name) {
+      return fitsTensorCores(pattern, type) ? name : "";
+    };
+    result.push_back({std::to_string(pattern.n) + ":" + std::to_string(pattern.m),
+                      path(ElementType::bfloat16, "2:4"), path(ElementType::float32, "1:2"), ""});
+  }
+  return result;
+}
+
 }  // namespace
 
 CudaReport report() {
   CudaReport result;
   result.status = "usable";
+  result.patterns = commonPatterns();
   findGpu(result);
   const std::string blas = findLibrary(result, "cuBLASLt", cublasLt);
   // Without cuSPARSELt sparse layers run as masked dense ones.

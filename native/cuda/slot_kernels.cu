@@ -33,13 +33,16 @@ __device__ uint32_t codeOf(uint32_t position, int digit) {
 __device__ float valueOf(const float* p) { return *p; }
 __device__ float valueOf(const __nv_bfloat16* p) { return __bfloat162float(*p); }
 
+// Where a weight of the layer lies in the matrix to compress.
+__device__ int64_t placeOf(const LayerWeights& layer, int64_t i) {
+  return layer.transposedLd == 0 ? i : i % layer.ld * layer.transposedLd + i / layer.ld;
+}
+
 template <typename T>
-__global__ void writeDigitsKernel(T* target, const uint8_t* mask, int64_t first, int64_t count,
-                                  int digit) {
+__global__ void writeDigitsKernel(T* target, const uint8_t* mask, LayerWeights layer, int digit) {
   const int64_t i = RNM_THREAD;
-  if (i >= count) return;
-  const bool active = isActive(mask, first + i);
-  store(target + i, active ? static_cast<float>(codeOf(static_cast<uint32_t>(i), digit)) : 0.0f);
+  if (i >= layer.count || !isActive(mask, layer.first + i)) return;
+  store(target + placeOf(layer, i), static_cast<float>(codeOf(static_cast<uint32_t>(i), digit)));
 }
 
 template <typename T>
@@ -66,43 +69,47 @@ __global__ void readDigitsKernel(const T* compressed, int64_t elements, uint32_t
 }
 
 __global__ void storeSlotsKernel(const uint32_t* positions, int64_t elements, const uint8_t* mask,
-                                 int64_t first, int64_t count, int64_t begin, uint32_t* slots,
+                                 LayerWeights layer, int64_t begin, uint32_t* slots,
                                  unsigned long long* found) {
   const int64_t s = RNM_THREAD;
-  if (s >= elements || positions[s] >= count || !isActive(mask, first + positions[s])) return;
-  slots[first + positions[s]] = static_cast<uint32_t>(begin + s);
+  if (s >= elements || positions[s] >= layer.count) return;
+  const int64_t i = layer.first + positions[s];
+  if (!isActive(mask, i)) return;
+  slots[i] = static_cast<uint32_t>(begin + s);
   atomicAdd(found, 1ull);
 }
 
 // Numbers without a pattern that are neither 0 nor lost to rounding.
 template <typename T>
-__global__ void testValuesKernel(T* target, const uint8_t* mask, int64_t first, int64_t count) {
+__global__ void testValuesKernel(T* target, const uint8_t* mask, LayerWeights layer) {
   const int64_t i = RNM_THREAD;
-  if (i >= count) return;
-  const float value = 0.5f + uniformFrom(philox(1, 2, static_cast<uint64_t>(i)).value[0]);
-  store(target + i, isActive(mask, first + i) ? value : 0.0f);
+  if (i >= layer.count || !isActive(mask, layer.first + i)) return;
+  store(target + placeOf(layer, i),
+        0.5f + uniformFrom(philox(1, 2, static_cast<uint64_t>(i)).value[0]));
 }
 
 template <typename T>
-__global__ void writeSlotsKernel(const T* values, int64_t first, int64_t count,
-                                 const uint32_t* slots, T* compressed) {
+__global__ void writeSlotsKernel(const T* values, LayerWeights layer, const uint32_t* slots,
+                                 T* compressed) {
   const int64_t i = RNM_THREAD;
-  if (i < count && slots[first + i] != kNoSlot) compressed[slots[first + i]] = values[i];
+  if (i >= layer.count) return;
+  const uint32_t slot = slots[layer.first + i];
+  if (slot != kNoSlot) compressed[slot] = values[placeOf(layer, i)];
 }
 
 bool bf16(const Context& context) { return context.precision() == Precision::bf16; }
 
 }  // namespace
 
-void writeDigits(Context& context, void* target, const uint8_t* mask, int64_t first, int64_t count,
+void writeDigits(Context& context, void* target, const uint8_t* mask, const LayerWeights& layer,
                  int digit) {
   const char* name = "write positions";
   if (bf16(context)) {
-    launch(context, name, writeDigitsKernel<__nv_bfloat16>, gridOf(count),
-           static_cast<__nv_bfloat16*>(target), mask, first, count, digit);
+    launch(context, name, writeDigitsKernel<__nv_bfloat16>, gridOf(layer.count),
+           static_cast<__nv_bfloat16*>(target), mask, layer, digit);
   } else {
-    launch(context, name, writeDigitsKernel<float>, gridOf(count), static_cast<float*>(target),
-           mask, first, count, digit);
+    launch(context, name, writeDigitsKernel<float>, gridOf(layer.count),
+           static_cast<float*>(target), mask, layer, digit);
   }
 }
 
@@ -119,34 +126,34 @@ void readDigits(Context& context, const void* compressed, int64_t elements, uint
 }
 
 void storeSlots(Context& context, const uint32_t* positions, int64_t elements, const uint8_t* mask,
-                int64_t first, int64_t count, int64_t begin, uint32_t* slots,
+                const LayerWeights& layer, int64_t begin, uint32_t* slots,
                 unsigned long long* found) {
   launch(context, "store slots", storeSlotsKernel, gridOf(elements), positions, elements, mask,
-         first, count, begin, slots, found);
+         layer, begin, slots, found);
 }
 
-void writeTestValues(Context& context, void* target, const uint8_t* mask, int64_t first,
-                     int64_t count) {
+void writeTestValues(Context& context, void* target, const uint8_t* mask,
+                     const LayerWeights& layer) {
   const char* name = "write test values";
   if (bf16(context)) {
-    launch(context, name, testValuesKernel<__nv_bfloat16>, gridOf(count),
-           static_cast<__nv_bfloat16*>(target), mask, first, count);
+    launch(context, name, testValuesKernel<__nv_bfloat16>, gridOf(layer.count),
+           static_cast<__nv_bfloat16*>(target), mask, layer);
   } else {
-    launch(context, name, testValuesKernel<float>, gridOf(count), static_cast<float*>(target), mask,
-           first, count);
+    launch(context, name, testValuesKernel<float>, gridOf(layer.count),
+           static_cast<float*>(target), mask, layer);
   }
 }
 
-void writeSlots(Context& context, const void* values, int64_t first, int64_t count,
+void writeSlots(Context& context, const void* values, const LayerWeights& layer,
                 const uint32_t* slots, void* compressed) {
   const char* name = "write slots";
   if (bf16(context)) {
-    launch(context, name, writeSlotsKernel<__nv_bfloat16>, gridOf(count),
-           static_cast<const __nv_bfloat16*>(values), first, count, slots,
+    launch(context, name, writeSlotsKernel<__nv_bfloat16>, gridOf(layer.count),
+           static_cast<const __nv_bfloat16*>(values), layer, slots,
            static_cast<__nv_bfloat16*>(compressed));
   } else {
-    launch(context, name, writeSlotsKernel<float>, gridOf(count), static_cast<const float*>(values),
-           first, count, slots, static_cast<float*>(compressed));
+    launch(context, name, writeSlotsKernel<float>, gridOf(layer.count),
+           static_cast<const float*>(values), layer, slots, static_cast<float*>(compressed));
   }
 }
 

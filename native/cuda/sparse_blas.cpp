@@ -20,6 +20,12 @@ cudaDataType dataType(ElementType type) {
 // Columns that share their active weights' budget, and the budget.
 int groupOf(ElementType type) { return type == ElementType::bfloat16 ? 4 : 2; }
 
+int64_t unitOf(ElementType type) { return type == ElementType::bfloat16 ? 8 : 4; }
+
+int64_t roundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
 constexpr uint32_t kAlignment = 16;
 
 }  // namespace
@@ -40,10 +46,10 @@ bool fitsTensorCores(const NmPattern& pattern, ElementType type) {
   return true;
 }
 
-bool fitsTensorCores(int outputs, int inputs, int rows, ElementType type) {
-  const int unit = type == ElementType::bfloat16 ? 8 : 4;
-  return outputs % (2 * unit) == 0 && inputs % (2 * unit) == 0 && rows % unit == 0;
-}
+// Sizes of dense matrices are multiples of the unit, those of sparse ones of two.
+int64_t SparseProduct::Shape::paddedOutputs() const { return roundUp(outputs, 2 * unitOf(type)); }
+int64_t SparseProduct::Shape::paddedInputs() const { return roundUp(inputs, 2 * unitOf(type)); }
+int64_t SparseProduct::Shape::paddedRows() const { return roundUp(rows, unitOf(type)); }
 
 SparseBlas::SparseBlas() : lt_(cusparseLt()) {
   const cusparseStatus_t status = lt_.cusparseLtInit(&handle_);
@@ -54,10 +60,12 @@ SparseBlas::SparseBlas() : lt_(cusparseLt()) {
 
 SparseBlas::~SparseBlas() { lt_.cusparseLtDestroy(&handle_); }
 
-SparseProduct::SparseProduct(Context& context, SparseBlas& blas, const Shape& shape)
+SparseProduct::SparseProduct(Context& context, SparseBlas& blas, const Shape& shape,
+                             const SparseAlgorithm& algorithm)
     : context_(context), blas_(blas), lt_(blas.functions()), shape_(shape) {
   try {
     describe();
+    select(algorithm);
     plan();
   } catch (...) {
     destroy();
@@ -70,20 +78,22 @@ SparseProduct::SparseProduct(Context& context, SparseBlas& blas, const Shape& sh
 void SparseProduct::describe() {
   const cusparseLtHandle_t* handle = blas_.handle();
   const cudaDataType type = dataType(shape_.type);
+  const int64_t outputs = shape_.paddedOutputs(), inputs = shape_.paddedInputs();
+  const int64_t rows = shape_.paddedRows();
   check(lt_,
-        lt_.cusparseLtStructuredDescriptorInit(handle, &weights_, shape_.outputs, shape_.inputs,
-                                               shape_.weightLd, kAlignment, type,
-                                               CUSPARSE_ORDER_ROW, CUSPARSELT_SPARSITY_50_PERCENT),
+        lt_.cusparseLtStructuredDescriptorInit(handle, &weights_, outputs, inputs, shape_.weightLd,
+                                               kAlignment, type, CUSPARSE_ORDER_ROW,
+                                               CUSPARSELT_SPARSITY_50_PERCENT),
         "describe sparse weights");
   made_ = 1;
   check(lt_,
-        lt_.cusparseLtDenseDescriptorInit(handle, &input_, shape_.inputs, shape_.rows,
-                                          shape_.inputLd, kAlignment, type, CUSPARSE_ORDER_COL),
+        lt_.cusparseLtDenseDescriptorInit(handle, &input_, inputs, rows, shape_.inputLd,
+                                          kAlignment, type, CUSPARSE_ORDER_COL),
         "describe a layer's input");
   made_ = 2;
   check(lt_,
-        lt_.cusparseLtDenseDescriptorInit(handle, &output_, shape_.outputs, shape_.rows,
-                                          shape_.outputLd, kAlignment, type, CUSPARSE_ORDER_COL),
+        lt_.cusparseLtDenseDescriptorInit(handle, &output_, outputs, rows, shape_.outputLd,
+                                          kAlignment, type, CUSPARSE_ORDER_COL),
         "describe a layer's output");
   made_ = 3;
   check(lt_,
@@ -91,6 +101,11 @@ void SparseProduct::describe() {
             handle, &operation_, CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_NON_TRANSPOSE,
             &weights_, &input_, &output_, &output_, CUSPARSE_COMPUTE_32F),
         "describe a sparse product");
+  if (shape_.bias) addBiasAndRelu();
+}
+
+void SparseProduct::addBiasAndRelu() {
+  const cusparseLtHandle_t* handle = blas_.handle();
   const int relu = 1;
   check(lt_,
         lt_.cusparseLtMatmulDescSetAttribute(handle, &operation_, CUSPARSELT_MATMUL_ACTIVATION_RELU,
@@ -102,15 +117,31 @@ void SparseProduct::describe() {
         "add a bias to a sparse product");
 }
 
-void SparseProduct::plan() {
-  const cusparseLtHandle_t* handle = blas_.handle();
-  // The default algorithm, not the fastest found by a search: a search that ends otherwise the next
-  // time would change a run's numbers.
+void SparseProduct::select(const SparseAlgorithm& algorithm) {
   check(lt_,
-        lt_.cusparseLtMatmulAlgSelectionInit(handle, &algorithm_, &operation_,
+        lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), &algorithm_, &operation_,
                                              CUSPARSELT_MATMUL_ALG_DEFAULT),
         "choose an algorithm");
   made_ = 4;
+  if (algorithm.id < 0) return;
+  setAlgorithm(CUSPARSELT_MATMUL_ALG_CONFIG_ID, algorithm.id);
+  if (algorithm.splitK == 1) return;
+  setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K, algorithm.splitK);
+  if (algorithm.splitMode > 0) setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K_MODE, algorithm.splitMode);
+  if (algorithm.splitBuffers > 0) {
+    setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K_BUFFERS, algorithm.splitBuffers);
+  }
+}
+
+void SparseProduct::setAlgorithm(cusparseLtMatmulAlgAttribute_t attribute, int value) {
+  check(lt_,
+        lt_.cusparseLtMatmulAlgSetAttribute(blas_.handle(), &algorithm_, attribute, &value,
+                                            sizeof value),
+        "choose an algorithm");
+}
+
+void SparseProduct::plan() {
+  const cusparseLtHandle_t* handle = blas_.handle();
   check(lt_, lt_.cusparseLtMatmulPlanInit(handle, &plan_, &operation_, &algorithm_),
         "plan a sparse product");
   made_ = 5;
@@ -156,6 +187,31 @@ void SparseProduct::run(const void* compressed, const void* x, void* y) {
         lt_.cusparseLtMatmul(blas_.handle(), &plan_, &one, compressed, x, &zero, y, y, workspace,
                              &stream, 1),
         "multiply with sparse weights");
+}
+
+void SparseProduct::search(const void* compressed, const void* x, void* y) {
+  context_.requireNoGraph("a search for an algorithm");
+  void* workspace =
+      workspace_ > 0 ? context_.scratch(Context::Scratch::blas, workspace_) : nullptr;
+  const float one = 1.0f, zero = 0.0f;
+  cudaStream_t stream = context_.stream();
+  check(lt_,
+        lt_.cusparseLtMatmulSearch(blas_.handle(), &plan_, &one, compressed, x, &zero, y, y,
+                                   workspace, &stream, 1),
+        "search for an algorithm");
+}
+
+SparseAlgorithm SparseProduct::algorithm() const {
+  const auto attribute = [&](cusparseLtMatmulAlgAttribute_t name) {
+    int value = 0;
+    check(lt_,
+          lt_.cusparseLtMatmulAlgGetAttribute(blas_.handle(), &algorithm_, name, &value,
+                                              sizeof value),
+          "tell its algorithm");
+    return value;
+  };
+  return {attribute(CUSPARSELT_MATMUL_ALG_CONFIG_ID), attribute(CUSPARSELT_MATMUL_SPLIT_K),
+          attribute(CUSPARSELT_MATMUL_SPLIT_K_MODE), attribute(CUSPARSELT_MATMUL_SPLIT_K_BUFFERS)};
 }
 
 }  // namespace rnm::cuda

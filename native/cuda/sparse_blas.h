@@ -32,32 +32,55 @@ class SparseBlas {
 // Whether every mask of this pattern has at most 2 active weights in each aligned four (bfloat16),
 // or 1 in each aligned two (float32, which the tensor cores round to tf32).
 bool fitsTensorCores(const NmPattern& pattern, ElementType type);
-// Whether the library takes these sizes as they are.
-bool fitsTensorCores(int outputs, int inputs, int rows, ElementType type);
+// One of the library's algorithms, as its search describes them.
+struct SparseAlgorithm {
+  int id = -1;  // the library's default
+  int splitK = 1, splitMode = 0, splitBuffers = 0;
+  bool operator==(const SparseAlgorithm&) const = default;
+};
 
-// y = relu(x W^T + bias), for one W of [outputs, inputs] in the library's compressed format.
+// y = relu(x W^T + bias), or y = x W^T, for one W of [outputs, inputs] in the library's compressed
+// format.
+//
+// The library takes only multiples of 8 or 16 (float32: 4 or 8), so that more than the shape is
+// read and written: x is [paddedRows, paddedInputs], of which columns beyond the inputs have to be
+// finite, and y is [paddedRows, paddedOutputs], which gets 0 beyond the outputs and anything beyond
+// the rows. The bias has paddedOutputs elements, 0 beyond the outputs.
 class SparseProduct {
  public:
   struct Shape {
     int outputs, inputs, rows;
     int64_t weightLd, inputLd, outputLd;
     ElementType type;
-    const void* bias;
+    const void* bias;  // null: neither bias nor ReLU
+
+    int64_t paddedOutputs() const;
+    int64_t paddedInputs() const;
+    int64_t paddedRows() const;
   };
-  SparseProduct(Context& context, SparseBlas& blas, const Shape& shape);
+  SparseProduct(Context& context, SparseBlas& blas, const Shape& shape,
+                const SparseAlgorithm& algorithm = {});
   ~SparseProduct();
   SparseProduct(const SparseProduct&) = delete;
   SparseProduct& operator=(const SparseProduct&) = delete;
 
   const Shape& shape() const { return shape_; }
   size_t compressedBytes() const { return compressedBytes_; }
-  // `dense` is [outputs, weightLd], with zeros where W is dormant and nowhere else.
+  // `dense` is [paddedOutputs, weightLd], with zeros where W is dormant or padded, and nowhere else.
   void compress(const void* dense, void* compressed);
+  int64_t denseElements() const { return shape_.paddedOutputs() * shape_.weightLd; }
   void run(const void* compressed, const void* x, void* y);
+  // Has the library try its algorithms, which waits. What was compressed before is of no use after it.
+  void search(const void* compressed, const void* x, void* y);
+  // The one that is used: as given, as the library's default or its search has it.
+  SparseAlgorithm algorithm() const;
 
  private:
   void describe();
+  void addBiasAndRelu();
+  void select(const SparseAlgorithm& algorithm);
   void plan();
+  void setAlgorithm(cusparseLtMatmulAlgAttribute_t attribute, int value);
   void destroy() noexcept;
 
   Context& context_;

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "cuda/error.h"
-#include "cuda/kernels.h"
 
 namespace rnm::cuda {
 namespace {
@@ -61,23 +60,29 @@ void SparseLayers::findSlots(const uint8_t* mask) {
   checked_ = true;
 }
 
+// Of zeros.
+DeviceArray<uint8_t> SparseLayers::matrixToCompress(const SparseLayer& layer) const {
+  return {context_, layer.product->denseElements() * elementBytes()};
+}
+
 // Digit by digit, each weight's position within its layer goes through the library.
 void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask) {
-  const SparseProduct::Shape& shape = layer.product->shape();
-  const int64_t count = shape.outputs * shape.weightLd;
-  DeviceArray<uint8_t> digits(context_, count * elementBytes());
+  const LayerWeights& weights = layer.weights;
+  DeviceArray<uint8_t> digits = matrixToCompress(layer);
   DeviceArray<uint32_t> positions(context_, layer.elements);
   for (int digit = 0; digit < kPositionDigits; ++digit) {
-    writeDigits(context_, digits.data(), mask, layer.first, count, digit);
+    writeDigits(context_, digits.data(), mask, weights, digit);
     layer.product->compress(digits.data(), bufferOf(layer));
     readDigits(context_, bufferOf(layer), layer.elements, positions.data(), digit);
   }
-  DeviceArray<unsigned long long> found(context_, 1);
-  storeSlots(context_, positions.data(), layer.elements, mask, layer.first, count, layer.begin,
-             slots_.data(), found.data());
-  unsigned long long number = 0;
-  found.read(&number, 0, 1);
-  if (static_cast<int64_t>(number) != layer.activeCount) {
+  DeviceArray<unsigned long long> counters(context_, 2);
+  storeSlots(context_, positions.data(), layer.elements, mask, weights, layer.begin, slots_.data(),
+             counters.data());
+  countDifferences(context_, mask + weights.first / 8, nullptr, weights.count / 8,
+                   counters.data() + 1);
+  unsigned long long count[2];  // found, and active
+  counters.read(count, 0, 2);
+  if (count[0] != count[1]) {
     throw std::runtime_error("cuSPARSELt's compressed format hides weights: please report this with "
                              "the output of `rnm-td3 info`, and make the device with sparse: "
                              "\"never\"");
@@ -86,13 +91,11 @@ void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask) {
 
 // Other values compressed by the library, and written to their slots, have to give the same buffer.
 bool SparseLayers::slotsHold(const SparseLayer& layer, const uint8_t* mask) {
-  const SparseProduct::Shape& shape = layer.product->shape();
-  const int64_t count = shape.outputs * shape.weightLd;
   const size_t bytes = layer.elements * elementBytes();
-  DeviceArray<uint8_t> values(context_, count * elementBytes()), expected(context_, bytes);
-  writeTestValues(context_, values.data(), mask, layer.first, count);
+  DeviceArray<uint8_t> values = matrixToCompress(layer), expected(context_, bytes);
+  writeTestValues(context_, values.data(), mask, layer.weights);
   layer.product->compress(values.data(), expected.data());
-  writeSlots(context_, values.data(), layer.first, count, slots_.data(), compressed_.data());
+  writeSlots(context_, values.data(), layer.weights, slots_.data(), compressed_.data());
   std::vector<uint8_t> a(bytes), b(bytes);
   expected.read(a.data(), 0, bytes);
   compressed_.read(b.data(), layer.begin * elementBytes(), bytes);

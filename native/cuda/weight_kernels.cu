@@ -32,17 +32,26 @@ __device__ unsigned maskBits(const uint8_t* mask, int64_t i) {
   return mask ? static_cast<unsigned>(mask[i / 8]) >> (i % 8) & 15u : 15u;
 }
 
+template <typename T>
+__device__ void storeSlot(const Slots& slots, uint32_t slot, float weight) {
+  if (slot != kNoSlot) store(static_cast<T*>(slots.compressed) + slot, weight);
+}
+
+template <typename T>
+__device__ void storeSlots(const Slots& slots, int64_t i, const Floats4& weight) {
+  if (!slots.of) return;
+  const uint4 packed = *reinterpret_cast<const uint4*>(slots.of + i);
+  storeSlot<T>(slots, packed.x, weight.value[0]);
+  storeSlot<T>(slots, packed.y, weight.value[1]);
+  storeSlot<T>(slots, packed.z, weight.value[2]);
+  storeSlot<T>(slots, packed.w, weight.value[3]);
+}
+
 // What products read of four weights: their places in the masked matrix, and their slots.
 template <typename T>
 __device__ void storeEffective(const WeightArrays& a, int64_t i, unsigned bits, Floats4 weight) {
-  if (a.slots) {
-    const uint4 packed = *reinterpret_cast<const uint4*>(a.slots + i);
-    const uint32_t slots[4] = {packed.x, packed.y, packed.z, packed.w};
-#pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      if (slots[k] != kNoSlot) store(static_cast<T*>(a.compressed) + slots[k], weight.value[k]);
-    }
-  }
+  storeSlots<T>(a.slots, i, weight);
+  storeSlots<T>(a.transposedSlots, i, weight);
   if (!a.effective) return;
 #pragma unroll
   for (int k = 0; k < 4; ++k) weight.value[k] = bits >> k & 1u ? weight.value[k] : 0.0f;
@@ -86,9 +95,8 @@ __device__ void adamAtPlaces(const WeightArrays& a, const AdamStep& step, const 
     adamOne(step, a.gradient[i], w, m.value[k], v.value[k]);
     a.weights[i] = w;
     if (a.effective) store(static_cast<T*>(a.effective) + i, w);
-    if (a.slots && a.slots[i] != kNoSlot) {
-      store(static_cast<T*>(a.compressed) + a.slots[i], w);
-    }
+    if (a.slots.of) storeSlot<T>(a.slots, a.slots.of[i], w);
+    if (a.transposedSlots.of) storeSlot<T>(a.transposedSlots, a.transposedSlots.of[i], w);
   }
   store4(a.moment1 + at, m);
   store4(a.moment2 + at, v);

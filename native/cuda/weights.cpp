@@ -27,7 +27,8 @@ NetworkWeights::NetworkWeights(Context& context, const NetworkSpec& spec)
       role_(spec.role),
       members_(spec.members),
       srLambda_(spec.rule == GradientRule::srSte ? spec.srLambda : 0.0f),
-      maskedRule_(spec.rule == GradientRule::masked) {
+      maskedRule_(spec.rule == GradientRule::masked),
+      maskShape_(spec.maskShape) {
   layOut(spec);
   allocate();
   initialise(spec);
@@ -42,6 +43,7 @@ void NetworkWeights::layOut(const NetworkSpec& spec) {
     layer.inputs = spec.sizes[l];
     layer.pattern = spec.patterns[l];
     validatePattern(layer.pattern);
+    validateMaskShape(maskShape_, layer.pattern);
     if (std::min(layer.outputs, layer.inputs) < 1 ||
         std::max(layer.outputs, layer.inputs) > kMaxWidth) {
       throw std::invalid_argument("Expected a layer's width to be from 1 to 65535 but received " +
@@ -79,6 +81,7 @@ void NetworkWeights::maskLayer(Layer& layer) {
   masked.m = layer.pattern.m;
   masked.groups = (layer.inputs + masked.m - 1) / masked.m;
   masked.perRow = layer.pattern.activePerRow(layer.inputs);
+  masked.transposable = maskShape_ == MaskShape::transposable;
   masked.chosen = groups_;
   groups_ += static_cast<int64_t>(members_) * layer.outputs * masked.groups;
   masked.places = -1;
@@ -122,6 +125,10 @@ void NetworkWeights::allocate() {
     mask_ = DeviceArray<uint8_t>(context_, size_ / 8);
     chosen_ = DeviceArray<uint32_t>(context_, groups_);
     fillMaskOfDense();
+    if (maskShape_ == MaskShape::transposable) uploadTileMasks();
+    if (learns() && context_.prunesTransposes()) {
+      gradientMask_ = DeviceArray<uint8_t>(context_, mask_.size());
+    }
   }
   if (learns()) {
     gradient_ = DeviceArray<float>(context_, size_);
@@ -138,10 +145,33 @@ void NetworkWeights::allocate() {
           "clear memory");
   }
   arrays_ = {size_,           weights_.data(),      effective_.data(),
-             mask_.data(),    nullptr,              nullptr,
+             mask_.data(),    {},                   {},
              gradient_.data(), moment1_.data(),     moment2_.data(),
              placeArray_.data(), segmentArray_.data(), pieceArray_.data(),
              static_cast<int64_t>(pieces_.size())};
+}
+
+void NetworkWeights::uploadTileMasks() {
+  std::vector<uint16_t> all;
+  std::vector<size_t> begins;
+  const auto forBoth = [&](const auto& action) {
+    for (MaskedLayer& layer : masked_) {
+      action(layer, 0, kBandRows);
+      if (layer.outputs % kBandRows != 0) action(layer, 1, layer.outputs % kBandRows);
+    }
+  };
+  forBoth([&](MaskedLayer& layer, int which, int rows) {
+    const std::vector<uint16_t>& masks = tileMasks(rows, layer.n);
+    layer.tiles[which].count = static_cast<int64_t>(masks.size());
+    begins.push_back(all.size());
+    all.insert(all.end(), masks.begin(), masks.end());
+  });
+  tileMasks_ = DeviceArray<uint16_t>(context_, all.size());
+  tileMasks_.write(all.data(), 0, all.size());
+  size_t next = 0;
+  forBoth([&](MaskedLayer& layer, int which, int) {
+    layer.tiles[which].masks = tileMasks_.data() + begins[next++];
+  });
 }
 
 // Of biases and dense layers everything is active.
@@ -166,7 +196,7 @@ void NetworkWeights::initialise(const NetworkSpec& spec) {
       weights_.write(values.data(), layer.bias + member * layer.biasStride, layer.outputs);
     }
   }
-  changeMasks(nullptr);
+  changeMasks(nullptr, masked_);
 }
 
 // ---------------------------------------------------------------- what passes use
@@ -194,27 +224,40 @@ float* NetworkWeights::biasGradient(int index, int member) const {
   return gradient_.data() + layers_[index].bias + member * layers_[index].biasStride;
 }
 
-void NetworkWeights::planSparse(const std::vector<SparsePlan>& plans) {
+void NetworkWeights::planSparse(const std::vector<SparsePlan>& plans, bool transposed) {
+  std::unique_ptr<SparseLayers>& held = transposed ? transposed_ : sparse_;
+  Slots& slots = transposed ? arrays_.transposedSlots : arrays_.slots;
+  if (held) {
+    held.reset();
+    slots = {};
+    context_.memoryMoved();
+  }
+  if (plans.empty()) return;
   std::vector<SparseLayer> made;
   for (const SparsePlan& plan : plans) {
     const Layer& layer = layers_[plan.layer];
-    const int64_t active =
-        static_cast<int64_t>(layer.outputs) * layer.pattern.activePerRow(layer.inputs);
     for (int member = 0; member < members_; ++member) {
       SparseProduct::Shape shape = plan.shape;
-      shape.bias = effectiveBias(plan.layer, member);
+      shape.bias = transposed ? nullptr : effectiveBias(plan.layer, member);
       made.push_back({plan.layer, member,
-                      std::make_unique<SparseProduct>(context_, context_.sparseBlas(), shape),
-                      layer.first + member * layer.stride, active});
+                      std::make_unique<SparseProduct>(context_, context_.sparseBlas(), shape,
+                                                      plan.choice.algorithm),
+                      {layer.first + member * layer.stride, layer.stride, layer.ld,
+                       transposed ? shape.weightLd : 0},
+                      plan.choice});
     }
   }
   auto sparse = std::make_unique<SparseLayers>(context_, size_, std::move(made));
-  sparse->findSlots(mask_.data());
-  sparse_ = std::move(sparse);
-  arrays_.slots = sparse_->slots();
-  arrays_.compressed = sparse_->compressed();
+  sparse->findSlots(transposed ? gradientMask() : mask_.data());
+  slots = sparse->slots();
+  held = std::move(sparse);
   context_.memoryMoved();
   refresh();
+}
+
+// What data gradients on tensor cores read.
+const uint8_t* NetworkWeights::gradientMask() const {
+  return prunesTranspose() ? gradientMask_.data() : mask_.data();
 }
 
 // ---------------------------------------------------------------- optimiser, targets, masks
@@ -226,7 +269,8 @@ void NetworkWeights::polyak(const NetworkWeights& source, float tau) {
 }
 
 void NetworkWeights::refresh() {
-  if (!arrays_.effective && !arrays_.slots && role_ != Role::inference) return;
+  const bool compressed = sparse_ || transposed_;
+  if (!arrays_.effective && !compressed && role_ != Role::inference) return;
   refreshEffective(context_, arrays_, role_ != Role::inference);
 }
 
@@ -240,7 +284,7 @@ void NetworkWeights::copyFrom(const NetworkWeights& source) {
   };
   copy(weights_, source.weights_);
   if (masked_.empty()) return refresh();
-  changeMasks(source.mask_.data());
+  changeMasks(source.mask_.data(), masked_);
 }
 
 void NetworkWeights::clearCounter() {
@@ -253,22 +297,31 @@ int64_t NetworkWeights::readCounter() const {
   return static_cast<int64_t>(count);
 }
 
-// Masks from the network's own weights, or those wanted. Returns the number of changed entries.
-int64_t NetworkWeights::changeMasks(const uint8_t* wanted) {
+// Masks from the network's own weights, or those wanted. Layers whose transpose is to be pruned anew
+// may be parts of the network's own. Returns the number of changed entries.
+int64_t NetworkWeights::changeMasks(const uint8_t* wanted,
+                                    const std::vector<MaskedLayer>& pruned) {
   context_.requireNoGraph("a change of masks");
   clearCounter();
   for (const MaskedLayer& layer : masked_) {
     cuda::changeMask(context_, arrays_, layer, wanted, chosen_.data(), counter_.data());
   }
+  for (const MaskedLayer& layer : pruned) {
+    if (!prunesTranspose()) break;
+    pruneTranspose(context_, weights_.data(), mask_.data(), layer, gradientMask_.data());
+  }
   if (sparse_) sparse_->findSlots(mask_.data());
+  if (transposed_) transposed_->findSlots(gradientMask());
   refresh();
   return readCounter();
 }
 
-int64_t NetworkWeights::updateMasks() { return masked_.empty() ? 0 : changeMasks(nullptr); }
+int64_t NetworkWeights::updateMasks() {
+  return masked_.empty() ? 0 : changeMasks(nullptr, masked_);
+}
 
 int64_t NetworkWeights::followMasks(const NetworkWeights& source) {
-  return masked_.empty() ? 0 : changeMasks(source.mask_.data());
+  return masked_.empty() ? 0 : changeMasks(source.mask_.data(), masked_);
 }
 
 int64_t NetworkWeights::divergence(const NetworkWeights& other, int member) const {
@@ -296,11 +349,12 @@ void NetworkWeights::writeRows(float* array, const Layer& layer, int member, con
                   layer.inputs * sizeof(float), layer.outputs);
 }
 
-std::vector<uint8_t> NetworkWeights::readMask(const Layer& layer, int member) const {
+std::vector<uint8_t> NetworkWeights::readMask(const DeviceArray<uint8_t>& mask, const Layer& layer,
+                                              int member) const {
   std::vector<uint8_t> entries(static_cast<size_t>(layer.outputs) * layer.inputs, 1);
   if (layer.masked < 0) return entries;
   std::vector<uint8_t> bits(layer.stride / 8);
-  mask_.read(bits.data(), (layer.first + member * layer.stride) / 8, bits.size());
+  mask.read(bits.data(), (layer.first + member * layer.stride) / 8, bits.size());
   for (int row = 0; row < layer.outputs; ++row) {
     for (int column = 0; column < layer.inputs; ++column) {
       const int64_t at = row * layer.ld + column;
@@ -311,31 +365,73 @@ std::vector<uint8_t> NetworkWeights::readMask(const Layer& layer, int member) co
 }
 
 void NetworkWeights::zeroDormant(const Layer& layer, int member, float* values) const {
-  const std::vector<uint8_t> mask = readMask(layer, member);
+  const std::vector<uint8_t> mask = readMask(mask_, layer, member);
   for (size_t i = 0; i < mask.size(); ++i) {
     if (mask[i] == 0) values[i] = 0.0f;
   }
 }
 
-void NetworkWeights::writeMask(const Layer& layer, int member, const float* source) {
-  if (layer.masked < 0) return;
+namespace {
+
+// A layer's part of a mask.
+std::vector<uint8_t> bitsOf(const NetworkWeights::Layer& layer, const float* source) {
   std::vector<uint8_t> bits(layer.stride / 8, 0);
-  std::vector<uint16_t> active;
   for (int row = 0; row < layer.outputs; ++row) {
-    active.clear();
-    appendActive(source + static_cast<size_t>(row) * layer.inputs, layer.inputs, layer.pattern, row,
-                 active);
-    for (const int column : active) {
+    for (int column = 0; column < layer.inputs; ++column) {
+      if (*source++ == 0.0f) continue;
       const int64_t at = row * layer.ld + column;
       bits[at / 8] |= static_cast<uint8_t>(1 << at % 8);
     }
   }
+  return bits;
+}
+
+}  // namespace
+
+void NetworkWeights::writeMask(const Layer& layer, int member, const float* source) {
+  if (layer.masked < 0) return;
+  std::vector<uint16_t> active;
+  for (int row = 0; row < layer.outputs; ++row) {
+    appendActive(source + static_cast<size_t>(row) * layer.inputs, layer.inputs, layer.pattern, row,
+                 active);
+  }
+  validateMask(active.data(), layer.outputs, layer.inputs, layer.pattern, maskShape_);
+  const std::vector<uint8_t> bits = bitsOf(layer, source);
   DeviceArray<uint8_t> wanted(context_, mask_.size());
   check(cudaMemcpyAsync(wanted.data(), mask_.data(), mask_.bytes(), cudaMemcpyDeviceToDevice,
                         context_.stream()),
         "copy a mask");
   wanted.write(bits.data(), (layer.first + member * layer.stride) / 8, bits.size());
-  changeMasks(wanted.data());
+  MaskedLayer own = masked_[layer.masked];
+  own.first += member * own.stride;
+  own.members = 1;
+  changeMasks(wanted.data(), {own});
+}
+
+// For restoring a state: what the last change of masks left, whatever the weights are now.
+void NetworkWeights::writeGradientMask(const Layer& layer, int member, const float* source) {
+  if (!prunesTranspose()) throw std::invalid_argument("This part of a layer is read only");
+  if (layer.masked < 0) return;
+  const std::vector<uint8_t> mask = readMask(mask_, layer, member);
+  const int rows = context_.precision() == Precision::bf16 ? 4 : 2;
+  for (int column = 0; column < layer.inputs; ++column) {
+    int found = 0;
+    for (int row = 0; row < layer.outputs; ++row) {
+      const size_t at = static_cast<size_t>(row) * layer.inputs + column;
+      if (row % rows == 0) found = 0;
+      if (source[at] == 0.0f) continue;
+      if (mask[at] == 1 && ++found <= rows / 2) continue;
+      throw std::invalid_argument(
+          "Expected gradientMask to lie within the mask, with at most " + std::to_string(rows / 2) +
+          " of every " + std::to_string(rows) + " rows in a column, but received another at row " +
+          std::to_string(row) + ", column " + std::to_string(column));
+    }
+  }
+  const std::vector<uint8_t> bits = bitsOf(layer, source);
+  gradientMask_.write(bits.data(), (layer.first + member * layer.stride) / 8, bits.size());
+  if (!transposed_) return;
+  transposed_->findSlots(gradientMask());
+  refresh();
 }
 
 std::vector<uint32_t> NetworkWeights::readPlaces(const Layer& layer, int member) const {
@@ -382,7 +478,7 @@ namespace {
 
 bool ofTraining(Part part) {
   return part != Part::weight && part != Part::maskedWeight && part != Part::mask &&
-         part != Part::bias;
+         part != Part::gradientMask && part != Part::bias;
 }
 
 }  // namespace
@@ -399,8 +495,10 @@ void NetworkWeights::read(int member, int index, Part part, float* target) const
     case Part::maskedWeight:
       readRows(weights_.data(), layer, member, target);
       return zeroDormant(layer, member, target);
-    case Part::mask: {
-      const std::vector<uint8_t> mask = readMask(layer, member);
+    case Part::mask:
+    case Part::gradientMask: {
+      const bool pruned = part == Part::gradientMask && prunesTranspose();
+      const std::vector<uint8_t> mask = readMask(pruned ? gradientMask_ : mask_, layer, member);
       std::copy(mask.begin(), mask.end(), target);
       return;
     }
@@ -434,6 +532,7 @@ void NetworkWeights::write(int member, int index, Part part, const float* source
       weights_.write(source, layer.bias + member * layer.biasStride, layer.outputs);
       return refresh();
     case Part::mask: return writeMask(layer, member, source);
+    case Part::gradientMask: return writeGradientMask(layer, member, source);
     case Part::weightMoment1: return writeMoments(moment1_.data(), layer, member, source);
     case Part::weightMoment2: return writeMoments(moment2_.data(), layer, member, source);
     case Part::biasMoment1: return moment1_.write(source, biasMoments, layer.outputs);
@@ -444,7 +543,9 @@ void NetworkWeights::write(int member, int index, Part part, const float* source
 size_t NetworkWeights::bytes() const {
   return weights_.bytes() + effective_.bytes() + mask_.bytes() + gradient_.bytes() +
          moment1_.bytes() + moment2_.bytes() + placeArray_.bytes() + chosen_.bytes() +
-         segmentArray_.bytes() + pieceArray_.bytes() + (sparse_ ? sparse_->bytes() : 0);
+         segmentArray_.bytes() + pieceArray_.bytes() + gradientMask_.bytes() +
+         tileMasks_.bytes() + (sparse_ ? sparse_->bytes() : 0) +
+         (transposed_ ? transposed_->bytes() : 0);
 }
 
 }  // namespace rnm::cuda

@@ -47,8 +47,8 @@ struct WeightArrays {
   float* weights;
   void* effective;      // null: products read the weights
   uint8_t* mask;        // null: all are active
-  uint32_t* slots;      // where effective weights lie in `compressed`; null if nowhere
-  void* compressed;     // see sparse_layers.h
+  Slots slots;            // of effective weights in compressed buffers: see sparse_layers.h
+  Slots transposedSlots;  // of those that data gradients read
   float* gradient;
   float* moment1;
   float* moment2;
@@ -56,6 +56,12 @@ struct WeightArrays {
   const Segment* segments;
   const Piece* pieces;
   int64_t pieceCount;
+};
+
+// The masks that a tile may have: see core/mask_shape.h.
+struct TileMasks {
+  const uint16_t* masks;
+  int64_t count;
 };
 
 // A sparse layer of all members, as the kernels of masks see it.
@@ -66,6 +72,8 @@ struct MaskedLayer {
   int64_t chosen;                 // where its groups begin in the scratch of mask changes
   int members, outputs, inputs, ld;
   int n, m, groups, perRow;       // of a row
+  int64_t transposable;           // 1 if it has the mask shape; wide, so that there is no padding
+  TileMasks tiles[2];             // of whole tiles, and of those at the bottom
 };
 
 class NetworkWeights {
@@ -92,14 +100,17 @@ class NetworkWeights {
   float* gradient(int layer, int member) const;
   float* biasGradient(int layer, int member) const;
 
-  // Has the tensor cores take these layers of all members as sparse from now on.
+  // Has the tensor cores take these layers of all members as sparse from now on: forward, or, with
+  // the shapes of W's transpose, in data gradients.
   struct SparsePlan {
     int layer;
     SparseProduct::Shape shape;  // of member 0; the bias is filled in
+    SparseChoice choice;
   };
-  void planSparse(const std::vector<SparsePlan>& plans);
+  void planSparse(const std::vector<SparsePlan>& plans, bool transposed);
   // Null before that.
   const SparseLayers* sparse() const { return sparse_.get(); }
+  const SparseLayers* transposed() const { return transposed_.get(); }
 
   void adam(const AdamStep& step);
   void polyak(const NetworkWeights& source, float tau);
@@ -118,19 +129,24 @@ class NetworkWeights {
   void addSegments(const Layer& layer);
   void allocate();
   void fillMaskOfDense();
+  void uploadTileMasks();
+  bool prunesTranspose() const { return gradientMask_.size() > 0; }
+  const uint8_t* gradientMask() const;
   void initialise(const NetworkSpec& spec);
   bool learns() const { return role_ == Role::online; }
   void refresh();
-  int64_t changeMasks(const uint8_t* wanted);
+  int64_t changeMasks(const uint8_t* wanted, const std::vector<MaskedLayer>& pruned);
   void clearCounter();
   int64_t readCounter() const;
 
   // Parts of a member's layer from and to dense host arrays.
   void readRows(const float* array, const Layer& layer, int member, float* target) const;
   void writeRows(float* array, const Layer& layer, int member, const float* source);
-  std::vector<uint8_t> readMask(const Layer& layer, int member) const;
+  std::vector<uint8_t> readMask(const DeviceArray<uint8_t>& mask, const Layer& layer,
+                                int member) const;
   void zeroDormant(const Layer& layer, int member, float* values) const;
   void writeMask(const Layer& layer, int member, const float* source);
+  void writeGradientMask(const Layer& layer, int member, const float* source);
   // Where a member's moments belong in its dense matrix, in their order.
   std::vector<uint32_t> readPlaces(const Layer& layer, int member) const;
   void readMoments(const float* moments, const Layer& layer, int member, float* target) const;
@@ -141,6 +157,7 @@ class NetworkWeights {
   int members_;
   float srLambda_;
   bool maskedRule_;
+  MaskShape maskShape_;
   int64_t size_ = 0, moments_ = 0, places_ = 0, groups_ = 0;
   std::vector<Layer> layers_;
   std::vector<MaskedLayer> masked_;
@@ -148,11 +165,13 @@ class NetworkWeights {
   std::vector<Piece> pieces_;
   DeviceArray<float> weights_, gradient_, moment1_, moment2_;
   DeviceArray<uint8_t> effective_, mask_;
+  DeviceArray<uint8_t> gradientMask_;  // what double pruning leaves of the mask; else empty
+  DeviceArray<uint16_t> tileMasks_;
   DeviceArray<uint32_t> placeArray_, chosen_;
   DeviceArray<Segment> segmentArray_;
   DeviceArray<Piece> pieceArray_;
   DeviceArray<unsigned long long> counter_;
-  std::unique_ptr<SparseLayers> sparse_;
+  std::unique_ptr<SparseLayers> sparse_, transposed_;
   WeightArrays arrays_{};
 };
 

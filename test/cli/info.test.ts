@@ -2,6 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import { packageVersion } from '../../lib/train/package-version.js';
 import { runCommand } from './support.js';
 
+interface Info {
+  patterns: { pattern: string }[];
+}
+
 describe('rnm-td3 info', () => {
   test('--json says what there is', async () => {
     const { code, out, err } = await runCommand('info', '--json');
@@ -27,6 +31,13 @@ describe('rnm-td3 info', () => {
     for (const name of ['rnm-td3', 'Node', 'Processor', 'Addon', 'SIMD', '  cpu', 'Tasks']) {
       expect(out).toMatch(new RegExp(`^${name} +\\S`, 'm'));
     }
+    const built =
+      (JSON.parse((await runCommand('info', '--json')).out) as Info).patterns.length > 0;
+    // Two of four, one of two, and what has more active weights than either.
+    expect(/^ {2}2:4 +sparse as 2:4 +masked dense +masked dense$/m.test(out)).toBe(built);
+    expect(/^ {2}1:8 +sparse as 2:4 +sparse as 1:2 +masked dense$/m.test(out)).toBe(built);
+    expect(/^ {2}4:8 +masked dense +masked dense +masked dense$/m.test(out)).toBe(built);
+    expect(/no hardware path/.test(out)).toBe(built);
     expect(out).toMatch(/^ {2}cuda +(not part of this build$|not usable \(|NVIDIA)/m);
   });
 });

@@ -26,6 +26,9 @@ describe('device', () => {
     expect(() => new Device({ isa: 'mmx' })).toThrow(/plain/);
     expect(() => new Device({ threads: -1 })).toThrow(/non-negative integer but received -1/);
     expect(() => new Device({ sparse: 'maybe' as 'auto' })).toThrow(/"always", "never"/);
+    expect(() => new Device({ dataGradient: 'exact' as 'dense' })).toThrow(
+      /dataGradient to be one of "dense", "transposable", "double-pruned"/,
+    );
     expect(() => new Device({ precision: 'fp8' as 'fp32' })).toThrow(/"tf32", "bf16"/);
     expect(() => new Device({ threads: 1000 })).toThrow(/at most 256/);
   });

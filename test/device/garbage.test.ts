@@ -96,7 +96,7 @@ describe('garbage in', () => {
 
   test('the native classes, without the checks of TypeScript', () => {
     const { addon } = loadAddon();
-    const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto');
+    const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
     const spec = {
       sizes: [3, 2],
       patterns: [0, 0],

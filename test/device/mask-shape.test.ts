@@ -1,10 +1,10 @@
 /** Transposable masks against every 0/1 matrix there is, alone and in networks that learn. */
 import { describe, expect, test } from '@jest/globals';
-import { availableIsas, Device, loadAddon, NmMatrix } from '../../lib/device/index.js';
+import { Device, loadAddon, NmMatrix } from '../../lib/device/index.js';
 import type { GradientRule, MaskShape, Mlp, MlpOptions } from '../../lib/device/index.js';
 import { backward, deviation, randomFloats, randomSource } from './reference.js';
 import { transposableMask, transposableTiles } from './reference.js';
-import { maskOf } from './support.js';
+import { maskOf, testDevice, variants } from './support.js';
 
 const maskShape = 'transposable';
 
@@ -39,21 +39,21 @@ function misfits(mask: ArrayLike<number>, inputs: number, n: number): string[] {
   return found;
 }
 
-describe('projection', () => {
-  const sizes = [
-    [4, 4],
-    [1, 4],
-    [2, 8],
-    [3, 8],
-    [3, 7],
-    [4, 1],
-    [5, 3],
-    [6, 6],
-    [7, 9],
-    [13, 18],
-    [32, 40],
-  ] as const;
+const sizes = [
+  [4, 4],
+  [1, 4],
+  [2, 8],
+  [3, 8],
+  [3, 7],
+  [4, 1],
+  [5, 3],
+  [6, 6],
+  [7, 9],
+  [13, 18],
+  [32, 40],
+] as const;
 
+describe('projection', () => {
   test('the masks to choose from are 90 at 2:4, and 24 at 1:4 and 3:4', () => {
     expect([1, 2, 3, 4].map((n) => transposableTiles(4, n).length)).toEqual([24, 90, 24, 1]);
   });
@@ -180,8 +180,34 @@ function expectDataGradient(device: Device, mlp: Mlp): void {
   expect(deviation(inputGradient.get(), expected)).toBeLessThan(2e-5);
 }
 
-describe.each(availableIsas())('networks on %s', (isa) => {
-  const device = new Device({ isa, threads: 2 });
+describe.each(variants)('networks on %s', (_, variant) => {
+  const device = new Device({ ...variant, threads: 2 });
+
+  test.each([1, 2, 3, 4])('what is hard to choose is chosen by networks too, %i:4', (n) => {
+    const random = randomSource(n);
+    const special = [NaN, Infinity, -Infinity, 0, -0];
+    const extreme = [3.4028234663852886e38, -1e30, 2 ** -149, NaN, 1e-20];
+    for (const [outputs, inputs] of [...sizes, [64, 64]] as const) {
+      const mlp = device.mlp({ sizes: [inputs, outputs], patterns: [{ n, m: 4 }], maskShape });
+      const share = random() / 2;
+      const fine = randomFloats(outputs * inputs, 100 * outputs + n);
+      const coarse = fine.map((w) => Math.round(3 * w) / 4);
+      const mixed = (values: number[]) =>
+        coarse.map((w) => (random() < share ? values[Math.floor(5 * random())]! : w));
+      // Sums of extremes depend on their order, which the plain reference does not share.
+      const vast = mixed(extreme);
+      for (const weights of [fine, coarse, mixed(special), vast]) {
+        mlp.write(0, 'weight', weights);
+        const before = mlp.read(0, 'mask');
+        const changed = mlp.updateMasks();
+        const mask = mlp.read(0, 'mask');
+        const plain = weights === vast ? mask : transposableMask(weights, inputs, n);
+        expect(mask).toEqual(Float32Array.from(plain));
+        expect(mask).toEqual(Float32Array.from(maskOf(project(weights, outputs, inputs, n))));
+        expect(changed).toBe(mask.filter((entry, i) => entry !== before[i]).length);
+      }
+    }
+  });
 
   test.each(rules)(
     'W and its transpose are N:4 from the start, and as %s learns',
@@ -211,7 +237,7 @@ describe.each(availableIsas())('networks on %s', (isa) => {
 });
 
 describe('networks', () => {
-  const device = new Device({ threads: 2 });
+  const device = new Device({ device: testDevice, threads: 2 });
   const options: MlpOptions = { ...odd, maskShape, seed: 3 };
   const masksOf = (mlp: Mlp) => odd.patterns.map((_, layer) => mlp.read(layer, 'mask'));
 
@@ -228,7 +254,7 @@ describe('networks', () => {
     // More rows than one thread takes at a time.
     const sizes = [18, 300, 130, 3];
     const run = (threads: number) => {
-      const own = new Device({ threads });
+      const own = new Device({ device: testDevice, threads });
       const mlp = own.mlp({ ...options, sizes, members: 2, gradientRule });
       for (let step = 0; step < 3; step++) {
         learnOnce(own, mlp, step);

@@ -15,6 +15,8 @@ export interface ReferenceLayer {
   weight: Float64Array;
   bias: Float64Array;
   mask: Uint8Array;
+  /** The weights that the data gradient reads. Default: those of the mask. */
+  gradientMask?: Uint8Array;
 }
 
 export interface ReferenceNetwork {
@@ -125,6 +127,33 @@ export function transposableMask(weight: ArrayLike<number>, inputs: number, n: n
   return mask;
 }
 
+/**
+ * What is left of a mask if every column keeps, of each `group` rows, the half of largest magnitude;
+ * ties go to the upper row.
+ */
+export function pruneTranspose(
+  weight: ArrayLike<number>,
+  mask: ArrayLike<number>,
+  inputs: number,
+  group: number,
+): Uint8Array {
+  const left = new Uint8Array(weight.length);
+  const size = (at: number) => {
+    const value = Math.abs(weight[at] as number);
+    return Number.isNaN(value) ? Infinity : value;
+  };
+  // Infinity - Infinity is no order: the places decide then too.
+  const largestFirst = (a: number, b: number) => (size(a) === size(b) ? a - b : size(b) - size(a));
+  for (let top = 0; top < weight.length; top += group * inputs) {
+    for (let column = 0; column < inputs; column++) {
+      const places = Array.from({ length: group }, (_, row) => top + row * inputs + column);
+      const active = places.filter((at) => mask[at] === 1).sort(largestFirst);
+      for (const at of active.slice(0, group / 2)) left[at] = 1;
+    }
+  }
+  return left;
+}
+
 /** All activations: the input, each layer's output after ReLU, and last the network's output. */
 export function forward(network: ReferenceNetwork, x: ArrayLike<number>): Float64Array[] {
   const activations = [Float64Array.from(x)];
@@ -204,13 +233,13 @@ function backwardSample(
     const layer = layers[l]!;
     const input = activations[l]!;
     const next = new Float64Array(layer.inputs);
+    const read = layer.gradientMask ?? layer.mask;
     for (let o = 0; o < layer.outputs; o++) {
       sums.biases[l]![o]! += delta[o]!;
       for (let i = 0; i < layer.inputs; i++) {
         const at = o * layer.inputs + i;
-        const active = layer.mask[at] === 1;
-        if (active) next[i]! += layer.weight[at]! * delta[o]!;
-        if (active || !masked) sums.weights[l]![at]! += delta[o]! * input[i]!;
+        if (read[at] === 1) next[i]! += layer.weight[at]! * delta[o]!;
+        if (layer.mask[at] === 1 || !masked) sums.weights[l]![at]! += delta[o]! * input[i]!;
       }
     }
     // ReLU passes gradients where it was active; the input of the network is no ReLU.

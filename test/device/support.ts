@@ -1,4 +1,5 @@
 /** Networks on a device beside their plain references, with the same random weights. */
+import { join } from 'node:path';
 import { availableIsas } from '../../lib/device/index.js';
 import type {
   Device,
@@ -14,6 +15,10 @@ import type { Pattern, ReferenceNetwork } from './reference.js';
 /** The device that the suites are for: RNM_TEST_DEVICE, else the CPU. */
 export const testDevice = (process.env['RNM_TEST_DEVICE'] ?? 'cpu') as DeviceName;
 export const onCpu = testDevice === 'cpu';
+// What suites measure on a device is not to be found among what a user's runs have measured.
+if (!onCpu) {
+  process.env['RNM_CACHE_DIR'] ??= join(import.meta.dirname, '..', '..', 'build', 'test-cache');
+}
 
 /** The device's variants that have kernels of their own, with names for test titles. */
 export const variants: [name: string, options: DeviceOptions][] = onCpu

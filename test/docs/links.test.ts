@@ -23,6 +23,9 @@ const foreignFlags = [
   '--verbose', // native/install.mjs
   '--debug', // rnm-td3 itself
   '--alone', // bench/peers/torch_td3.py
+  '--suites', // npm run test:gpu
+  '--task', // the same
+  '--gpus', // docker
 ];
 
 /** What is wrong with a link, or undefined. */
@@ -67,7 +70,7 @@ describe('every flag that a document shows is one of the command line', () => {
   });
 
   test('in sentences and tables: one of some command', async () => {
-    const benchmarks = ['bench kernels', 'bench update', 'bench speedup'];
+    const benchmarks = ['bench kernels', 'bench update', 'bench speedup', 'bench gpu'];
     const commands = ['train', 'eval', 'export', 'info', 'verify', ...benchmarks];
     const known = [...(await Promise.all(commands.map(flagsOf))).flat(), ...foreignFlags];
     const shown = documents.flatMap((document) =>

@@ -73,8 +73,10 @@ void checkLayer(const KernelTable& kernels, int out, int in, NmPattern pattern) 
       weights.storeRow(row, values);
     }
   }
-  weights.buildTransposed();
-  if (weights.sparse()) weights.refreshTransposed(weights.transposedOrder(), in);
+  if (weights.sparse()) {
+    weights.buildTransposed();
+    weights.refreshTransposed(weights.transposedOrder(), in);
+  }
   const auto x = randomArray(static_cast<size_t>(in) * kTile * tiles);
   const auto dy = randomArray(static_cast<size_t>(out) * kTile * tiles);
   const auto bias = randomArray(out);

@@ -106,6 +106,15 @@ describe('the packed files', () => {
     expect(filesIn('dist').filter((file) => !packed.has(file))).toEqual([]);
   });
 
+  test('are what the package exports', () => {
+    const { exports } = JSON.parse(read('package.json')) as { exports: Record<string, unknown> };
+    const targets = Object.values(exports).flatMap((entry) =>
+      typeof entry === 'string' ? entry : Object.values(entry as Record<string, string>),
+    );
+    expect(Object.keys(exports)).toContain('./cusparselt');
+    expect(targets.filter((file) => !packed.has(file.replace('./', '')))).toEqual([]);
+  });
+
   test('are a few reference cases, each with its data, and the license', () => {
     const cases = [...packed].filter((file) => /^test\/.*\.json$/.test(file));
     expect(cases.length).toBeGreaterThanOrEqual(5);

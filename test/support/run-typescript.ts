@@ -30,7 +30,11 @@ export function runTypeScript(
     join(root, file),
     ...args,
   ];
-  const child = spawn('bash', ['-c', `${shell} "$@"`, 'bash', ...node], { cwd: folder });
+  // A test has a process.env of its own, which names the addon of its project.
+  const child = spawn('bash', ['-c', `${shell} "$@"`, 'bash', ...node], {
+    cwd: folder,
+    env: process.env,
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

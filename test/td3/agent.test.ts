@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { Td3Agent } from '../../lib/td3/agent.js';
 import type { Td3Options, Transition } from '../../lib/index.js';
 import { deviation, randomFloats, randomSource } from '../device/reference.js';
-import { testDevice } from '../device/support.js';
+import { onCpu, testDevice } from '../device/support.js';
 
 const base: Td3Options = {
   observationSize: 5,
@@ -19,6 +19,9 @@ const base: Td3Options = {
   threads: 1,
   seed: 7,
 };
+
+// CUDA devices take row-wise masks only, so far.
+const testTransposable = onCpu ? test : test.skip;
 
 const agents: Td3Agent[] = [];
 function makeAgent(options: Partial<Td3Options> = {}): Td3Agent {
@@ -196,7 +199,7 @@ describe('learning', () => {
     expect(project.metrics()['sad/critic2']).toBeGreaterThan(0);
   });
 
-  test.each(['project', 'follow'] as const)(
+  testTransposable.each(['project', 'follow'] as const)(
     'transposable masks stay so in all networks: %s',
     (targetMask) => {
       const options = { sparsity: '2:4', maskShape: 'transposable', targetMask } as const;
@@ -355,18 +358,21 @@ describe('bad input is named, and changes nothing', () => {
     expect(weightsOf(agent)).toEqual(before);
   });
 
-  test('states with masks of another shape, though those of the first layer fit', () => {
-    const spaces = { observationSize: 2, sparsity: '1:4' };
-    const rowWise = makeAgent({ ...spaces, seed: 8 });
-    const transposable = makeAgent({ ...spaces, maskShape: 'transposable' });
-    const before = weightsOf(transposable);
-    expect(() => transposable.loadState(rowWise.state())).toThrow(
-      /Expected a transposable mask to have at most 1 active entries in column \d+, rows/,
-    );
-    expect(weightsOf(transposable)).toEqual(before);
-    rowWise.loadState(transposable.state());
-    expect(weightsOf(rowWise)).toEqual(before);
-  });
+  testTransposable(
+    'states with masks of another shape, though those of the first layer fit',
+    () => {
+      const spaces = { observationSize: 2, sparsity: '1:4' };
+      const rowWise = makeAgent({ ...spaces, seed: 8 });
+      const transposable = makeAgent({ ...spaces, maskShape: 'transposable' });
+      const before = weightsOf(transposable);
+      expect(() => transposable.loadState(rowWise.state())).toThrow(
+        /Expected a transposable mask to have at most 1 active entries in column \d+, rows/,
+      );
+      expect(weightsOf(transposable)).toEqual(before);
+      rowWise.loadState(transposable.state());
+      expect(weightsOf(rowWise)).toEqual(before);
+    },
+  );
 
   test('a closed agent', () => {
     const closed = makeAgent();

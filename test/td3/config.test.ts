@@ -38,6 +38,7 @@ describe('resolveConfig', () => {
       criticSparsity: '1:4',
       sparseLayers: 'all',
       maskShape: 'row',
+      dataGradient: 'dense',
       gradientRule: 'masked',
       srLambda: 2e-4,
       maskInterval: 1000,
@@ -105,6 +106,14 @@ describe('resolveConfig', () => {
     [
       { maskShape: 'transposable', criticSparsity: '4:8' },
       'criticSparsity to be N:4 under maskShape "transposable" but received "4:8"',
+    ],
+    [
+      { dataGradient: 'transposable' },
+      'dataGradient to be "dense" or "double-pruned" under maskShape "row" but received "transposable"',
+    ],
+    [
+      { dataGradient: 'sparse' },
+      'dataGradient to be one of "dense", "transposable", "double-pruned" but',
     ],
     [{ maskShape: 'both' }, 'maskShape to be one of "row", "transposable" but received "both"'],
     [{ actorSparsity: 4 }, 'actorSparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32'],

@@ -162,6 +162,70 @@ void forwardEpilogues() {
   }
 }
 
+void gelu() {
+  for (const bool biased : {false, true}) {
+    Problem p({12, 10, 8, true, false, CUBLAS_COMPUTE_32F, CUDA_R_16F, CUDA_R_16F});
+    DeviceArray<char> memory(12 * sizeOf(CUDA_R_16F));
+    std::vector<char> bytes(memory.count);
+    for (int r = 0; r < 12; ++r) storeElement(bytes.data(), r, CUDA_R_16F, 0.25f * r - 1);
+    memory.set(bytes);
+    p.set(CUBLASLT_MATMUL_DESC_EPILOGUE, static_cast<uint32_t>(biased ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU));
+    p.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(memory.data));
+    CHECK_OK(p.run());
+    compare(p, [&](int b, int r, int c) {
+      const double x = p.product(b, r, c) + (biased ? 0.25 * r - 1 : 0);
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / 3.14159265358979) * (x + 0.044715 * x * x * x)));
+    });
+  }
+}
+
+// int8 with int32 results: one layout, sizes in fours, factors that are integers.
+void integers() {
+  constexpr int m = 8, n = 5, k = 12;
+  const auto bytesOf = [](int count) {
+    std::vector<signed char> bytes(count);
+    for (auto& byte : bytes) byte = static_cast<signed char>(static_cast<int>(generator()() % 256) - 128);
+    return bytes;
+  };
+  const auto a = bytesOf(m * k), b = bytesOf(k * n);
+  DeviceArray<signed char> aMemory(a), bMemory(b);
+  DeviceArray<int32_t> d(m * n);
+  const auto run = [&](int rows, int depth, cublasOperation_t transA, cudaDataType scale, uint32_t epilogue) {
+    cublasLtMatmulDesc_t desc = nullptr;
+    cublasLtMatrixLayout_t aLayout = nullptr, bLayout = nullptr, dLayout = nullptr;
+    CHECK_OK(cublasLtMatmulDescCreate(&desc, CUBLAS_COMPUTE_32I, scale));
+    const int32_t transpose = transA;
+    CHECK_OK(cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_TRANSA, &transpose, sizeof(transpose)));
+    CHECK_OK(cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof(epilogue)));
+    const bool t = transA == CUBLAS_OP_T;
+    CHECK_OK(cublasLtMatrixLayoutCreate(&aLayout, CUDA_R_8I, t ? depth : rows, t ? rows : depth, t ? depth : rows));
+    CHECK_OK(cublasLtMatrixLayoutCreate(&bLayout, CUDA_R_8I, depth, n, depth));
+    CHECK_OK(cublasLtMatrixLayoutCreate(&dLayout, CUDA_R_32I, rows, n, rows));
+    const int32_t one = 1, zero = 0;
+    const auto status = cublasLtMatmul(handle, desc, &one, aMemory.data, aLayout, bMemory.data, bLayout, &zero, d.data,
+                                       dLayout, d.data, dLayout, nullptr, nullptr, 0, nullptr);
+    for (const auto layout : {aLayout, bLayout, dLayout}) CHECK_OK(cublasLtMatrixLayoutDestroy(layout));
+    CHECK_OK(cublasLtMatmulDescDestroy(desc));
+    return status;
+  };
+  CHECK_OK(run(m, k, CUBLAS_OP_T, CUDA_R_32I, CUBLASLT_EPILOGUE_DEFAULT));
+  const auto result = d.get();
+  int wrong = 0;
+  for (int r = 0; r < m; ++r) {
+    for (int c = 0; c < n; ++c) {
+      int sum = 0;
+      for (int i = 0; i < k; ++i) sum += a[r * k + i] * b[c * k + i];
+      wrong += result[c * m + r] != sum;
+    }
+  }
+  CHECK_EQUAL(wrong, 0);
+  CHECK_EQUAL(run(m, k, CUBLAS_OP_N, CUDA_R_32I, CUBLASLT_EPILOGUE_DEFAULT), CUBLAS_STATUS_NOT_SUPPORTED);
+  CHECK_EQUAL(run(m, k, CUBLAS_OP_T, CUDA_R_32F, CUBLASLT_EPILOGUE_DEFAULT), CUBLAS_STATUS_NOT_SUPPORTED);
+  CHECK_EQUAL(run(m, k, CUBLAS_OP_T, CUDA_R_32I, CUBLASLT_EPILOGUE_RELU), CUBLAS_STATUS_NOT_SUPPORTED);
+  CHECK_EQUAL(run(m - 1, k, CUBLAS_OP_T, CUDA_R_32I, CUBLASLT_EPILOGUE_DEFAULT), CUBLAS_STATUS_NOT_SUPPORTED);
+  CHECK_EQUAL(run(m, k - 2, CUBLAS_OP_T, CUDA_R_32I, CUBLASLT_EPILOGUE_DEFAULT), CUBLAS_STATUS_NOT_SUPPORTED);
+}
+
 void backwardEpilogues() {
   Problem forward({20, 6, 9, false, false, CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_32F});
   DeviceArray<unsigned char> mask(128 / 8 * 6);
@@ -290,6 +354,8 @@ void cublasLt() {
   products();
   rowMajor();
   forwardEpilogues();
+  gelu();
+  integers();
   backwardEpilogues();
   inputGradients();
   algorithms();

@@ -193,6 +193,66 @@ void products() {
   }
 }
 
+// int8 with int32 results, which has k along both operands' lines alone.
+void integers() {
+  constexpr int m = 32, n = 16, k = 64;
+  std::vector<signed char> a(m * k), b(k * n);
+  for (auto* values : {&a, &b}) {
+    for (auto& value : *values) value = static_cast<signed char>(static_cast<int>(generator()() % 256) - 128);
+  }
+  for (size_t i = 0; i < a.size(); ++i) a[i] = (i + i / 4) % 4 < 2 ? 0 : a[i];
+  DeviceArray<signed char> aMemory(a), bMemory(b);
+  DeviceArray<int32_t> d(m * n);
+  cusparseLtMatDescriptor_t aDescriptor, bDescriptor, dDescriptor;
+  CHECK_OK(cusparseLtStructuredDescriptorInit(&handle, &aDescriptor, m, k, k, 16, CUDA_R_8I, CUSPARSE_ORDER_ROW, CUSPARSELT_SPARSITY_50_PERCENT));
+  CHECK_OK(cusparseLtDenseDescriptorInit(&handle, &bDescriptor, k, n, k, 16, CUDA_R_8I, CUSPARSE_ORDER_COL));
+  CHECK_OK(cusparseLtDenseDescriptorInit(&handle, &dDescriptor, m, n, n, 16, CUDA_R_32I, CUSPARSE_ORDER_ROW));
+  cusparseLtMatmulDescriptor_t matmul;
+  const auto describe = [&](cusparseOperation_t opB, const cusparseLtMatDescriptor_t* result, cusparseComputeType compute) {
+    return cusparseLtMatmulDescriptorInit(&handle, &matmul, CUSPARSE_OPERATION_NON_TRANSPOSE, opB, &aDescriptor, &bDescriptor,
+                                          result, result, compute);
+  };
+  CHECK_EQUAL(describe(CUSPARSE_OPERATION_NON_TRANSPOSE, &dDescriptor, CUSPARSE_COMPUTE_32F), CUSPARSE_STATUS_NOT_SUPPORTED);
+  cusparseLtMatDescriptor_t other;
+  CHECK_OK(cusparseLtDenseDescriptorInit(&handle, &other, m, n, n, 16, CUDA_R_32F, CUSPARSE_ORDER_ROW));
+  CHECK_EQUAL(describe(CUSPARSE_OPERATION_NON_TRANSPOSE, &other, CUSPARSE_COMPUTE_32I), CUSPARSE_STATUS_NOT_SUPPORTED);
+  CHECK_OK(cusparseLtMatDescriptorDestroy(&other));
+  CHECK_OK(describe(CUSPARSE_OPERATION_NON_TRANSPOSE, &dDescriptor, CUSPARSE_COMPUTE_32I));
+  cusparseLtMatmulAlgSelection_t selection;
+  cusparseLtMatmulPlan_t plan;
+  CHECK_OK(cusparseLtMatmulAlgSelectionInit(&handle, &selection, &matmul, CUSPARSELT_MATMUL_ALG_DEFAULT));
+  CHECK_OK(cusparseLtMatmulPlanInit(&handle, &plan, &matmul, &selection));
+  size_t size = 0, room = 0;
+  CHECK_OK(cusparseLtSpMMACompressedSize(&handle, &plan, &size, &room));
+  DeviceArray<char> compressed(size), buffer(room);
+  DeviceArray<int> valid(1);
+  CHECK_OK(cusparseLtSpMMAPruneCheck(&handle, &matmul, aMemory.data, valid.data, nullptr));
+  CHECK_EQUAL(valid.get()[0], 0);
+  CHECK_OK(cusparseLtSpMMACompress(&handle, &plan, aMemory.data, compressed.data, buffer.data, nullptr));
+  const float one = 1, zero = 0;
+  CHECK_OK(cusparseLtMatmul(&handle, &plan, &one, compressed.data, bMemory.data, &zero, d.data, d.data, nullptr, nullptr, 0));
+  const auto result = d.get();
+  int wrong = 0;
+  for (int r = 0; r < m; ++r) {
+    for (int c = 0; c < n; ++c) {
+      int sum = 0;
+      for (int i = 0; i < k; ++i) sum += a[r * k + i] * b[c * k + i];
+      wrong += result[r * n + c] != sum;
+    }
+  }
+  CHECK_EQUAL(wrong, 0);
+  CHECK_OK(cusparseLtMatmulPlanDestroy(&plan));
+  CHECK_OK(cusparseLtMatmulAlgSelectionDestroy(&selection));
+  // k along B's columns only if it is not transposed.
+  cusparseLtMatDescriptor_t square;
+  CHECK_OK(cusparseLtDenseDescriptorInit(&handle, &square, k, k, k, 16, CUDA_R_8I, CUSPARSE_ORDER_COL));
+  CHECK_OK(cusparseLtDenseDescriptorInit(&handle, &other, m, k, k, 16, CUDA_R_32I, CUSPARSE_ORDER_ROW));
+  CHECK_EQUAL(cusparseLtMatmulDescriptorInit(&handle, &matmul, CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_TRANSPOSE,
+                                             &aDescriptor, &square, &other, &other, CUSPARSE_COMPUTE_32I),
+              CUSPARSE_STATUS_NOT_SUPPORTED);
+  for (auto* each : {&aDescriptor, &bDescriptor, &dDescriptor, &square, &other}) CHECK_OK(cusparseLtMatDescriptorDestroy(each));
+}
+
 // The way of a backend that never compresses while it trains: learn from coded matrices where each
 // value lands, then write values there.
 void learnTheFormat(cudaDataType type, int algorithm) {
@@ -405,6 +465,8 @@ void descriptorRefusals() {
   };
   CHECK_EQUAL(structured(16, 24, CUDA_R_16BF), CUSPARSE_STATUS_NOT_SUPPORTED);
   CHECK_EQUAL(structured(16, 12, CUDA_R_32F), CUSPARSE_STATUS_NOT_SUPPORTED);
+  CHECK_EQUAL(structured(32, 48, CUDA_R_8I), CUSPARSE_STATUS_NOT_SUPPORTED);
+  CHECK_EQUAL(dense(16, 24, 24, 16, CUDA_R_8I), CUSPARSE_STATUS_NOT_SUPPORTED);
   CHECK_EQUAL(cusparseLtDenseDescriptorInit(nullptr, &d, 16, 16, 16, 16, CUDA_R_32F, kRow), CUSPARSE_STATUS_INVALID_VALUE);
   cusparseLtHandle_t none{};
   CHECK_EQUAL(cusparseLtDenseDescriptorInit(&none, &d, 16, 16, 16, 16, CUDA_R_32F, kRow), CUSPARSE_STATUS_NOT_INITIALIZED);
@@ -457,6 +519,7 @@ void cusparseLt() {
   CHECK_EQUAL(cusparseLtInit(nullptr), CUSPARSE_STATUS_INVALID_VALUE);
   CHECK_OK(cusparseLtInit(&handle));
   products();
+  integers();
   formats();
   wrongBuffers();
   pruning();

@@ -20,9 +20,9 @@ struct Injected {
 };
 
 void syntax() {
-  for (const char* wrong : {"nonsense", "malloc", "malloc:", "malloc:0", "malloc:-1", "malloc:x", "library:cudart",
+  for (const char* wrong : {"nonsense", "malloc", "malloc:", "malloc:0", "malloc:-1", "malloc:x", "graph:0", "library:cudart",
                             "capability:8", "version:cusparseLt", "version:cusparseLt=0.6", "driver:x", "devices:1",
-                            "launch:1,nonsense"}) {
+                            "launch:1,nonsense", "refuse:", "refuse:init"}) {
     const bool taken = rnmEmulatorInject(wrong);
     if (taken) std::printf("  %s was taken\n", wrong);
     CHECK(!taken);
@@ -40,6 +40,26 @@ void memory() {
   CHECK_OK(cudaFree(p[0]));
   CHECK_OK(cudaFreeHost(p[1]));
   CHECK_OK(cudaFree(p[3]));
+}
+
+void graphs() {
+  cudaStream_t stream = nullptr;
+  cudaGraph_t graph = nullptr;
+  CHECK_OK(cudaStreamCreate(&stream));
+  CHECK_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  CHECK_OK(cudaStreamEndCapture(stream, &graph));
+  {
+    Injected injected("graph:2");
+    cudaGraphExec_t exec[3] = {};
+    CHECK_OK(cudaGraphInstantiate(&exec[0], graph, 0));
+    CHECK_EQUAL(cudaGraphInstantiate(&exec[1], graph, 0), cudaErrorMemoryAllocation);
+    CHECK(exec[1] == nullptr);
+    CHECK_OK(cudaGraphInstantiate(&exec[2], graph, 0));
+    CHECK_OK(cudaGraphExecDestroy(exec[0]));
+    CHECK_OK(cudaGraphExecDestroy(exec[2]));
+  }
+  CHECK_OK(cudaGraphDestroy(graph));
+  CHECK_OK(cudaStreamDestroy(stream));
 }
 
 void launches() {
@@ -151,6 +171,7 @@ void libraries() {
 void injection() {
   syntax();
   memory();
+  graphs();
   launches();
   machines();
   libraries();

@@ -1,9 +1,12 @@
 // cuBLASLt: descriptors with attributes, and the product with its epilogues.
 #include "cublasLt.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <set>
 
+#include "clock.h"
 #include "cuda_runtime_api.h"
 #include "memory.h"
 #include "product.h"
@@ -97,7 +100,7 @@ cublasStatus_t guarded(Body&& body) {
 }
 
 bool known(uint32_t epilogue) {
-  for (const uint32_t each : {1, 2, 4, 6, 130, 134, 136, 152, 256, 512}) {
+  for (const uint32_t each : {1, 2, 4, 6, 32, 36, 130, 134, 136, 152, 256, 512}) {
     if (epilogue == each) return true;
   }
   return false;
@@ -120,8 +123,18 @@ bool sameShape(const Matrix& a, const Matrix& b) {
   return a.type == b.type && a.rows == b.rows && a.cols == b.cols && a.rowMajor == b.rowMajor && a.batches == b.batches;
 }
 
+// int8 with int32 results: k has to run along both operands' columns, in fours.
+bool integersSupported(const Problem& p) {
+  const bool types = p.op.scale == CUDA_R_32I && p.a.type == CUDA_R_8I && p.b.type == CUDA_R_8I &&
+                     p.c.type == CUDA_R_32I && p.d.type == CUDA_R_32I;
+  const bool layout = p.op.transA == CUBLAS_OP_T && p.op.transB == CUBLAS_OP_N && !p.a.rowMajor && !p.b.rowMajor &&
+                      !p.d.rowMajor && p.m % 4 == 0 && p.k % 4 == 0 && p.a.ld % 4 == 0 && p.b.ld % 4 == 0;
+  return types && layout && p.op.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
+}
+
 // Which types go together (cuBLASLt's table for real floating point, as far as it is used).
 bool supported(const Problem& p) {
+  if (p.op.compute == CUBLAS_COMPUTE_32I) return integersSupported(p);
   if (p.op.scale != CUDA_R_32F || p.a.type != p.b.type || p.c.type != p.d.type) return false;
   if (!isFloatType(p.a.type) || !isFloatType(p.d.type)) return false;
   if (p.op.compute == CUBLAS_COMPUTE_32F_FAST_TF32) return p.a.type == CUDA_R_32F && p.d.type == CUDA_R_32F;
@@ -215,6 +228,10 @@ float epilogue(const Problem& p, float value, int64_t row, int64_t col, int64_t 
     if (p.has(128)) setMaskBit(p, row, col, batch, value > 0);
     if (value < 0) value = 0;
   }
+  if (p.has(32)) {
+    // The approximation with tanh (Hendrycks and Gimpel 2016).
+    value *= 0.5f * (1 + std::tanh(0.7978845608f * (value + 0.044715f * value * value * value)));
+  }
   if (p.has(8) && !maskBit(p, row, col, batch)) value = 0;
   return value;
 }
@@ -270,6 +287,15 @@ cublasStatus_t checkPointers(const Problem& p, const Pointers& at) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
+// A product may write to all of its workspace. Both ends are enough to show who relies on it: backends
+// give tens of MiB to each of thousands of products.
+void spoilWorkspace(void* workspace, size_t size) {
+  constexpr size_t kEnd = 4096;
+  const size_t end = std::min(size, kEnd);
+  std::memset(workspace, kFreshByte, end);
+  std::memset(static_cast<char*>(workspace) + size - end, kFreshByte, end);
+}
+
 cublasStatus_t matmul(const Problem& p, const Pointers& at, float alpha, float beta, cudaStream_t stream) {
   if (!reachable(p, at, beta)) {
     fault(cudaErrorIllegalAddress, "cublasLtMatmul: an operand is not within live memory of the device");
@@ -277,8 +303,9 @@ cublasStatus_t matmul(const Problem& p, const Pointers& at, float alpha, float b
   }
   const cudaError_t error = submit(stream, [p, at, alpha, beta] {
     if (!reachable(p, at, beta)) return cudaErrorIllegalAddress;
-    if (at.workspaceSize > 0) std::memset(at.workspace, kFreshByte, at.workspaceSize);
+    if (at.workspaceSize > 0) spoilWorkspace(at.workspace, at.workspaceSize);
     for (int64_t batch = 0; batch < p.d.batches; ++batch) multiplyBatch(p, at, alpha, beta, batch);
+    spend("cublasLt", static_cast<int>(p.d.batches), p.d.batches);
     return cudaSuccess;
   });
   return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
@@ -472,6 +499,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t op, 
     if (algorithm) {
       if (const auto status = checkAlgorithm(read<Algorithm>(algorithm), at)) return status;
     }
-    return matmul(problem, at, *static_cast<const float*>(alpha), *static_cast<const float*>(beta), stream);
+    const int scale = problem.op.scale;
+    return matmul(problem, at, loadElement(alpha, 0, scale), loadElement(beta, 0, scale), stream);
   });
 }

@@ -5,6 +5,7 @@
 
 #include "cusparselt_objects.h"
 #include "cusparselt_work.h"
+#include "numbers.h"
 #include "state.h"
 
 namespace rnm::emulator::lt {
@@ -32,10 +33,10 @@ cusparseStatus_t initMatrix(const cusparseLtHandle_t* handle, cusparseLtMatDescr
   if (const auto status = checkHandle(handle)) return status;
   if (!descriptor || rows <= 0 || cols <= 0 || !isOrder(order)) return CUSPARSE_STATUS_INVALID_VALUE;
   if (alignment == 0 || alignment % 16 != 0) return CUSPARSE_STATUS_INVALID_VALUE;
-  if (!isFloatType(type)) return CUSPARSE_STATUS_NOT_SUPPORTED;
+  if (!isFloatType(type) && !isIntegerType(type)) return CUSPARSE_STATUS_NOT_SUPPORTED;
   const Matrix matrix{type, rows, cols, ld, order == CUSPARSE_ORDER_ROW, 1, 0};
   if (!matrix.fits()) return CUSPARSE_STATUS_INVALID_VALUE;
-  const int64_t unit = (type == CUDA_R_32F ? 4 : 8) * (structured ? 2 : 1);
+  const int64_t unit = static_cast<int64_t>(16 / sizeOf(type)) * (structured ? 2 : 1);
   if (rows % unit != 0 || cols % unit != 0 || ld % unit != 0) return CUSPARSE_STATUS_NOT_SUPPORTED;
   registries().matrices.put(descriptor, {matrix, structured});
   return CUSPARSE_STATUS_SUCCESS;
@@ -64,9 +65,18 @@ bool consistent(const Matmul& matmul) {
   return c.rows == d.rows && c.cols == d.cols && c.rowMajor == d.rowMajor && c.ld == d.ld;
 }
 
+// int8, of which results as int32 are emulated alone: k has to run along both operands' lines.
+bool integersCompatible(const Matmul& matmul, cusparseComputeType compute) {
+  const Matrix &a = matmul.a->matrix, &b = matmul.b->matrix;
+  return compute == CUSPARSE_COMPUTE_32I && b.type == CUDA_R_8I && matmul.c->matrix.type == CUDA_R_32I &&
+         matmul.d->matrix.type == CUDA_R_32I && a.rowMajor != matmul.transposeA && b.rowMajor == matmul.transposeB;
+}
+
 bool compatible(const Matmul& matmul, cusparseComputeType compute) {
   const Matrix &a = matmul.a->matrix, &d = matmul.d->matrix;
   if (matmul.a->structured == matmul.b->structured || matmul.c->structured || matmul.d->structured) return false;
+  if (a.type == CUDA_R_8I) return integersCompatible(matmul, compute);
+  if (!isFloatType(a.type)) return false;
   for (const auto& other : {matmul.b, matmul.c, matmul.d}) {
     if (other->matrix.type != a.type) return false;
   }
@@ -330,7 +340,7 @@ cusparseStatus_t cusparseLtMatmulPlanInit(const cusparseLtHandle_t* handle, cusp
     for (const auto& each : {matmul->a, matmul->b, matmul->c}) {
       if (each->matrix.batches != matmul->d->matrix.batches) return CUSPARSE_STATUS_INVALID_VALUE;
     }
-    if (!takes(chosen->id, *matmul)) return CUSPARSE_STATUS_NOT_SUPPORTED;
+    if (Injection::refuses("plan") || !takes(chosen->id, *matmul)) return CUSPARSE_STATUS_NOT_SUPPORTED;
     registries().plans.put(plan, {matmul, chosen, matmul->attributes, chosen->id});
     return CUSPARSE_STATUS_SUCCESS;
   });
@@ -345,6 +355,7 @@ cusparseStatus_t cusparseLtMatmulSearch(const cusparseLtHandle_t* handle, cuspar
                                         const void* alpha, const void* a, const void* b, const void* beta,
                                         const void* c, void* d, void* workspace, cudaStream_t* streams,
                                         int32_t count) {
+  if (Injection::refuses("search")) return CUSPARSE_STATUS_NOT_SUPPORTED;
   // It waits for its own measurements.
   const bool refused = guarded([&] {
     return refuseInCapture() ? CUSPARSE_STATUS_EXECUTION_FAILED : CUSPARSE_STATUS_SUCCESS;

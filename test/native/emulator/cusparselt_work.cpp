@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "clock.h"
 #include "cusparselt_objects.h"
 #include "memory.h"
 
@@ -314,6 +315,7 @@ cusparseStatus_t cusparseLtMatmul(const cusparseLtHandle_t* handle, const cuspar
   return guarded([&] {
     if (const auto status = checkHandle(handle)) return status;
     const auto object = registries().plans.get(plan);
+    if (Injection::refuses("multiply")) return CUSPARSE_STATUS_NOT_SUPPORTED;
     if (!object || !alpha || !beta || count < 0 || (count > 0 && !streams)) return CUSPARSE_STATUS_INVALID_VALUE;
     const cudaStream_t stream = count > 0 ? streams[0] : nullptr;
     if (!validStream(stream)) return CUSPARSE_STATUS_INVALID_VALUE;
@@ -327,6 +329,7 @@ cusparseStatus_t cusparseLtMatmul(const cusparseLtHandle_t* handle, const cuspar
       for (int64_t batch = 0; batch < plan.matmul->d->matrix.batches; ++batch) {
         if (const cudaError_t error = multiplyBatch(plan, at, batch)) return error;
       }
+      spend("cusparseLt", plan.id, plan.matmul->d->matrix.batches);
       return cudaSuccess;
     }));
   });

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "clock.h"
 #include "cuda_runtime_api.h"
 #include "memory.h"
 #include "state.h"
@@ -49,7 +50,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
     if (stream->capture) return recordInCapture(*stream, event->state);
     auto time = std::make_shared<std::chrono::steady_clock::time_point>();
     const cudaError_t error = submit(*stream, [time] {
-      *time = std::chrono::steady_clock::now();
+      *time = now();
       return cudaSuccess;
     });
     if (error == cudaSuccess) event->state = {true, stream->mark(), time, {}, false, {}};

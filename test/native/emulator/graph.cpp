@@ -194,7 +194,7 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t*
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   return call([&] {
     if (!exec || graphs().count(graph) == 0) return cudaErrorInvalidValue;
-    if (Injection::allocation()) return cudaErrorMemoryAllocation;
+    if (Injection::allocation() || Injection::graph()) return cudaErrorMemoryAllocation;
     *exec = new CUgraphExec_st{graph->nodes};
     executables().insert(*exec);
     return cudaSuccess;

@@ -12,17 +12,17 @@ namespace rnm::emulator {
 namespace {
 
 struct Failures {
-  uint64_t malloc = 0, launch = 0, sticky = 0;  // the how-manieth; 0 for none
+  uint64_t malloc = 0, graph = 0, launch = 0, sticky = 0;  // the how-manieth; 0 for none
   bool driver = false, devices = false;
   int driverVersion = 0;
   int capability = 90;
   size_t memory = size_t{4} << 30;
-  std::map<std::string, bool> missing, failing;
+  std::map<std::string, bool> missing, failing, refused;
   std::map<std::string, int> versions;
 };
 
 struct Counts {
-  uint64_t malloc = 0, launch = 0, kernel = 0;
+  uint64_t malloc = 0, graph = 0, launch = 0, kernel = 0;
 };
 
 bool number(const std::string& text, uint64_t* value) {
@@ -30,6 +30,9 @@ bool number(const std::string& text, uint64_t* value) {
   *value = std::strtoull(text.c_str(), &end, 10);
   return !text.empty() && *end == 0 && text[0] != '-';
 }
+
+// Calls of cuSPARSELt that may be refused.
+bool refusable(const std::string& call) { return call == "plan" || call == "search" || call == "multiply"; }
 
 bool library(const std::string& name) { return name == "cusparseLt" || name == "cublasLt"; }
 
@@ -56,6 +59,7 @@ bool parsePart(const std::string& part, Failures& failures) {
   const std::string value = colon == std::string::npos ? "" : part.substr(colon + 1);
   uint64_t count = 0;
   if (key == "malloc") return number(value, &failures.malloc) && failures.malloc > 0;
+  if (key == "graph") return number(value, &failures.graph) && failures.graph > 0;
   if (key == "launch") return number(value, &failures.launch) && failures.launch > 0;
   if (key == "sticky") return number(value, &failures.sticky) && failures.sticky > 0;
   if (key == "driver") {
@@ -66,6 +70,7 @@ bool parsePart(const std::string& part, Failures& failures) {
   if (key == "memory") return number(value, &count) && (failures.memory = count) > 0;
   if (key == "library") return library(value) && (failures.missing[value] = true);
   if (key == "init") return library(value) && (failures.failing[value] = true);
+  if (key == "refuse") return refusable(value) && (failures.refused[value] = true);
   if (key == "capability") return majorMinor(value, 10, 1, &failures.capability);
   if (key == "version") {
     const size_t equals = value.find('=');
@@ -112,6 +117,7 @@ Counts counts;
 }  // namespace
 
 bool Injection::allocation() { return ++counts.malloc == failures().malloc; }
+bool Injection::graph() { return ++counts.graph == failures().graph; }
 bool Injection::launch() { return ++counts.launch == failures().launch; }
 bool Injection::kernel() { return ++counts.kernel == failures().sticky; }
 cudaError_t Injection::driver() {
@@ -121,6 +127,7 @@ cudaError_t Injection::driver() {
 int Injection::driverVersion(int normal) { return failures().driver ? failures().driverVersion : normal; }
 bool Injection::libraryMissing(const std::string& name) { return failures().missing.count(name) > 0; }
 bool Injection::libraryFails(const std::string& name) { return failures().failing.count(name) > 0; }
+bool Injection::refuses(const std::string& call) { return failures().refused.count(call) > 0; }
 int Injection::libraryVersion(const std::string& name, int normal) {
   const auto found = failures().versions.find(name);
   return found == failures().versions.end() ? normal : found->second;

@@ -21,9 +21,10 @@ namespace {
 constexpr size_t kAlignment = 256, kGuard = 256, kPage = 4096;
 constexpr unsigned char kGuardByte = 0xa7, kFreedByte = 0xf7;
 // Larger allocations are only filled at both ends, so that a replay buffer does not become resident.
-constexpr size_t kFillWhole = size_t{32} << 20, kFillEnds = size_t{1} << 20;
-// Freed memory is watched until this much has been freed after it.
-constexpr size_t kWatched = size_t{64} << 20;
+constexpr size_t kFillWhole = size_t{4} << 20, kFillEnds = size_t{256} << 10;
+// Freed memory is watched until this much has been freed after it: all of it is read whenever
+// something waits.
+constexpr size_t kWatched = size_t{4} << 20;
 
 size_t roundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 

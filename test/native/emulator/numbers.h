@@ -13,7 +13,8 @@
 namespace rnm::emulator {
 
 inline bool isFloatType(int type) { return type == CUDA_R_32F || type == CUDA_R_16BF || type == CUDA_R_16F; }
-inline size_t sizeOf(int type) { return type == CUDA_R_32F ? 4 : 2; }
+inline bool isIntegerType(int type) { return type == CUDA_R_8I || type == CUDA_R_32I; }
+inline size_t sizeOf(int type) { return type == CUDA_R_32F || type == CUDA_R_32I ? 4 : type == CUDA_R_8I ? 1 : 2; }
 
 // tf32 has 10 bits of mantissa: rounds to nearest, ties away from zero, as cvt.rna does.
 inline float toTf32(float value) {
@@ -43,24 +44,32 @@ inline uint16_t floatToHalf(float value) {
   return steps < 1024 ? sign | steps : static_cast<uint16_t>(sign | (((unit + 24) << 10) + steps));
 }
 
+template <typename Value>
+Value loadAs(const void* base, size_t index) {
+  Value value;
+  std::memcpy(&value, static_cast<const char*>(base) + sizeof(Value) * index, sizeof(Value));
+  return value;
+}
+
+template <typename Value>
+void storeAs(void* base, size_t index, Value value) {
+  std::memcpy(static_cast<char*>(base) + sizeof(Value) * index, &value, sizeof(Value));
+}
+
 inline float loadElement(const void* base, size_t index, int type) {
-  if (type == CUDA_R_32F) {
-    float value;
-    std::memcpy(&value, static_cast<const char*>(base) + 4 * index, 4);
-    return value;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, static_cast<const char*>(base) + 2 * index, 2);
+  if (type == CUDA_R_32F) return loadAs<float>(base, index);
+  if (type == CUDA_R_8I) return loadAs<int8_t>(base, index);
+  if (type == CUDA_R_32I) return static_cast<float>(loadAs<int32_t>(base, index));
+  const auto bits = loadAs<uint16_t>(base, index);
   return type == CUDA_R_16F ? halfToFloat(bits) : std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
 
 inline void storeElement(void* base, size_t index, int type, float value) {
-  if (type == CUDA_R_32F) {
-    std::memcpy(static_cast<char*>(base) + 4 * index, &value, 4);
-    return;
-  }
+  if (type == CUDA_R_32F) return storeAs(base, index, value);
+  if (type == CUDA_R_8I) return storeAs(base, index, static_cast<int8_t>(value));
+  if (type == CUDA_R_32I) return storeAs(base, index, static_cast<int32_t>(value));
   const uint16_t bits = type == CUDA_R_16F ? floatToHalf(value) : __bfloat16_as_ushort(__float2bfloat16(value));
-  std::memcpy(static_cast<char*>(base) + 2 * index, &bits, 2);
+  storeAs(base, index, bits);
 }
 
 }  // namespace rnm::emulator

@@ -30,12 +30,13 @@ void Stream::push(Operation operation, std::vector<Mark> after) {
 }
 
 void Stream::runUntil(uint64_t count) {
+  if (done_ >= count) return;
+  DeviceAccess access;  // one for all that is to be run: each takes two calls of the kernel
   while (done_ < count) {
     Entry entry = std::move(entries_.front());
     entries_.pop_front();
     for (const Mark& mark : entry.after) mark.stream->runUntil(mark.count);
     if (stickyError() == cudaSuccess) {
-      DeviceAccess access;
       const cudaError_t error = entry.operation();
       if (error != cudaSuccess) fault(error, std::string("work on a stream failed: ") + cudaGetErrorName(error));
     }
@@ -115,6 +116,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     if (!validStream(stream)) return cudaErrorInvalidResourceHandle;
     if (const cudaError_t error = refuseInCapture()) return error;
     ++counters().synchronisations;
+    DeviceAccess access;
     const auto target = streamOf(stream);
     for (const Mark& mark : implicitMarks(*target)) mark.stream->runUntil(mark.count);
     target->runAll();

@@ -1,0 +1,36 @@
+/** The ways in which a device may be told to take sparse layers. */
+import type {
+  DataGradient,
+  Device,
+  MaskShape,
+  SparseChoice,
+  SparseUse,
+} from '../../device/index.js';
+import { parsePattern } from '../../td3/pattern.js';
+
+export interface SparseMode {
+  sparse: SparseUse;
+  dataGradient: DataGradient;
+}
+
+/** What a device chose for a product, and what it had been told. */
+export type ModeChoice = SparseMode & SparseChoice;
+
+/**
+ * The patterns that a mode is measured with. Hardware has one structure for all, so that data gradients
+ * are measured with the first that fits: only N:4 masks can be transposable.
+ */
+export function patternsOf({ dataGradient }: SparseMode, patterns: readonly string[]): string[] {
+  if (dataGradient === 'dense') return [...patterns];
+  const fits = (name: string) =>
+    dataGradient !== 'transposable' || parsePattern('a pattern', name)?.m === 4;
+  return patterns.filter(fits).slice(0, 1);
+}
+
+/** The masks that a mode is meant for. */
+export const maskShapeOf = (dataGradient: DataGradient): MaskShape =>
+  dataGradient === 'transposable' ? 'transposable' : 'row';
+
+export function choicesOf(device: Device, mode: SparseMode): ModeChoice[] {
+  return device.sparseChoices().map((choice) => ({ ...mode, ...choice }));
+}

@@ -1,0 +1,32 @@
+// What cuBLASLt makes and destroys in pairs.
+#pragma once
+
+#include "cuda/libraries.h"
+
+namespace rnm::cuda {
+
+// Throws std::runtime_error with what was attempted and the library's cause.
+void check(const CublasLt& lt, cublasStatus_t status, const char* attempt);
+
+template <typename Handle, cublasStatus_t (*CublasLtFunctions::*destroy)(Handle)>
+class Owned {
+ public:
+  explicit Owned(const CublasLt& lt) : lt_(lt) {}
+  ~Owned() {
+    if (handle) (lt_.*destroy)(handle);
+  }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  Handle handle = nullptr;
+
+ private:
+  const CublasLt& lt_;
+};
+
+using BlasHandle = Owned<cublasLtHandle_t, &CublasLtFunctions::cublasLtDestroy>;
+using BlasLayout = Owned<cublasLtMatrixLayout_t, &CublasLtFunctions::cublasLtMatrixLayoutDestroy>;
+using BlasOperation = Owned<cublasLtMatmulDesc_t, &CublasLtFunctions::cublasLtMatmulDescDestroy>;
+using BlasPreference =
+    Owned<cublasLtMatmulPreference_t, &CublasLtFunctions::cublasLtMatmulPreferenceDestroy>;
+
+}  // namespace rnm::cuda
