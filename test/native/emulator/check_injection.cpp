@@ -42,7 +42,7 @@ void memory() {
   CHECK_OK(cudaFree(p[3]));
 }
 
-void graphs() {
+void executables() {
   cudaStream_t stream = nullptr;
   cudaGraph_t graph = nullptr;
   CHECK_OK(cudaStreamCreate(&stream));
@@ -171,7 +171,7 @@ void libraries() {
 void injection() {
   syntax();
   memory();
-  graphs();
+  executables();
   launches();
   machines();
   libraries();
