@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { Td3Agent } from '../../lib/td3/agent.js';
 import type { Td3Options, Transition } from '../../lib/index.js';
 import { deviation, randomFloats, randomSource } from '../device/reference.js';
-import { onCpu, testDevice } from '../device/support.js';
+import { testDevice } from '../device/support.js';
 
 const base: Td3Options = {
   observationSize: 5,
