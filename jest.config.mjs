@@ -45,4 +45,5 @@ const { RNM_TEST_DEVICE: device, RNM_ADDON: addon } = process.env;
 const projects = process.platform === 'linux' ? [cpu, emulated] : [cpu];
 const runs = device === undefined && addon === undefined ? { projects } : everything;
 // A busy machine takes seconds to load MuJoCo.
-export default { ...runs, testTimeout: 30_000 };
+// On two cores jest would take one worker.
+export default { ...runs, testTimeout: 30_000, maxWorkers: '100%' };
