@@ -6,13 +6,14 @@ import { takeTurns } from '../pairing.js';
 import type { Candidate, Timing } from '../pairing.js';
 import { pairedRatio, summarize } from '../statistics.js';
 import type { PairedRatio } from '../statistics.js';
+import { eachGroup, tryTo } from './each-group.js';
+import type { GroupOptions, Omission } from './each-group.js';
 import type { GpuBenchSettings, GpuShape } from './gpu-options.js';
 import { depthOf, makePasses, passNames } from './layer-network.js';
 import type { PassName, Passes } from './layer-network.js';
 import { callsPerGraph, warmUp } from './repeated-calls.js';
 import { choicesOf, maskShapeOf, patternsOf } from './sparse-modes.js';
 import type { ModeChoice, SparseMode } from './sparse-modes.js';
-import type { TimeBudget } from './time-budget.js';
 
 /** What of a layer is timed; `adam` contains writing every copy of the weights that products read. */
 export const layerKernels = ['forward', 'dataGradient', 'weightGradient', 'adam'] as const;
@@ -49,12 +50,6 @@ export interface DensePeak extends GpuShape {
   tflops: number | null;
 }
 
-/** Something that could not be measured, and why. */
-export interface Omission {
-  what: string;
-  why: string;
-}
-
 export interface LayerBench {
   peaks: DensePeak[];
   results: LayerResult[];
@@ -63,13 +58,10 @@ export interface LayerBench {
   omitted: Omission[];
 }
 
-export interface LayerBenchOptions {
+export interface LayerBenchOptions extends GroupOptions {
   settings: GpuBenchSettings;
-  budget: TimeBudget;
-  signal?: AbortSignal | undefined;
   /** Forward products of others at a shape; they take part in bf16. */
   peers?: (shape: GpuShape, seconds: number) => Promise<{ candidates: Candidate[]; close(): void }>;
-  onGroup?: (text: string) => void;
 }
 
 /** Everything of one type and shape: what takes turns. */
@@ -106,19 +98,13 @@ export async function benchLayers(options: LayerBenchOptions): Promise<LayerBenc
       bench.peaks.push(await measurePeak(precision, settings, budget.left * peakShare));
     });
   }
-  const groups = listGroups(settings);
-  for (const [i, group] of groups.entries()) {
-    const what = `layers ${group.width}x${group.batch} in ${group.precision}`;
-    // One is measured whatever the time: a look is better than nothing.
-    if (budget.spent && i > 0) {
-      bench.omitted.push({ what, why: 'the time was up' });
-      continue;
-    }
-    options.onGroup?.(what);
-    const seconds = budget.share(groups.length - i);
-    await tryTo(bench.omitted, what, () => measureGroup(group, seconds, options, bench));
-    options.signal?.throwIfAborted();
-  }
+  await eachGroup(
+    listGroups(settings),
+    ({ width, batch, precision }) => `layers ${width}x${batch} in ${precision}`,
+    options,
+    bench.omitted,
+    (group, seconds) => measureGroup(group, seconds, options, bench),
+  );
   return bench;
 }
 
@@ -129,20 +115,6 @@ function listGroups({ precisions, widths, batches }: GpuBenchSettings): Group[] 
     widths.flatMap((width) => batches.map((batch) => ({ precision, width, batch }))),
   );
   return all.toSorted((a, b) => far(a) - far(b));
-}
-
-/** A GPU that has no room or a library that takes no such shape is a result, not an end. */
-export async function tryTo(
-  omitted: Omission[],
-  what: string,
-  action: () => Promise<void>,
-): Promise<void> {
-  try {
-    await action();
-  } catch (error) {
-    if (!(error instanceof Error) || error.name === 'AbortError') throw error;
-    omitted.push({ what, why: error.message });
-  }
 }
 
 async function measurePeak(

@@ -9,13 +9,12 @@ import type { PairedRatio } from '../statistics.js';
 import { memoryOf } from '../update.js';
 import { makeAgent } from '../workload.js';
 import type { UpdateShape } from '../workload.js';
+import { eachGroup, tryTo } from './each-group.js';
+import type { GroupOptions, Omission } from './each-group.js';
 import type { GpuBenchSettings, GpuShape } from './gpu-options.js';
-import { tryTo } from './layers.js';
-import type { Omission } from './layers.js';
 import { enqueue, warmUp } from './repeated-calls.js';
 import { choicesOf, maskShapeOf, patternsOf } from './sparse-modes.js';
 import type { ModeChoice, SparseMode } from './sparse-modes.js';
-import type { TimeBudget } from './time-budget.js';
 
 /** How an agent's networks are computed. */
 export interface AgentKind {
@@ -78,16 +77,13 @@ export interface GpuUpdateBench {
   omitted: Omission[];
 }
 
-export interface GpuUpdateOptions {
+export interface GpuUpdateOptions extends GroupOptions {
   settings: GpuBenchSettings;
-  budget: TimeBudget;
-  signal?: AbortSignal | undefined;
   /** Others' updates of a shape; they take part in the first type's turns. */
   peers?: (
     shape: UpdateShape,
     seconds: number,
   ) => Promise<{ candidates: Candidate[]; close(): void }>;
-  onGroup?: (text: string) => void;
 }
 
 /** HalfCheetah's. */
@@ -100,7 +96,7 @@ const settling = 10;
 const widestOnCpu = 1024;
 
 export async function benchGpuUpdates(options: GpuUpdateOptions): Promise<GpuUpdateBench> {
-  const { settings, budget } = options;
+  const { settings } = options;
   const bench: GpuUpdateBench = {
     shape: task,
     updates: [],
@@ -112,18 +108,13 @@ export async function benchGpuUpdates(options: GpuUpdateOptions): Promise<GpuUpd
   const groups = settings.updates.flatMap((shape) =>
     settings.precisions.map((precision) => ({ ...shape, precision })),
   );
-  for (const [i, group] of groups.entries()) {
-    const what = `updates ${describe(group)}`;
-    // One is measured whatever the time: a look is better than nothing.
-    if (budget.spent && i > 0) {
-      bench.omitted.push({ what, why: 'the time was up' });
-      continue;
-    }
-    options.onGroup?.(what);
-    const seconds = budget.share(groups.length - i);
-    await tryTo(bench.omitted, what, () => measureGroup(group, seconds, options, bench));
-    options.signal?.throwIfAborted();
-  }
+  await eachGroup(
+    groups,
+    (group) => `updates ${describe(group)}`,
+    options,
+    bench.omitted,
+    (group, seconds) => measureGroup(group, seconds, options, bench),
+  );
   return bench;
 }
 
