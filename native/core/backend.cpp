@@ -61,6 +61,12 @@ void Network::checkMembers(MemberRange members) const {
   }
 }
 
+void Network::checkInput(int columns) const {
+  if (columns == spec_.sizes.front()) return;
+  throw std::invalid_argument("Expected input to have " + std::to_string(spec_.sizes.front()) +
+                              " columns but received " + std::to_string(columns));
+}
+
 void Network::checkPlace(int member, int layer) const {
   if (member < 0 || member >= spec_.members || layer < 0 || layer >= layers()) {
     throw std::invalid_argument("Expected member and layer to be within the network");

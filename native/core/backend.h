@@ -154,6 +154,7 @@ class Network {
   // A role holds what the roles after it hold; `what` it takes to go on is for the error.
   void requireRole(Role least, const char* what) const;
   void checkMembers(MemberRange members) const;
+  void checkInput(int columns) const;
   void checkPlace(int member, int layer) const;
   bool hasShapeOf(const Network& other) const;
   // Throws unless masks of the source are of a shape that this network may have.

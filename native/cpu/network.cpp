@@ -122,10 +122,7 @@ void CpuNetwork::forward(const MatrixView& input, const MatrixView& output, Memb
                          bool keep) {
   checkMembers(members);
   const TileView x = tileView(input, "input");
-  if (x.columns != spec_.sizes.front()) {
-    throw std::invalid_argument("Expected input to have " + std::to_string(spec_.sizes.front()) +
-                                " columns but received " + std::to_string(x.columns));
-  }
+  checkInput(x.columns);
   const TileView y = tileView(output, "output", x.rows, members.count * spec_.sizes.back());
   if (keep) keepInput(input, x, members);
   pool_.run(members.count * x.tiles, [&](int task, int thread) {

@@ -118,10 +118,7 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
                           bool keep) {
   checkMembers(members);
   const DeviceView x = deviceView(input, "input");
-  if (x.columns != spec_.sizes.front()) {
-    throw std::invalid_argument("Expected input to have " + std::to_string(spec_.sizes.front()) +
-                                " columns but received " + std::to_string(x.columns));
-  }
+  checkInput(x.columns);
   const DeviceView y = deviceView(output, "output", x.rows, members.count * spec_.sizes.back());
   if (keep) keepInput(input, x, members);
   planForward(x.rows, keep);

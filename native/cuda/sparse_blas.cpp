@@ -7,12 +7,6 @@
 namespace rnm::cuda {
 namespace {
 
-void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt) {
-  if (status == CUSPARSE_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string("cuSPARSELt could not ") + attempt + ": " +
-                           lt.cusparseLtGetErrorString(status));
-}
-
 cudaDataType dataType(ElementType type) {
   return type == ElementType::bfloat16 ? CUDA_R_16BF : CUDA_R_32F;
 }
@@ -29,6 +23,12 @@ int64_t roundUp(int64_t value, int64_t multiple) {
 constexpr uint32_t kAlignment = 16;
 
 }  // namespace
+
+void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt) {
+  if (status == CUSPARSE_STATUS_SUCCESS) return;
+  throw std::runtime_error(std::string("cuSPARSELt could not ") + attempt + ": " +
+                           lt.cusparseLtGetErrorString(status));
+}
 
 bool fitsTensorCores(const NmPattern& pattern, ElementType type) {
   if (pattern.dense()) return false;
@@ -62,15 +62,18 @@ SparseBlas::~SparseBlas() { lt_.cusparseLtDestroy(&handle_); }
 
 SparseProduct::SparseProduct(Context& context, SparseBlas& blas, const Shape& shape,
                              const SparseAlgorithm& algorithm)
-    : context_(context), blas_(blas), lt_(blas.functions()), shape_(shape) {
-  try {
-    describe();
-    select(algorithm);
-    plan();
-  } catch (...) {
-    destroy();
-    throw;
-  }
+    : context_(context),
+      blas_(blas),
+      lt_(blas.functions()),
+      shape_(shape),
+      weights_(lt_),
+      input_(lt_),
+      output_(lt_),
+      algorithm_(lt_),
+      plan_(lt_) {
+  describe();
+  select(algorithm);
+  plan();
 }
 
 // With W as it lies (row-major) and the others column-major, where our row-major batches appear
@@ -80,26 +83,23 @@ void SparseProduct::describe() {
   const cudaDataType type = dataType(shape_.type);
   const int64_t outputs = shape_.paddedOutputs(), inputs = shape_.paddedInputs();
   const int64_t rows = shape_.paddedRows();
-  check(lt_,
-        lt_.cusparseLtStructuredDescriptorInit(handle, &weights_, outputs, inputs, shape_.weightLd,
-                                               kAlignment, type, CUSPARSE_ORDER_ROW,
-                                               CUSPARSELT_SPARSITY_50_PERCENT),
-        "describe sparse weights");
-  made_ = 1;
-  check(lt_,
-        lt_.cusparseLtDenseDescriptorInit(handle, &input_, inputs, rows, shape_.inputLd,
-                                          kAlignment, type, CUSPARSE_ORDER_COL),
-        "describe a layer's input");
-  made_ = 2;
-  check(lt_,
-        lt_.cusparseLtDenseDescriptorInit(handle, &output_, outputs, rows, shape_.outputLd,
-                                          kAlignment, type, CUSPARSE_ORDER_COL),
-        "describe a layer's output");
-  made_ = 3;
+  weights_.make("describe sparse weights", [&](cusparseLtMatDescriptor_t* made) {
+    return lt_.cusparseLtStructuredDescriptorInit(handle, made, outputs, inputs, shape_.weightLd,
+                                                  kAlignment, type, CUSPARSE_ORDER_ROW,
+                                                  CUSPARSELT_SPARSITY_50_PERCENT);
+  });
+  input_.make("describe a layer's input", [&](cusparseLtMatDescriptor_t* made) {
+    return lt_.cusparseLtDenseDescriptorInit(handle, made, inputs, rows, shape_.inputLd, kAlignment,
+                                             type, CUSPARSE_ORDER_COL);
+  });
+  output_.make("describe a layer's output", [&](cusparseLtMatDescriptor_t* made) {
+    return lt_.cusparseLtDenseDescriptorInit(handle, made, outputs, rows, shape_.outputLd,
+                                             kAlignment, type, CUSPARSE_ORDER_COL);
+  });
   check(lt_,
         lt_.cusparseLtMatmulDescriptorInit(
             handle, &operation_, CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_NON_TRANSPOSE,
-            &weights_, &input_, &output_, &output_, CUSPARSE_COMPUTE_32F),
+            weights_.get(), input_.get(), output_.get(), output_.get(), CUSPARSE_COMPUTE_32F),
         "describe a sparse product");
   if (shape_.bias) addBiasAndRelu();
 }
@@ -118,11 +118,10 @@ void SparseProduct::addBiasAndRelu() {
 }
 
 void SparseProduct::select(const SparseAlgorithm& algorithm) {
-  check(lt_,
-        lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), &algorithm_, &operation_,
-                                             CUSPARSELT_MATMUL_ALG_DEFAULT),
-        "choose an algorithm");
-  made_ = 4;
+  algorithm_.make("choose an algorithm", [&](cusparseLtMatmulAlgSelection_t* made) {
+    return lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), made, &operation_,
+                                                CUSPARSELT_MATMUL_ALG_DEFAULT);
+  });
   if (algorithm.id < 0) return;
   setAlgorithm(CUSPARSELT_MATMUL_ALG_CONFIG_ID, algorithm.id);
   if (algorithm.splitK == 1) return;
@@ -135,33 +134,20 @@ void SparseProduct::select(const SparseAlgorithm& algorithm) {
 
 void SparseProduct::setAlgorithm(cusparseLtMatmulAlgAttribute_t attribute, int value) {
   check(lt_,
-        lt_.cusparseLtMatmulAlgSetAttribute(blas_.handle(), &algorithm_, attribute, &value,
+        lt_.cusparseLtMatmulAlgSetAttribute(blas_.handle(), algorithm_.get(), attribute, &value,
                                             sizeof value),
         "choose an algorithm");
 }
 
 void SparseProduct::plan() {
   const cusparseLtHandle_t* handle = blas_.handle();
-  check(lt_, lt_.cusparseLtMatmulPlanInit(handle, &plan_, &operation_, &algorithm_),
-        "plan a sparse product");
-  made_ = 5;
-  check(lt_, lt_.cusparseLtMatmulGetWorkspace(handle, &plan_, &workspace_), "plan a sparse product");
+  plan_.make("plan a sparse product", [&](cusparseLtMatmulPlan_t* made) {
+    return lt_.cusparseLtMatmulPlanInit(handle, made, &operation_, algorithm_.get());
+  });
+  check(lt_, lt_.cusparseLtMatmulGetWorkspace(handle, plan_.get(), &workspace_), "plan a sparse product");
   check(lt_,
-        lt_.cusparseLtSpMMACompressedSize(handle, &plan_, &compressedBytes_, &compressScratch_),
+        lt_.cusparseLtSpMMACompressedSize(handle, plan_.get(), &compressedBytes_, &compressScratch_),
         "plan a sparse product");
-}
-
-SparseProduct::~SparseProduct() { destroy(); }
-
-void SparseProduct::destroy() noexcept {
-  if (made_ >= 5) lt_.cusparseLtMatmulPlanDestroy(&plan_);
-  if (made_ >= 4 && lt_.cusparseLtMatmulAlgSelectionDestroy) {
-    lt_.cusparseLtMatmulAlgSelectionDestroy(&algorithm_);
-  }
-  if (made_ >= 3) lt_.cusparseLtMatDescriptorDestroy(&output_);
-  if (made_ >= 2) lt_.cusparseLtMatDescriptorDestroy(&input_);
-  if (made_ >= 1) lt_.cusparseLtMatDescriptorDestroy(&weights_);
-  made_ = 0;
 }
 
 void SparseProduct::compress(const void* dense, void* compressed) {
@@ -170,7 +156,7 @@ void SparseProduct::compress(const void* dense, void* compressed) {
                       ? context_.scratch(Context::Scratch::blas, compressScratch_)
                       : nullptr;
   check(lt_,
-        lt_.cusparseLtSpMMACompress(blas_.handle(), &plan_, dense, compressed, scratch,
+        lt_.cusparseLtSpMMACompress(blas_.handle(), plan_.get(), dense, compressed, scratch,
                                     context_.stream()),
         "compress sparse weights");
 }
@@ -184,7 +170,7 @@ void SparseProduct::run(const void* compressed, const void* x, void* y) {
   const float one = 1.0f, zero = 0.0f;
   cudaStream_t stream = context_.stream();
   check(lt_,
-        lt_.cusparseLtMatmul(blas_.handle(), &plan_, &one, compressed, x, &zero, y, y, workspace,
+        lt_.cusparseLtMatmul(blas_.handle(), plan_.get(), &one, compressed, x, &zero, y, y, workspace,
                              &stream, 1),
         "multiply with sparse weights");
 }
@@ -196,7 +182,7 @@ void SparseProduct::search(const void* compressed, const void* x, void* y) {
   const float one = 1.0f, zero = 0.0f;
   cudaStream_t stream = context_.stream();
   check(lt_,
-        lt_.cusparseLtMatmulSearch(blas_.handle(), &plan_, &one, compressed, x, &zero, y, y,
+        lt_.cusparseLtMatmulSearch(blas_.handle(), plan_.get(), &one, compressed, x, &zero, y, y,
                                    workspace, &stream, 1),
         "search for an algorithm");
 }
@@ -205,7 +191,7 @@ SparseAlgorithm SparseProduct::algorithm() const {
   const auto attribute = [&](cusparseLtMatmulAlgAttribute_t name) {
     int value = 0;
     check(lt_,
-          lt_.cusparseLtMatmulAlgGetAttribute(blas_.handle(), &algorithm_, name, &value,
+          lt_.cusparseLtMatmulAlgGetAttribute(blas_.handle(), algorithm_.get(), name, &value,
                                               sizeof value),
           "tell its algorithm");
     return value;

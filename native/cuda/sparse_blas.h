@@ -9,6 +9,7 @@
 #include "cuda/blas.h"
 #include "cuda/context.h"
 #include "cuda/libraries.h"
+#include "cuda/sparse_handles.h"
 
 namespace rnm::cuda {
 
@@ -60,7 +61,6 @@ class SparseProduct {
   };
   SparseProduct(Context& context, SparseBlas& blas, const Shape& shape,
                 const SparseAlgorithm& algorithm = {});
-  ~SparseProduct();
   SparseProduct(const SparseProduct&) = delete;
   SparseProduct& operator=(const SparseProduct&) = delete;
 
@@ -81,18 +81,16 @@ class SparseProduct {
   void select(const SparseAlgorithm& algorithm);
   void plan();
   void setAlgorithm(cusparseLtMatmulAlgAttribute_t attribute, int value);
-  void destroy() noexcept;
 
   Context& context_;
   SparseBlas& blas_;
   const CusparseLt& lt_;
   Shape shape_;
-  // The library's structures may not be moved once they are initialised.
-  cusparseLtMatDescriptor_t weights_, input_, output_;
+  // In this order: a structure goes before those that it was made from.
+  SparseDescriptor weights_, input_, output_;
   cusparseLtMatmulDescriptor_t operation_;
-  cusparseLtMatmulAlgSelection_t algorithm_;
-  cusparseLtMatmulPlan_t plan_;
-  int made_ = 0;  // how many of them, in this order
+  SparseSelection algorithm_;
+  SparsePlan plan_;
   size_t compressedBytes_ = 0, compressScratch_ = 0, workspace_ = 0;
 };
 

@@ -16,12 +16,6 @@ void* orNull(const DeviceBuffer& buffer) { return buffer.bytes() > 0 ? buffer.da
 
 }  // namespace
 
-void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt) {
-  if (status == CUSPARSE_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string("cuSPARSELt could not ") + attempt + ": " +
-                           lt.cusparseLtGetErrorString(status));
-}
-
 SparseMatmul::SparseMatmul(const MatmulSpec& spec)
     : CudaMatmul(spec), lt_(blas_.functions()), a_(lt_), b_(lt_), d_(lt_), algorithm_(lt_), plan_(lt_) {
   if (spec.type == MatmulType::fp32) {

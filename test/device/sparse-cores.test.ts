@@ -1,18 +1,11 @@
 /** Layers that a GPU's tensor cores take as sparse, beside the same layers as masked dense ones. */
-import { afterAll, describe, expect, test } from '@jest/globals';
-import { Device } from '../../lib/device/index.js';
-import type { DeviceOptions, Mlp, MlpOptions, Precision } from '../../lib/device/index.js';
+import { describe, expect, test } from '@jest/globals';
+import type { Device, Mlp, MlpOptions, Precision } from '../../lib/device/index.js';
 import { deviation, forward, projectMask, randomFloats } from './reference.js';
 import type { Pattern } from './reference.js';
-import { onCpu, testDevice } from './support.js';
+import { onCpu, openDevices } from './support.js';
 
-const devices: Device[] = [];
-function open(options: DeviceOptions): Device {
-  const device = new Device({ device: testDevice, threads: 2, ...options });
-  devices.push(device);
-  return device;
-}
-afterAll(() => devices.forEach((device) => device.close()));
+const open = openDevices();
 
 interface Shape {
   sizes: number[];

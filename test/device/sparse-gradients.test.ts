@@ -1,7 +1,12 @@
 /** Data gradients through sparse tensor cores, beside float64 loops over what the device holds. */
-import { afterAll, describe, expect, test } from '@jest/globals';
-import { Device } from '../../lib/device/index.js';
-import type { DataGradient, DeviceOptions, Mlp, MlpOptions } from '../../lib/device/index.js';
+import { describe, expect, test } from '@jest/globals';
+import type {
+  DataGradient,
+  Device,
+  DeviceOptions,
+  Mlp,
+  MlpOptions,
+} from '../../lib/device/index.js';
 import { Td3Agent } from '../../lib/td3/agent.js';
 import {
   backward,
@@ -11,15 +16,9 @@ import {
   transposableMask,
 } from './reference.js';
 import type { Pattern, ReferenceNetwork } from './reference.js';
-import { onCpu, testDevice } from './support.js';
+import { onCpu, openDevices } from './support.js';
 
-const devices: Device[] = [];
-function open(options: DeviceOptions): Device {
-  const device = new Device({ device: testDevice, threads: 2, sparse: 'always', ...options });
-  devices.push(device);
-  return device;
-}
-afterAll(() => devices.forEach((device) => device.close()));
+const open = openDevices({ sparse: 'always' });
 
 interface Shape {
   sizes: number[];

@@ -1,8 +1,8 @@
 /** Networks on a device beside their plain references, with the same random weights. */
 import { join } from 'node:path';
-import { availableIsas } from '../../lib/device/index.js';
+import { afterAll } from '@jest/globals';
+import { Device, availableIsas } from '../../lib/device/index.js';
 import type {
-  Device,
   DeviceName,
   DeviceOptions,
   Mlp,
@@ -24,6 +24,17 @@ if (!onCpu) {
 export const variants: [name: string, options: DeviceOptions][] = onCpu
   ? availableIsas().map((isa) => [isa, { device: 'cpu', isa }])
   : [[testDevice, { device: testDevice, precision: 'fp32' }]];
+
+/** For the top of a suite: a function that opens devices, which are closed after its tests. */
+export function openDevices(defaults: DeviceOptions = {}): (options?: DeviceOptions) => Device {
+  const devices: Device[] = [];
+  afterAll(() => devices.forEach((device) => device.close()));
+  return (options) => {
+    const device = new Device({ device: testDevice, threads: 2, ...defaults, ...options });
+    devices.push(device);
+    return device;
+  };
+}
 
 export interface Pair {
   mlp: Mlp;

@@ -10,7 +10,10 @@ const collectGarbage = runInNewContext('gc') as () => void;
 
 const [updates, observationSize, actionSize] = [100_000, 5, 2];
 const agent = new Td3Agent({
-  ...{ observationSize, actionSize, actionLow: -1, actionHigh: 1 },
+  observationSize,
+  actionSize,
+  actionLow: -1,
+  actionHigh: 1,
   sparsity: '1:4',
   hiddenSizes: [16, 16],
   batchSize: 8,
