@@ -88,7 +88,7 @@ async function collectDevices(): Promise<
 function describeCuda(cuda: CudaReport | null): [name: string, text: string][] {
   if (cuda === null) return [['  cuda', 'not part of this build']];
   const libraries = cuda.libraries.map(({ name, version, problem }): [string, string] => {
-    return [`    ${name}`, version === '' ? problem : version];
+    return [`    ${name}`, problem === '' ? version : problem];
   });
   if (cuda.status === 'usable') return libraries;
   return [['  cuda', `not usable (${cuda.status}): ${cuda.problem}`], ...libraries];

@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "cuda/blas_handles.h"
 
 namespace rnm::cuda {
 namespace {
@@ -132,17 +131,19 @@ void Blas::Plan::choose(cublasLtHandle_t handle, const Product& p) {
   algorithm = best.algo;
 }
 
-Blas::Blas(Context& context) : context_(context), lt_(cublasLt()) {
-  const cublasStatus_t status = lt_.cublasLtCreate(&handle_);
+void initialise(BlasHandle& blas) {
+  const CublasLt& lt = blas.library();
+  const cublasStatus_t status = lt.cublasLtCreate(&blas.handle);
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string("cuBLASLt failed to initialise: ") +
-                           lt_.cublasLtGetStatusString(status) + " (" + lt_.path + ")");
+  throw std::runtime_error("cuBLASLt " + lt.version() + " failed to initialise: " +
+                           lt.cublasLtGetStatusString(status) + " (" + lt.path +
+                           "). It has to fit the driver that `nvidia-smi` shows, and the GPU needs some "
+                           "free memory; or use device \"cpu\".");
 }
 
-Blas::~Blas() {
-  plans_.clear();
-  if (handle_) lt_.cublasLtDestroy(handle_);
-}
+Blas::Blas(Context& context) : context_(context), lt_(cublasLt()), blas_(lt_) { initialise(blas_); }
+
+Blas::~Blas() = default;
 
 Blas::Key Blas::keyOf(const Product& p) {
   Key key{p.rows, p.columns, p.depth, p.batch, p.transposeA, p.transposeB,
@@ -162,7 +163,7 @@ Blas::Plan& Blas::planOf(const Product& product) {
   if (!plan) {
     auto made = std::make_unique<Plan>(lt_);
     made->describe(product, context_.precision());
-    made->choose(handle_, product);
+    made->choose(blas_.handle, product);
     plan = std::move(made);
   }
   return *plan;
@@ -184,7 +185,7 @@ void Blas::multiply(const Product& product) {
   }
   const float one = 1.0f, zero = 0.0f;
   check(lt_,
-        lt_.cublasLtMatmul(handle_, plan.operation.handle, &one, product.b.data, plan.a.handle,
+        lt_.cublasLtMatmul(blas_.handle, plan.operation.handle, &one, product.b.data, plan.a.handle,
                            product.a.data, plan.b.handle, &zero, product.result.data,
                            plan.result.handle, product.result.data, plan.result.handle,
                            &plan.algorithm, workspace, kWorkspaceBytes, context_.stream()),

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 
+#include "cuda/blas_handles.h"
 #include "cuda/context.h"
 #include "cuda/libraries.h"
 
@@ -58,7 +59,7 @@ class Blas {
 
   Context& context_;
   const CublasLt& lt_;
-  cublasLtHandle_t handle_ = nullptr;
+  BlasHandle blas_;
   std::map<Key, std::unique_ptr<Plan>> plans_;
 };
 

@@ -17,6 +17,7 @@ class Owned {
   }
   Owned(const Owned&) = delete;
   Owned& operator=(const Owned&) = delete;
+  const CublasLt& library() const { return lt_; }
   Handle handle = nullptr;
 
  private:
@@ -28,5 +29,8 @@ using BlasLayout = Owned<cublasLtMatrixLayout_t, &CublasLtFunctions::cublasLtMat
 using BlasOperation = Owned<cublasLtMatmulDesc_t, &CublasLtFunctions::cublasLtMatmulDescDestroy>;
 using BlasPreference =
     Owned<cublasLtMatmulPreference_t, &CublasLtFunctions::cublasLtMatmulPreferenceDestroy>;
+
+// Throws std::runtime_error with the library's cause and what helps.
+void initialise(BlasHandle& handle);
 
 }  // namespace rnm::cuda

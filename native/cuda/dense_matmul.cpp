@@ -42,7 +42,7 @@ DenseMatmul::DenseMatmul(const MatmulSpec& spec)
   if (spec.bias && spec.rowMajorD) {
     throw std::invalid_argument("cuBLASLt adds one value to each row of a column-major D only");
   }
-  check(lt_, lt_.cublasLtCreate(&blas_.handle), "be initialised");
+  initialise(blas_);
   describe();
   findAlgorithms();
   choose(0);

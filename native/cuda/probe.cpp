@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "cuda/blas_handles.h"
 #include "cuda/libraries.h"
 #include "cuda/sparse_blas.h"
 
@@ -27,6 +28,8 @@ void describeGpu(CudaReport& report) {
   int device = 0, driver = 0, runtime = 0;
   cudaError_t status = cudaGetDevice(&device);
   if (status == cudaSuccess) status = cudaGetDeviceProperties(&gpu, device);
+  // Makes the context, which is what fails on a GPU that another process has for itself.
+  if (status == cudaSuccess && gpu.major >= kLeastCapability) status = cudaFree(nullptr);
   if (status != cudaSuccess) {
     cudaGetLastError();
     return set(report, "failed", std::string("The GPU could not be initialised: ") +
@@ -74,20 +77,24 @@ void findGpu(CudaReport& report) {
   describeGpu(report);
 }
 
-// Looks for one library. Returns the status that its absence would give the report.
-template <typename Load>
-std::string findLibrary(CudaReport& report, const char* name, const Load& load) {
+// Looks for one library and, if it is found, has it initialised. Returns the status that what goes wrong
+// would give the report.
+template <typename Load, typename Initialise>
+std::string findLibrary(CudaReport& report, const char* name, const Load& load,
+                        const Initialise& initialise) {
   CudaLibrary found{name, "", "", ""};
-  std::string status = "usable";
+  std::string status = "no-library";
   try {
     const auto& library = load();
     found.version = library.version();
     found.path = library.path;
+    status = "failed";
+    if (report.status == "usable") initialise(library);
+    status = "usable";
   } catch (const LibraryTooOld& error) {
     status = "old-library";
     found.problem = error.what();
   } catch (const std::exception& error) {
-    status = "no-library";
     found.problem = error.what();
   }
   report.libraries.push_back(found);
@@ -115,9 +122,12 @@ CudaReport report() {
   result.status = "usable";
   result.patterns = commonPatterns();
   findGpu(result);
-  const std::string blas = findLibrary(result, "cuBLASLt", cublasLt);
+  const std::string blas = findLibrary(result, "cuBLASLt", cublasLt, [](const CublasLt& library) {
+    BlasHandle handle(library);
+    initialise(handle);
+  });
   // Without cuSPARSELt sparse layers run as masked dense ones.
-  findLibrary(result, "cuSPARSELt", cusparseLt);
+  findLibrary(result, "cuSPARSELt", cusparseLt, [](const CusparseLt&) { SparseBlas(); });
   if (result.status == "usable" && blas != "usable") {
     set(result, blas.c_str(), result.libraries.front().problem);
   }

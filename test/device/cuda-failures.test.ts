@@ -46,6 +46,7 @@ async function fail(what: string): Promise<Outcome> {
       'no-library',
       /cuBLASLt was not found.*pip install nvidia-cublas.*apt-get/s,
     ],
+    ['init:cublasLt', 'failed', /cuBLASLt 13\.1\.0 failed to initialise.*nvidia-smi.*"cpu"/],
   ])(
     '%s is reported as %s',
     async (what, status, problem) => {
@@ -62,6 +63,7 @@ async function fail(what: string): Promise<Outcome> {
   test.each([
     ['library:cusparseLt', /cuSPARSELt was not found.*pip install nvidia-cusparselt-cu13/s],
     ['version:cusparseLt=0.6.0', /cuSPARSELt 0\.6\.0 .*is too old: 0\.7 or newer/],
+    ['init:cusparseLt', /cuSPARSELt failed to initialise/],
   ])(
     '%s: sparse layers run as masked dense ones',
     async (what, problem) => {
@@ -75,7 +77,6 @@ async function fail(what: string): Promise<Outcome> {
   );
 
   test.each([
-    ['init:cublasLt', 0, /cuBLASLt failed to initialise/],
     ['malloc:3', 0, /Not enough memory|allocate/],
     ['malloc:60', 0, /Not enough memory on the GPU.*use a smaller batchSize|allocate/],
     ['launch:40', 0, /could not .*too many resources|LaunchOutOfResources/],
