@@ -16,7 +16,7 @@ import { compileSchedules, resolveConfig } from './config.js';
 import type { ScheduleName, Td3Config, Td3Options } from './config.js';
 import { makeNetworks } from './networks.js';
 import type { Td3Networks } from './networks.js';
-import { describeSparseChoices } from './sparse-notice.js';
+import { describeSparseChoices, describeUnused } from './sparse-notice.js';
 import { readState, writeState } from './state.js';
 import type { AgentState, StateOptions } from './state.js';
 import type { Schedule } from './schedule.js';
@@ -81,8 +81,8 @@ export class Td3Agent {
     const { batchSize, observationSize, actionSize, bufferSize, seed } = this.config;
     this.#schedules = compileSchedules(this.config);
     this.#ownsDevice = device === undefined;
-    const { device: name, threads, precision, dataGradient } = this.config;
-    this.device = device ?? new Device({ device: name, threads, precision, dataGradient });
+    const { device: name, threads, precision, sparse, dataGradient } = this.config;
+    this.device = device ?? new Device({ device: name, threads, precision, sparse, dataGradient });
     this.networks = makeNetworks(this.device, this.config);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
     this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);
@@ -324,8 +324,9 @@ export class Td3Agent {
     };
   }
 
-  /** What became of sparse layers on a GPU. */
+  /** What became of sparse layers on a GPU, or which of a GPU's options a CPU was given. */
   notices(): string[] {
+    if (this.device.info.name === 'cpu') return describeUnused(this.config);
     return describeSparseChoices(this.device.sparseChoices());
   }
 

@@ -206,6 +206,12 @@ const sparsity = {
     ['dense', 'transposable', 'double-pruned'],
     "A GPU's data gradient; double-pruned is approximate.",
   ),
+  sparse: choice(
+    'Sparsity',
+    '<when>',
+    ['auto', 'always', 'never'],
+    'When a GPU uses its sparse tensor cores: where measured to be faster (auto), or not.',
+  ),
   srLambda: option(z.number().min(0).default(2e-4), 'Decay of dormant weights under sr-ste.', {
     group: 'Sparsity',
     expected: 'a number of at least 0',

@@ -18,3 +18,19 @@ export function describeSparseChoices(choices: readonly SparseChoice[]): string[
   const taken = `Sparse tensor cores took ${choices.length - dense.length} of ${choices.length} products`;
   return [reasons.length === 0 ? taken : `${taken}; masked dense: ${reasons.join(', ')}`];
 }
+
+/** One line where options that only a GPU heeds differ from their defaults. */
+export function describeUnused(options: {
+  precision: string;
+  sparse: string;
+  dataGradient: string;
+}): string[] {
+  const { precision, sparse, dataGradient } = options;
+  const unused = [
+    ...(precision === 'fp32' ? [] : [`precision "${precision}"`]),
+    ...(sparse === 'auto' ? [] : [`sparse "${sparse}"`]),
+    ...(dataGradient === 'dense' ? [] : [`dataGradient "${dataGradient}"`]),
+  ];
+  if (unused.length === 0) return [];
+  return [`Without effect on the CPU, which computes in float32: ${unused.join(', ')}`];
+}

@@ -52,7 +52,7 @@ const cases: DeviceOptions[] = [
 const options = {
   device: { type: 'string', default: 'cuda' },
   out: { type: 'string' },
-  suites: { type: 'string', default: 'test/device,test/td3' },
+  suites: { type: 'string', default: 'test/device,test/td3,test/cusparselt' },
   task: { type: 'string', default: 'HalfCheetah-v5' },
   sparsity: { type: 'string', default: '1:4' },
   hidden: { type: 'string', default: '256' },

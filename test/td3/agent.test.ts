@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { Td3Agent } from '../../lib/td3/agent.js';
 import type { Td3Options, Transition } from '../../lib/index.js';
 import { deviation, randomFloats, randomSource } from '../device/reference.js';
-import { testDevice } from '../device/support.js';
+import { onCpu, testDevice } from '../device/support.js';
 
 const base: Td3Options = {
   observationSize: 5,
@@ -375,4 +375,25 @@ describe('bad input is named, and changes nothing', () => {
     expect(() => closed.observe(good)).toThrow(/closed/);
     expect(() => closed.learn()).toThrow();
   });
+});
+
+(onCpu ? test : test.skip)('what only a GPU heeds is said to have no effect on a CPU', () => {
+  expect(makeAgent().notices()).toEqual([]);
+  expect(makeAgent({ precision: 'bf16', sparse: 'never' }).notices()).toEqual([
+    'Without effect on the CPU, which computes in float32: precision "bf16", sparse "never"',
+  ]);
+});
+
+(onCpu ? test.skip : test)('sparse tensor cores can be left out', () => {
+  const layers: Partial<Td3Options> = { hiddenSizes: [64, 64], batchSize: 32, precision: 'bf16' };
+  for (const [sparse, expected] of [
+    ['always', 'sparse'],
+    ['never', 'dense'],
+  ] as const) {
+    const agent = makeAgent({ ...layers, sparsity: '2:4', sparse });
+    observeRandom(agent, 40);
+    agent.learn();
+    const chosen = agent.device.sparseChoices().map((choice) => choice.chosen);
+    expect(chosen.includes('sparse')).toBe(expected === 'sparse');
+  }
 });
