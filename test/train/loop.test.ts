@@ -302,6 +302,24 @@ describe('train, when something fails', () => {
     expect(message).toMatch(/stopped at step 50: .*evaluation episode 0 on Point-v0 to be finite/);
   });
 
+  test('a last evaluation that fails leaves checkpoint and policy of the last step', async () => {
+    const evalEnv = new PointEnvironment({ throwAt: 1 });
+    const options = shortRun({ evalEnv, evalInterval: 1000, checkpointInterval: 1000 });
+    await expect(train(options)).rejects.toThrow(
+      /^Training stopped at step 200: the motor has stopped.*\(step 200\) is kept at/,
+    );
+    const run = RunFolder.open(options.out);
+    expect(run.readCheckpoint().checkpoint.steps).toBe(200);
+    expect(decodeSafetensors(readFileSync(run.policyPath)).metadata['steps']).toBe('200');
+    expect(run.readSummary()).toMatchObject({ finished: false, error: expect.any(String) });
+  });
+
+  test('an evaluation in between that fails leaves the checkpoint of its own step', async () => {
+    const evalEnv = new PointEnvironment({ throwAt: 1 });
+    const options = shortRun({ evalEnv, evalInterval: 80 });
+    await expect(train(options)).rejects.toThrow(/^Training stopped at step 80: .*\(step 80\)/);
+  });
+
   test('an error thrown by a callback ends the run with its files closed', async () => {
     const list = '/proc/self/fd'; // only Linux has it
     const open = () => (existsSync(list) ? readdirSync(list).length : 0);
