@@ -63,7 +63,7 @@ export class Td3Agent {
   readonly #oneObservation: BatchMatrix;
   readonly #oneAction: BatchMatrix;
   /** What a GPU repeats as one launch: an action, and updates of the critics alone and of all. */
-  readonly #graphs: { act: Graph; critics: Graph; all: Graph };
+  #graphs: { act: Graph; critics: Graph; all: Graph };
   readonly #ownsDevice: boolean;
   #random: Random;
   #steps = 0;
@@ -91,18 +91,21 @@ export class Td3Agent {
     this.#oneObservation = this.device.matrix(1, observationSize);
     this.#oneAction = this.device.matrix(1, actionSize);
     this.#random = new Random(seed, randomStreams.exploration);
-    this.#graphs = {
+    this.#graphs = this.#capture();
+  }
+
+  #capture(): { act: Graph; critics: Graph; all: Graph } {
+    const updateOnSample = (everything: boolean) =>
+      this.device.capture(() => {
+        this.#sampleBatch();
+        this.#update(everything);
+      });
+    return {
       act: this.device.capture(() => {
         this.networks.actor.forward(this.#oneObservation, this.#oneAction);
       }),
-      critics: this.device.capture(() => {
-        this.#sampleBatch();
-        this.#update(false);
-      }),
-      all: this.device.capture(() => {
-        this.#sampleBatch();
-        this.#update(true);
-      }),
+      critics: updateOnSample(false),
+      all: updateOnSample(true),
     };
   }
 
@@ -384,13 +387,21 @@ export class Td3Agent {
     return readState(this, { ...counters, random: this.#random.state() }, options);
   }
 
-  /** @throws InvalidValueError when the state is not of an agent with this configuration */
+  /**
+   * Go on from a state. One without a replay buffer leaves the agent's own as it is; one with it
+   * replaces what that holds.
+   *
+   * @throws InvalidValueError when the state is damaged or not of an agent with this configuration;
+   *   nothing has changed then
+   */
   loadState(state: AgentState): void {
-    const progress = writeState(this, state);
-    this.#steps = progress.steps;
-    this.#updates = progress.updates;
-    this.#lastMaskUpdate = progress.lastMaskUpdate;
-    this.#random = Random.fromState(progress.random);
+    const { random, ...counters } = writeState(this, state);
+    this.#steps = counters.steps;
+    this.#updates = counters.updates;
+    this.#lastMaskUpdate = counters.lastMaskUpdate;
+    this.#random = Random.fromState(random);
+    // The replay buffer may lie elsewhere in memory now.
+    this.#graphs = this.#capture();
   }
 
   /** Free the replay buffer, and the device if the agent made it. Further use throws. */
