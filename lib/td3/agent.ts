@@ -8,7 +8,7 @@
  */
 import { Device } from '../device/index.js';
 import type { AdamOptions, BatchMatrix, Graph, Replay } from '../device/index.js';
-import { invalidValue, RunError } from '../errors.js';
+import { checkFloat32, invalidValue, RunError } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { BatchBuffers, checkFinite } from './batch-buffers.js';
 import type { TransitionBatch } from './batch-buffers.js';
@@ -149,16 +149,15 @@ export class Td3Agent {
   /**
    * Remember a transition in the replay buffer and count the step.
    *
-   * @throws InvalidValueError for wrong shapes, NaN or infinity; nothing is remembered then
+   * @throws InvalidValueError for wrong shapes, NaN, infinity and what float32 cannot hold; nothing
+   *   is remembered then
    */
   observe(transition: Transition): void {
     const { observationSize, actionSize } = this.config;
     this.#checkVector('observation', transition.observation, observationSize);
     this.#checkVector('action', transition.action, actionSize);
     this.#checkVector('nextObservation', transition.nextObservation, observationSize);
-    if (!Number.isFinite(transition.reward)) {
-      throw invalidValue('reward', 'a finite number', transition.reward);
-    }
+    checkFloat32('reward', transition.reward);
     this.replay.add(transition);
     this.#steps++;
   }

@@ -458,6 +458,13 @@ describe('bad input is named, and changes nothing', () => {
     expect(bad({ observation: [1, NaN, 0, 0, 0] })).toThrow(/observation\[1\].*NaN/);
     expect(bad({ nextObservation: [1, 0, 0, 0, Infinity] })).toThrow(/nextObservation\[4\]/);
     expect(bad({ reward: NaN })).toThrow(/Expected reward to be a finite number but received NaN/);
+    // Finite as doubles only: they would be Infinity in the replay buffer.
+    const tooLarge = /to be a number that float32 can hold \(up to 3.4e38\) but received -?1e\+39/;
+    expect(bad({ reward: 1e39 })).toThrow(tooLarge);
+    expect(bad({ observation: [0, 0, -1e39, 0, 0] })).toThrow(tooLarge);
+    expect(bad({ nextObservation: [1e39, 0, 0, 0, 0] })).toThrow(/nextObservation\[0\]/);
+    expect(bad({ action: [0, 1e39] })).toThrow(/action\[1\]/);
+    expect(bad({ reward: 1n as never })).toThrow(/reward to be a finite number but received 1 of/);
     expect(bad({ action: [1] })).toThrow(/Expected action to be an array of length 2/);
     expect(bad({ observation: undefined as never })).toThrow(/observation/);
     expect(agent.steps).toBe(0);
@@ -475,6 +482,9 @@ describe('bad input is named, and changes nothing', () => {
       terminated: new Float32Array(16),
     };
     expect(() => agent.learn({ ...batch, reward: [1] })).toThrow(/reward.*16 x 1/);
+    expect(() => agent.act([1, 2, 3, 4, 1e39])).toThrow(/observation\[4\].*float32/);
+    const reward = new Float64Array(16).fill(1e39);
+    expect(() => agent.learn({ ...batch, reward })).toThrow(/reward\[0\].*float32/);
     expect(() => agent.learn(batch, { targetNoise: [1] })).toThrow(/targetNoise/);
     expect(agent.updates).toBe(0);
     agent.learn(batch);
