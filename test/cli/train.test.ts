@@ -89,6 +89,32 @@ describe('rnm-td3 train', () => {
   });
 
   test.each([
+    [
+      { format: 1 },
+      /format in .* to be "rnm-td3-run\/1" but received 1 of type number. Leave it out/,
+    ],
+    [{ agent: 5 }, /agent in .* to be an object with the agent's options but received 5/],
+    [{ agent: [] }, /agent in .* to be an object/],
+    [
+      { stepz: 3 },
+      /option name in .* to be a known one but received "stepz". Did you mean steps\?/,
+    ],
+    [
+      { agent: { batchSice: 3 } },
+      /, agent to be a known one but received "batchSice". Did you mean/,
+    ],
+  ])("a run's config.json with %j is refused", async (change, message) => {
+    const folder = makeFolder();
+    const config = join(folder, 'config.json');
+    const run = { format: 'rnm-td3-run/1', env: 'InvertedPendulum-v5', steps: 3, agent: {} };
+    writeFileSync(config, JSON.stringify({ ...run, ...change }));
+    const out = join(folder, 'run');
+    const result = await runCommand('train', '--config', config, '--out', out);
+    expect(result).toEqual({ code: 1, out: '', err: expect.stringMatching(message) });
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test.each([
     [['NoSuchTask-v5'], 'NoSuchTask-v5'],
     [['Hopper-v5', '--env-options={"ctrlCostWieght": 1}'], 'ctrlCostWieght'],
     [['Hopper-v5', '--threads=100000'], 'threads'],
