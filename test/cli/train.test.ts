@@ -205,6 +205,22 @@ describe('with a run', () => {
     expect(out).toContain('after 200 steps of training');
   });
 
+  test('a damaged summary is told, and keeps nobody from the agent', async () => {
+    const run = await trainInto(makeFolder());
+    writeFileSync(join(run, 'summary.json'), '{"finalEval');
+    for (const args of [
+      ['eval', run, '--episodes=1'],
+      ['export', run],
+    ]) {
+      const { code, err } = await runCommand(...args);
+      expect(code).toBe(0);
+      expect(err).toMatch(/summary\.json .* is damaged.*last evaluation is not known\n$/);
+    }
+    const { metadata } = decodeSafetensors(readFileSync(join(run, 'policy.safetensors')));
+    expect(metadata).toMatchObject({ steps: '300' });
+    expect(metadata).not.toHaveProperty('evaluation_return');
+  });
+
   test.each([
     [['eval', 'nowhere'], 'Expected nowhere to be the folder of a run but there is nothing'],
     [['export', 'nowhere'], 'Expected nowhere to be the folder of a run but there is nothing'],
