@@ -131,7 +131,7 @@ export class Session {
 
   /** Evaluate and record it; an evaluation that the signal ends leaves nothing. */
   async #evaluate(): Promise<void> {
-    const { agent, env, evalEnv, evalEpisodes, signal, onEvaluation } = this.#settings;
+    const { agent, evalEnv, evalEpisodes, signal, onEvaluation } = this.#settings;
     this.#report('evaluating');
     const options = { episodes: evalEpisodes, seed: this.#evaluationSeed, signal };
     try {
@@ -144,9 +144,7 @@ export class Session {
     } catch (error) {
       if (signal?.aborted !== true || error !== signal.reason) throw error;
     }
-    if (evalEnv === env) {
-      this.#rollout.restartFirst(this.#nextSeed());
-    }
+    this.#rollout.restart(evalEnv, () => this.#nextSeed());
   }
 
   #write(values: Record<string, number>): void {

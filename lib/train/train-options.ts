@@ -16,8 +16,8 @@ export interface TrainOptions {
    * `env`'s place. Actions come from a policy one round of updates earlier. Default: none.
    */
   overlapped?: readonly OverlappedEnvironment[] | undefined;
-  /** Another instance of the task, for evaluations. Without it, each evaluation cuts short the
-   * running episode of `env`. */
+  /** Another instance of the task, for evaluations. Without it they use `env`, and each cuts short
+   * the episode that it is in. */
   evalEnv?: Environment | undefined;
   /** Agent to train. One that was restored goes on from its own step count. */
   agent: TrainableAgent;
