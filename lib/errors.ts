@@ -78,6 +78,11 @@ export function checkNumber(
   throw invalidValue(name, range, value);
 }
 
+/** Check that `value` is an object, which it should be as `expected` says. */
+export function checkObject(name: string, value: unknown, expected = 'an object'): void {
+  if (typeof value !== 'object' || value === null) throw invalidValue(name, expected, value);
+}
+
 /** True for a number that is finite, and stays so in the float32 that networks and replay hold. */
 export function isFloat32(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(Math.fround(value));

@@ -6,7 +6,7 @@
  * would cost more than most steps do, and could not arrive while the caller is busy.
  */
 import { Worker } from 'node:worker_threads';
-import { invalidValue, RunError } from '../errors.js';
+import { checkObject, invalidValue, RunError } from '../errors.js';
 import type { Environment, StepResult } from './environment.js';
 
 /** An environment whose steps can be begun and finished apart. */
@@ -138,6 +138,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   }
 
   reset(options: { seed?: number } = {}): Float64Array {
+    checkObject('the options of reset', options);
     this.#shared.scalars[3] = options.seed ?? 0;
     this.#ask(options.seed === undefined ? command.reset : command.seededReset);
     this.#wait();

@@ -8,7 +8,7 @@
  */
 import { Device } from '../device/index.js';
 import type { AdamOptions, BatchMatrix, Graph, Replay } from '../device/index.js';
-import { checkFloat32, invalidValue, RunError } from '../errors.js';
+import { checkFloat32, checkObject, invalidValue, RunError } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { BatchBuffers, checkFinite } from './batch-buffers.js';
 import type { TransitionBatch } from './batch-buffers.js';
@@ -78,6 +78,9 @@ export class Td3Agent {
    */
   constructor(options: Td3Options, device?: Device) {
     this.config = resolveConfig(options);
+    if (device !== undefined && !(device instanceof Device)) {
+      throw invalidValue('device', 'a Device, or nothing for one of the agent alone', device);
+    }
     const { batchSize, observationSize, actionSize, bufferSize, seed } = this.config;
     this.#schedules = compileSchedules(this.config);
     this.#ownsDevice = device === undefined;
@@ -137,6 +140,7 @@ export class Td3Agent {
    */
   act(observation: ArrayLike<number>, options: { explore?: boolean } = {}): Float32Array {
     this.#checkVector('observation', observation, this.config.observationSize);
+    checkObject('the options of act', options);
     const explore = options.explore ?? false;
     if (explore && this.#steps < this.config.learningStarts) return this.#randomAction();
     this.#oneObservation.set(observation);
@@ -154,6 +158,7 @@ export class Td3Agent {
    */
   observe(transition: Transition): void {
     const { observationSize, actionSize } = this.config;
+    checkObject('transition', transition);
     this.#checkVector('observation', transition.observation, observationSize);
     this.#checkVector('action', transition.action, actionSize);
     this.#checkVector('nextObservation', transition.nextObservation, observationSize);
@@ -170,6 +175,8 @@ export class Td3Agent {
    *   smoothing scales and clips; default: drawn from the seed and the number of the update
    */
   learn(batch?: TransitionBatch, options: { targetNoise?: ArrayLike<number> } = {}): void {
+    checkObject('the options of learn', options);
+    if (batch !== undefined) checkObject('batch', batch, 'a batch of transitions, or undefined');
     const { targetNoise } = options;
     if (batch === undefined) this.#checkReplay();
     // The actor and the targets take part in every policyDelay-th update.
@@ -378,6 +385,7 @@ export class Td3Agent {
    * random numbers; the replay buffer only with `replay: true`.
    */
   state(options: StateOptions = {}): AgentState {
+    checkObject('the options of state', options);
     const counters = {
       steps: this.#steps,
       updates: this.#updates,

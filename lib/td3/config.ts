@@ -1,6 +1,7 @@
 /** Every hyperparameter of the agent: type, default, meaning and the values it may take. */
 import { z } from 'zod';
 import { checkMaskShape } from '../device/mask-shape.js';
+import { maxWidth } from '../device/mlp.js';
 import { invalidValue, isFloat32 } from '../errors.js';
 import { option, parseOptions, refineBy } from '../options.js';
 import type { OptionGroup } from '../options.js';
@@ -98,14 +99,14 @@ const spaces = {
 const td3 = {
   hiddenSizes: option(
     z
-      .array(z.int().min(1))
+      .array(z.int().min(1).max(maxWidth))
       .min(1)
       .default(() => [256, 256]),
     'Widths of the hidden layers of actor and critics.',
     {
       group: 'TD3',
       expected: 'a list of positive integers, one per hidden layer',
-      expectedItem: 'a positive integer',
+      expectedItem: `an integer from 1 to ${maxWidth}`,
       kind: 'numbers',
       placeholder: '<widths>',
     },
@@ -318,6 +319,7 @@ export function checkMaskShapes(options: MaskOptions): void {
 export function resolveConfig(options: Td3Options): Td3Config {
   const parsed = parseOptions(agentConfigSchema, options);
   checkMaskShapes(parsed);
+  checkInputs(parsed);
   const actionLow = spread('actionLow', parsed.actionLow, parsed.actionSize);
   const actionHigh = spread('actionHigh', parsed.actionHigh, parsed.actionSize);
   actionLow.forEach((low, i) => checkActionRange(i, low, actionHigh[i] ?? NaN));
@@ -328,6 +330,19 @@ export function resolveConfig(options: Td3Options): Td3Config {
     actorSparsity: parsed.actorSparsity ?? parsed.sparsity,
     criticSparsity: parsed.criticSparsity ?? parsed.sparsity,
   };
+}
+
+/** The critics take observation and action side by side. */
+function checkInputs(sizes: { observationSize: number; actionSize: number }): void {
+  const { observationSize, actionSize } = sizes;
+  const most = maxWidth - actionSize;
+  if (observationSize <= most) return;
+  if (most < 1) throw invalidValue('actionSize', `below ${maxWidth}`, actionSize);
+  throw invalidValue(
+    'observationSize',
+    `at most ${most} with ${actionSize} actions`,
+    observationSize,
+  );
 }
 
 /** Networks compute in float32: the range must be neither empty nor infinite there. */

@@ -3,11 +3,6 @@ import type { Environment } from '../envs/environment.js';
 import { invalidValue } from '../errors.js';
 import type { TrainableAgent } from './trainable.js';
 
-/** @throws InvalidValueError unless `value` is an object */
-export function checkObject(name: string, expected: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) throw invalidValue(name, expected, value);
-}
-
 /** @throws InvalidValueError unless `env` can be reset and stepped */
 export function checkEnvironment(name: string, env: Environment): void {
   if (hasMethods(env, ['reset', 'step'])) return;

@@ -1,7 +1,7 @@
 /** How good a policy is: returns of whole episodes without exploration noise. */
 import type { Environment } from '../envs/environment.js';
-import { RunError, checkInteger } from '../errors.js';
-import { checkAgent, checkEnvironment, checkObject, checkSignal } from './check.js';
+import { RunError, checkInteger, checkObject } from '../errors.js';
+import { checkAgent, checkEnvironment, checkSignal } from './check.js';
 import { Random, randomStreams } from '../random.js';
 import { Pause } from './pause.js';
 import type { TrainableAgent } from './trainable.js';
@@ -45,7 +45,7 @@ export async function evaluate(
 ): Promise<Evaluation> {
   checkAgent(agent, ['act']);
   checkEnvironment('env', env);
-  checkObject('the options of evaluate', 'an object with a seed', options);
+  checkObject('the options of evaluate', options, 'an object with a seed');
   checkSignal(options.signal);
   const episodes = checkInteger('episodes', options.episodes ?? 10);
   const random = new Random(options.seed, randomStreams.evaluation);

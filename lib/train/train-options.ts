@@ -1,8 +1,8 @@
 /** What `train` takes and what it gives. */
 import type { Environment } from '../envs/environment.js';
 import type { OverlappedEnvironment } from '../envs/worker-environment.js';
-import { checkInteger, invalidValue } from '../errors.js';
-import { checkAgent, checkEnvironment, checkObject, checkSignal } from './check.js';
+import { checkInteger, checkObject, invalidValue } from '../errors.js';
+import { checkAgent, checkEnvironment, checkSignal } from './check.js';
 import type { Evaluation } from './evaluate.js';
 import type { MetricWriter } from './metrics.js';
 import type { TrainableAgent } from './trainable.js';
@@ -131,7 +131,7 @@ export interface TrainSettings extends TrainOptions {
  * @throws InvalidValueError that names the option
  */
 export function resolveTrainOptions(options: TrainOptions): TrainSettings {
-  checkObject('the options of train', 'an object with env, agent and steps', options);
+  checkObject('the options of train', options, 'an object with env, agent and steps');
   const { env, agent, evalEnv = env, overlapped = [] } = options;
   checkAgent(agent, ['act', 'observe', 'learn', 'metrics', 'policy', 'state']);
   checkEnvironments(env, evalEnv, overlapped);

@@ -40,6 +40,7 @@ describe('an environment in a worker', () => {
     expect(() => env.step([NaN])).toThrow(/finite/);
     expect(() => env.step([0, 1])).toThrow(/length 1/);
     expect(() => env.finish()).toThrow(/begin/);
+    expect(() => env.reset(null as never)).toThrow(/options of reset to be an object/);
     env.begin([0.5]);
     expect(() => env.begin([0.5])).toThrow(/finish/);
     expect(env.finish().reward).toBe(1);

@@ -491,6 +491,18 @@ describe('bad input is named, and changes nothing', () => {
     expect(agent.updates).toBe(1);
   });
 
+  test('arguments that are no objects', () => {
+    const observation = new Float32Array(5);
+    expect(() => agent.act(observation, null as never)).toThrow(/options of act to be an object/);
+    expect(() => agent.observe(undefined as never)).toThrow(/transition to be an object but rec/);
+    expect(() => agent.learn(null as never)).toThrow(
+      /batch to be a batch of transitions, or undef/,
+    );
+    expect(() => agent.learn(undefined, null as never)).toThrow(/options of learn to be an object/);
+    expect(() => agent.state(null as never)).toThrow(/options of state to be an object/);
+    expect(() => new Td3Agent(base, {} as never)).toThrow(/device to be a Device, or nothing for/);
+  });
+
   test('states of other agents', () => {
     const other = makeAgent({ hiddenSizes: [24, 16] });
     const before = weightsOf(agent);

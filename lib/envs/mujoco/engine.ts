@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { MainModule } from '@mujoco/mujoco';
-import { RunError, checkInteger, invalidValue } from '../../errors.js';
+import { RunError, checkInteger, checkObject, invalidValue } from '../../errors.js';
 import { Random } from '../../random.js';
 import type { RandomState } from '../../random.js';
 import type { Environment, StepResult } from '../environment.js';
@@ -108,6 +108,7 @@ export class MujocoEnvironment<
    */
   reset(options: { seed?: number } = {}): Float64Array {
     this.#checkOpen();
+    checkObject('the options of reset', options);
     if (options.seed !== undefined)
       this.#random = new Random(checkInteger('seed', options.seed, 0));
     this.#random ??= new Random(randomInt(2 ** 32));
