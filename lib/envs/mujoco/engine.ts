@@ -10,6 +10,8 @@ import type { RandomState } from '../../random.js';
 import type { Environment, StepResult } from '../environment.js';
 import { resolveOptions } from '../options.js';
 import type { MujocoOptions } from '../options.js';
+import { checkModel } from './model-needs.js';
+import type { ModelNeeds } from './model-needs.js';
 import { Simulation } from './simulation.js';
 
 /** What a task says about one step. */
@@ -29,6 +31,8 @@ export interface Task {
 export interface TaskDefinition<Options extends MujocoOptions> {
   /** Gymnasium's name, e.g. "HalfCheetah-v5". */
   readonly id: string;
+  /** What every model has to have, also one that a user brings. */
+  readonly needs: ModelNeeds;
   /** Every option with its default. */
   readonly defaults: Options;
   /** Bind the task to a simulation; runs once per environment. */
@@ -68,6 +72,7 @@ export class MujocoEnvironment<
     this.maxEpisodeSteps = this.options.maxEpisodeSteps;
     const simulation = new Simulation(mujoco, this.options.model);
     try {
+      checkModel(this.id, simulation.model, mujoco.mjtJoint, definition.needs);
       this.#simulation = simulation;
       this.#task = definition.create(simulation, this.options);
       this.dt = simulation.timestep * this.options.frameSkip;
