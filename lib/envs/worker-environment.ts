@@ -99,8 +99,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     id: string,
     options: Readonly<Record<string, unknown>> = {},
   ): Promise<WorkerEnvironment> {
-    const url = new URL('./environment-worker.js', import.meta.url);
-    const worker = new Worker(url, { workerData: { id, options } });
+    const worker = startWorker(id, options);
     const hello = await firstMessage(id, worker);
     if ('error' in hello) {
       await worker.terminate();
@@ -173,6 +172,24 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     this.#pending = false;
     const length = control[2] ?? 0;
     if (length > 0) throw new RunError(new TextDecoder().decode(text.slice(0, length)));
+  }
+}
+
+function startWorker(id: string, options: Readonly<Record<string, unknown>>): Worker {
+  const url = new URL('./environment-worker.js', import.meta.url);
+  try {
+    return new Worker(url, { workerData: { id, options } });
+  } catch (cause) {
+    const { name, message } = cause as Error;
+    if (name !== 'DataCloneError') throw cause;
+    const error = invalidValue(
+      `the options of ${id}`,
+      'data that a worker can get',
+      options,
+      message,
+    );
+    error.cause = cause;
+    throw error;
   }
 }
 

@@ -49,6 +49,9 @@ describe('an environment in a worker', () => {
   test('unknown names and options are refused', async () => {
     await expect(WorkerEnvironment.create('Foo-v5')).rejects.toThrow(/Unknown environment/);
     await expect(makeWorker({ frames: 3 })).rejects.toThrow(/frames/);
+    await expect(makeWorker({ frameSkip: () => 1 })).rejects.toThrow(
+      /options of InvertedPendulum-v5 to be data that a worker can get .* could not be cloned/,
+    );
   });
 
   test('a closed one is refused, and closing twice is not', async () => {
