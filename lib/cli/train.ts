@@ -100,9 +100,9 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
   const { makeEnv, WorkerEnvironment } = await import('../envs/index.js');
   const { Td3Agent } = await import('../td3/agent.js');
   const { train } = await import('../train/index.js');
-  const { envOptions, steps, seed, out } = config;
+  const { envOptions, steps, seed, out, overlap, envs } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
-  const workers = config.overlap || config.envs > 1 ? config.envs : 0;
+  const workers = overlap || envs > 1 ? envs : 0;
   const overlapped = await Promise.all(
     Array.from({ length: workers }, () => WorkerEnvironment.create(config.env, envOptions)),
   );
@@ -124,7 +124,7 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
       evalEpisodes,
       logInterval,
       checkpointInterval,
-      config: { envOptions },
+      config: { envOptions, overlap, envs },
       signal,
       onStart: () => report.start(config, agent),
       onProgress: (progress) => report.progress(progress),

@@ -45,6 +45,8 @@ describe('rnm-td3 train', () => {
       env: 'InvertedPendulum-v5',
       steps: 300,
       envOptions: {},
+      overlap: false,
+      envs: 1,
       agent: { sparsity: '2:4', hiddenSizes: [16, 16], maskInterval: '50 + t / 10' },
     });
   });
