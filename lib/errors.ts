@@ -77,3 +77,21 @@ export function checkNumber(
     low === -Infinity && high === Infinity ? 'a finite number' : `a number from ${low} to ${high}`;
   throw invalidValue(name, range, value);
 }
+
+/** Check that `value` is an object, which it should be as `expected` says. */
+export function checkObject(name: string, value: unknown, expected = 'an object'): void {
+  if (typeof value !== 'object' || value === null) throw invalidValue(name, expected, value);
+}
+
+/** True for a number that is finite, and stays so in the float32 that networks and replay hold. */
+export function isFloat32(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(Math.fround(value));
+}
+
+/** Check that `value` is such a number and return it. */
+export function checkFloat32(name: string, value: unknown): number {
+  if (isFloat32(value)) return value;
+  const isTooLarge = Number.isFinite(value);
+  const expected = isTooLarge ? 'a number that float32 can hold (up to 3.4e38)' : 'a finite number';
+  throw invalidValue(name, expected, value);
+}

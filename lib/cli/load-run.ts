@@ -34,7 +34,8 @@ export function loadRun(
 ): LoadedRun {
   const folder = RunFolder.open(path);
   const { checkpoint, notice } = folder.readCheckpoint();
-  if (notice !== undefined) print(terminal.stderr, paint(terminal.stderr, 'dim', notice));
+  const note = (text: string) => print(terminal.stderr, paint(terminal.stderr, 'dim', text));
+  if (notice !== undefined) note(notice);
   const { env, envOptions } = folder.readConfig();
   const agent = new Td3Agent({ ...(checkpoint.config as Td3Options), ...machine });
   agent.loadState(checkpoint.state);
@@ -44,13 +45,21 @@ export function loadRun(
     env: String(env),
     envOptions: (envOptions ?? {}) as Record<string, unknown>,
     steps: checkpoint.steps,
-    evaluationReturn: lastEvaluation(folder),
+    evaluationReturn: lastEvaluation(folder, note),
   };
 }
 
-/** A run that was cut off has no summary; one that was stopped early may have no evaluation. */
-function lastEvaluation(folder: RunFolder): number | undefined {
+/**
+ * A run that was cut off has no summary; one that was stopped early may have no evaluation; and a
+ * damaged summary is no reason not to use the agent.
+ */
+function lastEvaluation(folder: RunFolder, note: (text: string) => void): number | undefined {
   if (!existsSync(folder.summaryPath)) return undefined;
-  const { finalEvaluation } = folder.readSummary() as Partial<TrainResult>;
-  return finalEvaluation?.mean;
+  try {
+    const { finalEvaluation } = folder.readSummary() as Partial<TrainResult>;
+    return finalEvaluation?.mean;
+  } catch (error) {
+    note(`${(error as Error).message}. The return of the last evaluation is not known`);
+    return undefined;
+  }
 }

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
 import { runCommandLine } from './program.js';
+import { watchOutputs } from './signals.js';
 
+watchOutputs(process);
 process.exitCode = await runCommandLine(process.argv.slice(2), process);

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../train/package-version.js';
 import { interruptedExitCode } from './signals.js';
-import { paint, print } from './terminal.js';
+import { describeFault, paint, print } from './terminal.js';
 import type { Terminal } from './terminal.js';
 
 /** Adds arguments, options and the action to a command; the action's result is the exit code. */
@@ -126,10 +126,9 @@ function helpWidth(columns = 100): number {
 }
 
 function reportError(error: unknown, { stderr }: Terminal, debug: boolean): void {
-  const label = paint(stderr, 'red', 'error:');
-  if (!(error instanceof Error)) return print(stderr, `${label} ${String(error)}`);
+  if (!(error instanceof Error)) return print(stderr, describeFault(stderr, String(error)));
   const expected = error.name === 'InvalidValueError' || error.name === 'RunError';
-  print(stderr, `${label} ${error.message}`);
+  print(stderr, describeFault(stderr, error.message));
   if (debug || !expected) print(stderr, paint(stderr, 'dim', stackOf(error)));
   if (!expected) {
     print(stderr, 'This should not have happened. Please report it, with the lines above and');

@@ -3,7 +3,7 @@
 /** The part of a stream that commands use. */
 export type Output = Pick<NodeJS.WriteStream, 'write'> & { isTTY?: boolean; columns?: number };
 
-/** What a command gets from the outside: two streams, and a way to hear that it should stop. */
+/** What a command gets from the outside: two streams. */
 export interface Terminal {
   /** Results. */
   readonly stdout: Output;
@@ -18,6 +18,11 @@ export function paint(output: Output, style: keyof typeof codes, text: string): 
   if (output.isTTY !== true || (process.env['NO_COLOR'] ?? '') !== '') return text;
   const [on, off] = codes[style];
   return `\u001b[${on}m${text}\u001b[${off}m`;
+}
+
+/** A message about what went wrong, marked as one. */
+export function describeFault(output: Output, message: string): string {
+  return `${paint(output, 'red', 'error:')} ${message}`;
 }
 
 /** Write one line. */

@@ -1,8 +1,15 @@
 /** `rnm-td3 train <env>` */
 import type { Command } from 'commander';
+import { invalidValue } from '../errors.js';
 import { listOptions, parseOptions } from '../options.js';
-import { checkMaskShapes, compileSchedules, hyperparameterSchema } from '../td3/config.js';
+import {
+  agentConfigSchema,
+  checkMaskShapes,
+  compileSchedules,
+  hyperparameterSchema,
+} from '../td3/config.js';
 import type { HyperparameterOptions } from '../td3/config.js';
+import { runFormat } from '../train/describe-run.js';
 import type { TrainResult } from '../train/index.js';
 import { addFlags, checkKeys, readConfigFile } from './flags.js';
 import type { CommandContext } from './program.js';
@@ -58,16 +65,26 @@ export async function resolveRun(env: string | undefined, flags: TrainFlags): Pr
 
 /** Options from a config file, or from the config.json of a run, to do it again. */
 async function readOptions(path: string): Promise<Record<string, unknown>> {
-  const known = Object.keys(runConfigSchema.shape);
   const config = await readConfigFile(path);
-  if (!('format' in config)) {
-    checkKeys(path, config, known);
-    return config;
+  if ('format' in config) return optionsOfRun(path, config);
+  checkKeys(path, config, Object.keys(runConfigSchema.shape));
+  return config;
+}
+
+/** The options in a run's config.json, without what describes the file and what the task prescribes. */
+function optionsOfRun(path: string, config: Record<string, unknown>): Record<string, unknown> {
+  const { format, version: _, agent, ...run } = config;
+  if (format !== runFormat) {
+    const remedy = 'Leave it out of a file with options of your own';
+    throw invalidValue(`format in ${path}`, `"${runFormat}"`, format, remedy);
   }
-  const { agent, ...run } = config;
-  const all = Object.entries({ ...run, ...(agent as object) });
-  // The rest is what the task prescribes, and what describes the file.
-  return Object.fromEntries(all.filter(([key]) => known.includes(key)));
+  if (typeof agent !== 'object' || agent === null || Array.isArray(agent)) {
+    throw invalidValue(`agent in ${path}`, "an object with the agent's options", agent);
+  }
+  checkKeys(path, run, Object.keys(runConfigSchema.shape));
+  checkKeys(`${path}, agent`, agent, Object.keys(agentConfigSchema.shape));
+  const chosen = Object.entries(agent).filter(([key]) => key in hyperparameterSchema.shape);
+  return { ...run, ...Object.fromEntries(chosen) };
 }
 
 /** Try the schedules all along the run: better now than when one goes wrong after hours. */
@@ -83,9 +100,9 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
   const { makeEnv, WorkerEnvironment } = await import('../envs/index.js');
   const { Td3Agent } = await import('../td3/agent.js');
   const { train } = await import('../train/index.js');
-  const { envOptions, steps, seed, out } = config;
+  const { envOptions, steps, seed, out, overlap, envs } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
-  const workers = config.overlap || config.envs > 1 ? config.envs : 0;
+  const workers = overlap || envs > 1 ? envs : 0;
   const overlapped = await Promise.all(
     Array.from({ length: workers }, () => WorkerEnvironment.create(config.env, envOptions)),
   );
@@ -107,7 +124,7 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
       evalEpisodes,
       logInterval,
       checkpointInterval,
-      config: { envOptions },
+      config: { envOptions, overlap, envs },
       signal,
       onStart: () => report.start(config, agent),
       onProgress: (progress) => report.progress(progress),

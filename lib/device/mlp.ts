@@ -50,7 +50,7 @@ export interface MemberRange {
 }
 
 /** Columns and rows are held in 16 bits. */
-const maxWidth = 65_535;
+export const maxWidth = 65_535;
 
 /** Parts of a layer's state, in the order of the native enumeration. */
 const parts = [

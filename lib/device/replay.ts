@@ -28,9 +28,11 @@ export class Replay {
   /** Floats in a row: observation, action, reward, next observation, terminated. */
   readonly rowLength: number;
   readonly #device: Device;
-  readonly #native: NativeReplay;
+  readonly #make: () => NativeReplay;
   readonly #row: Float32Array;
+  #native: NativeReplay;
   #size = 0;
+  #next = 0;
 
   /** Use `device.replay(options)`. */
   constructor(
@@ -43,13 +45,19 @@ export class Replay {
     const actions = checkInteger('actionSize', options.actionSize);
     this.rowLength = 2 * observations + actions + 2;
     this.#device = device;
-    this.#native = make(this.capacity, observations, actions);
+    this.#make = () => make(this.capacity, observations, actions);
+    this.#native = this.#make();
     this.#row = new Float32Array(this.rowLength);
   }
 
   /** Transitions held now. */
   get size(): number {
     return this.#size;
+  }
+
+  /** The place in the ring, from 0 to capacity - 1, that the next transition goes to. */
+  get next(): number {
+    return this.#next;
   }
 
   /** Append one transition. Truncated episodes count as not terminated: they are bootstrapped. */
@@ -69,8 +77,7 @@ export class Replay {
     row[afterAction] = reward;
     row.set(nextObservation, afterAction + 1);
     row[this.rowLength - 1] = terminated ? 1 : 0;
-    this.#native.add(row);
-    this.#size = Math.min(this.#size + 1, this.capacity);
+    this.#push(row);
   }
 
   /** Draw uniformly with replacement; the rows depend on (seed, draw) and the contents alone. */
@@ -98,14 +105,48 @@ export class Replay {
   /** Free the rows now. Further use throws. */
   close(): void {
     this.#native.release();
-    this.#size = 0;
+    this.#clear();
   }
 
   /** Append rows as `read` returned them. */
   append(rows: Float32Array): void {
     for (let at = 0; at + this.rowLength <= rows.length; at += this.rowLength) {
-      this.#native.add(rows.subarray(at, at + this.rowLength));
-      this.#size = Math.min(this.#size + 1, this.capacity);
+      this.#push(rows.subarray(at, at + this.rowLength));
     }
+  }
+
+  /**
+   * Hold these rows and no others, each at its place in the ring, which sampling depends on. Graphs
+   * that were recorded with this buffer have to be made anew.
+   *
+   * @param rows [count, rowLength] as `read` returned them; if there are too many, the newest stay
+   * @param next the `next` of the buffer that they come from, if that was full and as large as this
+   *   one; default: 0
+   */
+  restore(rows: Float32Array, next = 0): void {
+    this.#device.checkOpen();
+    if (this.#size > 0) {
+      // There may not be memory for both.
+      this.#native.release();
+      this.#clear();
+      this.#native = this.#make();
+    }
+    const isFull = rows.length === this.capacity * this.rowLength;
+    // The first place of the ring holds the row of this age; those before `next` come round again.
+    const first = isFull ? (this.capacity - next) * this.rowLength : 0;
+    this.append(rows.subarray(first));
+    this.append(rows.subarray(0, first));
+    if (isFull) this.append(rows.subarray(first));
+  }
+
+  #push(row: Float32Array): void {
+    this.#native.add(row);
+    this.#size = Math.min(this.#size + 1, this.capacity);
+    this.#next = (this.#next + 1) % this.capacity;
+  }
+
+  #clear(): void {
+    this.#size = 0;
+    this.#next = 0;
   }
 }

@@ -1,5 +1,6 @@
 /** The worker's side of `WorkerEnvironment`: makes the environment, then takes its turns. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { invalidValue } from '../errors.js';
 import type { Environment } from './environment.js';
 import { makeEnv } from './registry.js';
 import { command, SharedStep, turn } from './worker-environment.js';
@@ -38,26 +39,36 @@ function takeTurns(env: Environment, shared: SharedStep): void {
 }
 
 /** One answer; false when it was the last. */
-function answer(env: Environment, { control, action, observation, scalars }: SharedStep): boolean {
+function answer(env: Environment, shared: SharedStep): boolean {
+  const { control, action, scalars } = shared;
   switch (control[1]) {
     case command.step: {
       const result = env.step(action);
-      observation.set(result.observation);
+      show(env, result.observation, shared);
       scalars[0] = result.reward;
       scalars[1] = Number(result.terminated);
       scalars[2] = Number(result.truncated);
       return true;
     }
     case command.reset:
-      observation.set(env.reset());
+      show(env, env.reset(), shared);
       return true;
     case command.seededReset:
-      observation.set(env.reset({ seed: scalars[3] ?? 0 }));
+      show(env, env.reset({ seed: scalars[3] ?? 0 }), shared);
       return true;
     default:
       env.close();
       return false;
   }
+}
+
+/** A shorter one would leave values of the last one behind it. */
+function show(env: Environment, values: ArrayLike<number>, { observation }: SharedStep): void {
+  if (values?.length !== observation.length) {
+    const expected = `an array of length ${observation.length} (observationSize)`;
+    throw invalidValue(`the observation of ${env.id}`, expected, values);
+  }
+  observation.set(values);
 }
 
 function messageOf(error: unknown): string {

@@ -15,7 +15,7 @@ export type CameraConfig = Readonly<Record<string, number | readonly number[]>>;
 export interface MujocoOptions {
   /** The model as MJCF text (Gymnasium's `xml_file`). */
   model: string;
-  /** Physics steps per environment step. */
+  /** Physics steps per environment step, at most 1000. */
   frameSkip: number;
   /** Steps after which an episode is truncated. */
   maxEpisodeSteps: number;
@@ -57,7 +57,8 @@ function unknownOption(id: string, name: string, known: readonly string[]): Erro
 }
 
 function checkOption(name: string, standard: unknown, value: unknown): unknown {
-  if (name === 'frameSkip' || name === 'maxEpisodeSteps') return checkInteger(name, value);
+  if (name === 'frameSkip') return checkFrameSkip(name, value);
+  if (name === 'maxEpisodeSteps') return checkInteger(name, value);
   if (name === 'defaultCameraConfig') return checkCameraConfig(name, value);
   if (name === 'mainBody') return checkBody(name, value);
   if (Array.isArray(standard)) return checkRange(name, value);
@@ -66,6 +67,13 @@ function checkOption(name: string, standard: unknown, value: unknown): unknown {
   }
   if (typeof value === typeof standard) return value;
   throw invalidValue(name, typeof standard === 'boolean' ? 'true or false' : 'a string', value);
+}
+
+/** Nothing can interrupt a step: it must not take minutes. */
+function checkFrameSkip(name: string, value: unknown): number {
+  const count = checkInteger(name, value);
+  if (count <= 1000) return count;
+  throw invalidValue(name, 'at most 1000 physics steps per environment step', value);
 }
 
 function checkRange(name: string, value: unknown): Range {

@@ -5,9 +5,8 @@
  * Both sides share one block of memory and take turns by a number in it. A message between threads
  * would cost more than most steps do, and could not arrive while the caller is busy.
  */
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { invalidValue, RunError } from '../errors.js';
+import { checkObject, invalidValue, RunError } from '../errors.js';
 import type { Environment, StepResult } from './environment.js';
 
 /** An environment whose steps can be begun and finished apart. */
@@ -93,15 +92,15 @@ export class WorkerEnvironment implements OverlappedEnvironment {
    * Make an environment by name in a worker thread. A task of your own has to be registered there
    * too: start node with `--import ./my-task.mjs`, which holds for workers as well.
    *
-   * @throws the error of `makeEnv` for an unknown name or option
+   * @throws RunError with the message of `makeEnv` for an unknown name or option, or when the worker
+   *   ends before it has made the environment
    */
   static async create(
     id: string,
     options: Readonly<Record<string, unknown>> = {},
   ): Promise<WorkerEnvironment> {
-    const url = new URL('./environment-worker.js', import.meta.url);
-    const worker = new Worker(url, { workerData: { id, options } });
-    const [hello] = (await once(worker, 'message')) as [WorkerHello | { error: string }];
+    const worker = startWorker(id, options);
+    const hello = await firstMessage(id, worker);
     if ('error' in hello) {
       await worker.terminate();
       throw new RunError(hello.error);
@@ -138,6 +137,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   }
 
   reset(options: { seed?: number } = {}): Float64Array {
+    checkObject('the options of reset', options);
     this.#shared.scalars[3] = options.seed ?? 0;
     this.#ask(options.seed === undefined ? command.reset : command.seededReset);
     this.#wait();
@@ -173,4 +173,33 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     const length = control[2] ?? 0;
     if (length > 0) throw new RunError(new TextDecoder().decode(text.slice(0, length)));
   }
+}
+
+function startWorker(id: string, options: Readonly<Record<string, unknown>>): Worker {
+  const url = new URL('./environment-worker.js', import.meta.url);
+  try {
+    return new Worker(url, { workerData: { id, options } });
+  } catch (cause) {
+    const { name, message } = cause as Error;
+    if (name !== 'DataCloneError') throw cause;
+    const error = invalidValue(
+      `the options of ${id}`,
+      'data that a worker can get',
+      options,
+      message,
+    );
+    error.cause = cause;
+    throw error;
+  }
+}
+
+function firstMessage(id: string, worker: Worker): Promise<WorkerHello | { error: string }> {
+  return new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+    worker.once('exit', (code) => {
+      const message = `The worker thread of ${id} ended (exit code ${code}) before it had made it`;
+      reject(new RunError(`${message}. Does the task, or what it imports, call process.exit()?`));
+    });
+  });
 }

@@ -8,7 +8,7 @@
  */
 import { Device } from '../device/index.js';
 import type { AdamOptions, BatchMatrix, Graph, Replay } from '../device/index.js';
-import { invalidValue, RunError } from '../errors.js';
+import { checkFloat32, checkObject, invalidValue, RunError } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { BatchBuffers, checkFinite } from './batch-buffers.js';
 import type { TransitionBatch } from './batch-buffers.js';
@@ -63,7 +63,7 @@ export class Td3Agent {
   readonly #oneObservation: BatchMatrix;
   readonly #oneAction: BatchMatrix;
   /** What a GPU repeats as one launch: an action, and updates of the critics alone and of all. */
-  readonly #graphs: { act: Graph; critics: Graph; all: Graph };
+  #graphs: { act: Graph; critics: Graph; all: Graph };
   readonly #ownsDevice: boolean;
   #random: Random;
   #steps = 0;
@@ -78,6 +78,9 @@ export class Td3Agent {
    */
   constructor(options: Td3Options, device?: Device) {
     this.config = resolveConfig(options);
+    if (device !== undefined && !(device instanceof Device)) {
+      throw invalidValue('device', 'a Device, or nothing for one of the agent alone', device);
+    }
     const { batchSize, observationSize, actionSize, bufferSize, seed } = this.config;
     this.#schedules = compileSchedules(this.config);
     this.#ownsDevice = device === undefined;
@@ -91,18 +94,21 @@ export class Td3Agent {
     this.#oneObservation = this.device.matrix(1, observationSize);
     this.#oneAction = this.device.matrix(1, actionSize);
     this.#random = new Random(seed, randomStreams.exploration);
-    this.#graphs = {
+    this.#graphs = this.#capture();
+  }
+
+  #capture(): { act: Graph; critics: Graph; all: Graph } {
+    const updateOnSample = (everything: boolean) =>
+      this.device.capture(() => {
+        this.#sampleBatch();
+        this.#update(everything);
+      });
+    return {
       act: this.device.capture(() => {
         this.networks.actor.forward(this.#oneObservation, this.#oneAction);
       }),
-      critics: this.device.capture(() => {
-        this.#sampleBatch();
-        this.#update(false);
-      }),
-      all: this.device.capture(() => {
-        this.#sampleBatch();
-        this.#update(true);
-      }),
+      critics: updateOnSample(false),
+      all: updateOnSample(true),
     };
   }
 
@@ -134,6 +140,7 @@ export class Td3Agent {
    */
   act(observation: ArrayLike<number>, options: { explore?: boolean } = {}): Float32Array {
     this.#checkVector('observation', observation, this.config.observationSize);
+    checkObject('the options of act', options);
     const explore = options.explore ?? false;
     if (explore && this.#steps < this.config.learningStarts) return this.#randomAction();
     this.#oneObservation.set(observation);
@@ -146,16 +153,16 @@ export class Td3Agent {
   /**
    * Remember a transition in the replay buffer and count the step.
    *
-   * @throws InvalidValueError for wrong shapes, NaN or infinity; nothing is remembered then
+   * @throws InvalidValueError for wrong shapes, NaN, infinity and what float32 cannot hold; nothing
+   *   is remembered then
    */
   observe(transition: Transition): void {
     const { observationSize, actionSize } = this.config;
+    checkObject('transition', transition);
     this.#checkVector('observation', transition.observation, observationSize);
     this.#checkVector('action', transition.action, actionSize);
     this.#checkVector('nextObservation', transition.nextObservation, observationSize);
-    if (!Number.isFinite(transition.reward)) {
-      throw invalidValue('reward', 'a finite number', transition.reward);
-    }
+    checkFloat32('reward', transition.reward);
     this.replay.add(transition);
     this.#steps++;
   }
@@ -168,6 +175,8 @@ export class Td3Agent {
    *   smoothing scales and clips; default: drawn from the seed and the number of the update
    */
   learn(batch?: TransitionBatch, options: { targetNoise?: ArrayLike<number> } = {}): void {
+    checkObject('the options of learn', options);
+    if (batch !== undefined) checkObject('batch', batch, 'a batch of transitions, or undefined');
     const { targetNoise } = options;
     if (batch === undefined) this.#checkReplay();
     // The actor and the targets take part in every policyDelay-th update.
@@ -377,6 +386,7 @@ export class Td3Agent {
    * random numbers; the replay buffer only with `replay: true`.
    */
   state(options: StateOptions = {}): AgentState {
+    checkObject('the options of state', options);
     const counters = {
       steps: this.#steps,
       updates: this.#updates,
@@ -385,13 +395,21 @@ export class Td3Agent {
     return readState(this, { ...counters, random: this.#random.state() }, options);
   }
 
-  /** @throws InvalidValueError when the state is not of an agent with this configuration */
+  /**
+   * Go on from a state. One without a replay buffer leaves the agent's own as it is; one with it
+   * replaces what that holds.
+   *
+   * @throws InvalidValueError when the state is damaged or not of an agent with this configuration;
+   *   nothing has changed then
+   */
   loadState(state: AgentState): void {
-    const progress = writeState(this, state);
-    this.#steps = progress.steps;
-    this.#updates = progress.updates;
-    this.#lastMaskUpdate = progress.lastMaskUpdate;
-    this.#random = Random.fromState(progress.random);
+    const { random, ...counters } = writeState(this, state);
+    this.#steps = counters.steps;
+    this.#updates = counters.updates;
+    this.#lastMaskUpdate = counters.lastMaskUpdate;
+    this.#random = Random.fromState(random);
+    // The replay buffer may lie elsewhere in memory now.
+    this.#graphs = this.#capture();
   }
 
   /** Free the replay buffer, and the device if the agent made it. Further use throws. */

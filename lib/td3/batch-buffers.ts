@@ -1,6 +1,6 @@
 /** The matrices that an update computes in: made once, so that updates allocate nothing. */
 import type { BatchMatrix, BatchView, BatchViews, Device } from '../device/index.js';
-import { invalidValue } from '../errors.js';
+import { checkFloat32, invalidValue, isFloat32 } from '../errors.js';
 
 /** A batch of transitions from outside the replay buffer: row-major arrays, B = batchSize. */
 export interface TransitionBatch {
@@ -90,11 +90,9 @@ export class BatchBuffers implements BatchViews {
   }
 }
 
-/** @throws InvalidValueError that names the first element that is NaN or infinite */
+/** @throws InvalidValueError that names the first element that is NaN, infinite or no float32 */
 export function checkFinite(name: string, values: ArrayLike<number>): void {
   for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i])) {
-      throw invalidValue(`${name}[${i}]`, 'a finite number', values[i]);
-    }
+    if (!isFloat32(values[i])) checkFloat32(`${name}[${i}]`, values[i]);
   }
 }

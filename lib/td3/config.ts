@@ -1,7 +1,8 @@
 /** Every hyperparameter of the agent: type, default, meaning and the values it may take. */
 import { z } from 'zod';
 import { checkMaskShape } from '../device/mask-shape.js';
-import { invalidValue } from '../errors.js';
+import { maxWidth } from '../device/mlp.js';
+import { invalidValue, isFloat32 } from '../errors.js';
 import { option, parseOptions, refineBy } from '../options.js';
 import type { OptionGroup } from '../options.js';
 import { parsePattern } from './pattern.js';
@@ -70,17 +71,21 @@ const patternInfo = {
 const size = (description: string) =>
   option(z.int().min(1), description, { expected: 'a positive integer', kind: 'number' });
 
+/** A number of at least 0 that the kernels, which compute in float32, can take. */
+const single = z.number().min(0).refine(isFloat32);
+const singleExpected = 'a number of at least 0 that float32 can hold';
+
 /** Action limits: one number for all components, or one for each. */
 const limits = (description: string) =>
   option(z.custom<number | ArrayLike<number>>(isLimit), description, {
-    expected: 'a finite number or an array of actionSize finite numbers',
+    expected: 'a finite number or an array of actionSize finite numbers, within float32,',
     kind: 'numbers',
   });
 
 function isLimit(value: unknown): boolean {
-  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value === 'number') return isFloat32(value);
   const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
-  return isList && Array.from(value as ArrayLike<unknown>).every((x) => Number.isFinite(x));
+  return isList && Array.from(value as ArrayLike<unknown>).every(isFloat32);
 }
 
 /** What the task prescribes. The training loop fills these in from the environment. */
@@ -94,14 +99,14 @@ const spaces = {
 const td3 = {
   hiddenSizes: option(
     z
-      .array(z.int().min(1))
+      .array(z.int().min(1).max(maxWidth))
       .min(1)
       .default(() => [256, 256]),
     'Widths of the hidden layers of actor and critics.',
     {
       group: 'TD3',
       expected: 'a list of positive integers, one per hidden layer',
-      expectedItem: 'a positive integer',
+      expectedItem: `an integer from 1 to ${maxWidth}`,
       kind: 'numbers',
       placeholder: '<widths>',
     },
@@ -117,14 +122,14 @@ const td3 = {
   policyDelay: integer('TD3', 1, 2, 'Critic updates per update of actor and targets.'),
   policyNoise: number(
     0.2,
-    z.number().min(0),
-    'a number of at least 0',
+    single,
+    singleExpected,
     'Deviation of target policy smoothing noise, in half action ranges.',
   ),
   noiseClip: number(
     0.5,
-    z.number().min(0),
-    'a number of at least 0',
+    single,
+    singleExpected,
     'Limit of target policy smoothing noise, in half action ranges.',
   ),
   explorationNoise: schedule(
@@ -148,8 +153,8 @@ const td3 = {
   ),
   adamEpsilon: number(
     1e-8,
-    z.number().gt(0),
-    'a number above 0',
+    z.number().refine((value) => isFloat32(value) && Math.fround(value) > 0),
+    'a number above 0, also in float32,',
     "Added to the root in Adam's denominator.",
   ),
   bufferSize: integer(
@@ -212,9 +217,9 @@ const sparsity = {
     ['auto', 'always', 'never'],
     'When a GPU uses its sparse tensor cores: where measured to be faster (auto), or not.',
   ),
-  srLambda: option(z.number().min(0).default(2e-4), 'Decay of dormant weights under sr-ste.', {
+  srLambda: option(single.default(2e-4), 'Decay of dormant weights under sr-ste.', {
     group: 'Sparsity',
-    expected: 'a number of at least 0',
+    expected: singleExpected,
     kind: 'number',
   }),
   maskInterval: schedule('Sparsity', 'maskInterval', 1000, 'Updates between mask updates.'),
@@ -320,12 +325,10 @@ export function checkMaskShapes(options: MaskOptions): void {
 export function resolveConfig(options: Td3Options): Td3Config {
   const parsed = parseOptions(agentConfigSchema, options);
   checkMaskShapes(parsed);
+  checkInputs(parsed);
   const actionLow = spread('actionLow', parsed.actionLow, parsed.actionSize);
   const actionHigh = spread('actionHigh', parsed.actionHigh, parsed.actionSize);
-  actionLow.forEach((low, i) => {
-    if (low < (actionHigh[i] ?? NaN)) return;
-    throw invalidValue(`actionHigh[${i}]`, `greater than actionLow[${i}] (${low})`, actionHigh[i]);
-  });
+  actionLow.forEach((low, i) => checkActionRange(i, low, actionHigh[i] ?? NaN));
   return {
     ...parsed,
     actionLow,
@@ -333,6 +336,27 @@ export function resolveConfig(options: Td3Options): Td3Config {
     actorSparsity: parsed.actorSparsity ?? parsed.sparsity,
     criticSparsity: parsed.criticSparsity ?? parsed.sparsity,
   };
+}
+
+/** The critics take observation and action side by side. */
+function checkInputs(sizes: { observationSize: number; actionSize: number }): void {
+  const { observationSize, actionSize } = sizes;
+  const most = maxWidth - actionSize;
+  if (observationSize <= most) return;
+  if (most < 1) throw invalidValue('actionSize', `below ${maxWidth}`, actionSize);
+  throw invalidValue(
+    'observationSize',
+    `at most ${most} with ${actionSize} actions`,
+    observationSize,
+  );
+}
+
+/** Networks compute in float32: the range must be neither empty nor infinite there. */
+function checkActionRange(i: number, low: number, high: number): void {
+  const width = Math.fround(Math.fround(high) - Math.fround(low));
+  if (width > 0 && width < Infinity) return;
+  const relation = high > low ? 'at a distance in float32 from' : 'greater than';
+  throw invalidValue(`actionHigh[${i}]`, `${relation} actionLow[${i}] (${low})`, high);
 }
 
 /** Compile the hyperparameters that may be expressions of the environment step. */

@@ -1,8 +1,10 @@
 /** An agent's state as named tensors: for checkpoints, and for comparison with other programs. */
 import type { Mlp, LayerPart, Replay } from '../device/index.js';
-import { invalidValue } from '../errors.js';
+import { checkInteger, invalidValue } from '../errors.js';
+import { Random } from '../random.js';
 import type { RandomState } from '../random.js';
 import type { AgentState } from '../train/trainable.js';
+import { checkFinite } from './batch-buffers.js';
 import { namedNetworks } from './networks.js';
 import type { NamedNetwork, Td3Networks } from './networks.js';
 
@@ -14,12 +16,19 @@ interface Stateful {
   replay: Replay;
 }
 
-/** The agent's own counters. */
+/** The agent's own counters and random numbers. */
 export interface Progress {
   steps: number;
   updates: number;
   lastMaskUpdate: number;
   random: RandomState;
+}
+
+/** What else is stored with them. */
+interface StoredProgress extends Progress {
+  adamSteps: { actor: number; critics: number };
+  /** `Replay.next`, where the replay buffer is part of the state. */
+  replayNext?: number;
 }
 
 export interface StateOptions {
@@ -87,28 +96,28 @@ export function readState(agent: Stateful, progress: Progress, options: StateOpt
         ? { dtype: 'U8', shape, data: Uint8Array.from(data) }
         : { dtype: 'F32', shape, data };
   }
+  const { actor, critics } = agent.networks;
+  const adamSteps = { actor: actor.adamSteps, critics: critics.adamSteps };
+  const stored: StoredProgress = { ...progress, adamSteps };
   if (options.replay === true) {
     const { replay } = agent;
     const data = replay.read(0, replay.size);
     tensors['replay.rows'] = { dtype: 'F32', shape: [replay.size, replay.rowLength], data };
+    stored.replayNext = replay.next;
   }
-  const { actor, critics } = agent.networks;
-  const adamSteps = { actor: actor.adamSteps, critics: critics.adamSteps };
-  return { tensors, metadata: { progress: JSON.stringify({ ...progress, adamSteps }) } };
+  return { tensors, metadata: { progress: JSON.stringify(stored) } };
 }
 
 /** Put a state back. One that does not fit changes nothing. */
 export function writeState(agent: Stateful, state: AgentState): Progress {
-  const progress = parseProgress(state.metadata['progress']);
-  const places = statePlaces(agent.networks);
-  for (const { name, shape, optional } of places) {
-    const found = state.tensors[name];
-    if (optional && found === undefined) continue;
-    if (found?.shape.join() !== shape.join()) {
-      const remedy = 'The state belongs to an agent with other sizes or another pattern';
-      throw invalidValue(`tensor ${name}`, `of shape [${shape.join(', ')}]`, found?.shape, remedy);
-    }
+  const { networks, replay } = agent;
+  if (!isRecord(state) || !isRecord(state.tensors) || !isRecord(state.metadata)) {
+    throw invalidValue('state', 'what agent.state() returned', state);
   }
+  const progress = parseProgress(state.metadata['progress']);
+  const places = statePlaces(networks);
+  for (const place of places) checkPlace(place, state.tensors[place.name]);
+  const rows = checkRows(replay, state.tensors['replay.rows'], progress.replayNext);
   // That a mask fits pattern and shape shows when it is written, which may be after others were.
   const before = readState(agent, progress, {});
   try {
@@ -117,11 +126,60 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
     writeTensors(places, before.tensors);
     throw error;
   }
-  const rows = state.tensors['replay.rows']?.data;
-  if (rows instanceof Float32Array) agent.replay.append(rows);
-  agent.networks.actor.adamSteps = progress.adamSteps.actor;
-  agent.networks.critics.adamSteps = progress.adamSteps.critics;
+  if (rows !== undefined) replay.restore(rows, progress.replayNext);
+  networks.actor.adamSteps = progress.adamSteps.actor;
+  networks.critics.adamSteps = progress.adamSteps.critics;
   return progress;
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+type FoundTensor = AgentState['tensors'][string] | undefined;
+
+const otherAgent = 'The state belongs to an agent with other sizes or another pattern';
+const damaged = 'The state is damaged: use another one';
+
+function checkPlace({ name, part, shape, optional }: StatePlace, found: FoundTensor): void {
+  if (optional && found === undefined) return;
+  const isMask = part === 'mask' || part === 'gradientMask';
+  const values = checkTensor(name, isMask ? 'U8' : 'F32', shape, found);
+  if (isMask && !values.every((entry) => entry === 0 || entry === 1)) {
+    throw invalidValue(`tensor ${name}`, 'a mask of zeros and ones', values, damaged);
+  }
+}
+
+/** The rows of a stored replay buffer, if there is one. */
+function checkRows({ rowLength }: Replay, found: FoundTensor, next = 0): Float32Array | undefined {
+  if (found === undefined) return undefined;
+  const count = Array.isArray(found?.shape) ? Number(found.shape[0]) : 0;
+  const rows = checkTensor('replay.rows', 'F32', [count, rowLength], found);
+  if (next <= count) return Float32Array.from(rows);
+  throw invalidValue('replayNext of the state', `an integer from 0 to ${count}`, next, damaged);
+}
+
+/** Check type, shape, length and values of a tensor, and return the values. */
+function checkTensor(
+  name: string,
+  dtype: 'F32' | 'U8',
+  shape: readonly number[],
+  found: FoundTensor,
+): Float32Array | Uint8Array {
+  if (!Array.isArray(found?.shape) || found.shape.join() !== shape.join()) {
+    const received = Array.isArray(found?.shape) ? `[${found.shape.join(', ')}]` : found?.shape;
+    throw invalidValue(`tensor ${name}`, `of shape [${shape.join(', ')}]`, received, otherAgent);
+  }
+  if (found.dtype !== dtype) {
+    throw invalidValue(`dtype of tensor ${name}`, `"${dtype}"`, found.dtype, damaged);
+  }
+  const length = shape.reduce((product, size) => product * size, 1);
+  const { data } = found;
+  if (!ArrayBuffer.isView(data) || data.length !== length) {
+    throw invalidValue(`data of tensor ${name}`, `an array of length ${length}`, data, damaged);
+  }
+  checkFinite(`tensor ${name}`, data);
+  return data as Float32Array | Uint8Array;
 }
 
 function writeTensors(places: StatePlace[], tensors: AgentState['tensors']): void {
@@ -135,21 +193,19 @@ function writeTensors(places: StatePlace[], tensors: AgentState['tensors']): voi
   }
 }
 
-function parseProgress(text: string | undefined): Progress & {
-  adamSteps: { actor: number; critics: number };
-} {
+function parseProgress(text: string | undefined): StoredProgress {
   try {
-    const value = JSON.parse(text ?? '') as ReturnType<typeof parseProgress>;
-    const counters = [
-      value.steps,
-      value.updates,
-      value.lastMaskUpdate,
-      value.adamSteps.actor,
-      value.adamSteps.critics,
-    ];
-    if (counters.every((n) => Number.isSafeInteger(n) && n >= 0)) return value;
-  } catch {
-    // Falls through to the one error below.
+    const value = JSON.parse(text ?? '') as StoredProgress;
+    const { steps, updates, lastMaskUpdate, adamSteps, replayNext = 0 } = value;
+    const { actor, critics } = adamSteps;
+    const counters = { steps, updates, lastMaskUpdate, replayNext, actor, critics };
+    for (const [name, count] of Object.entries(counters)) checkInteger(name, count, 0);
+    checkInteger('updates', updates, lastMaskUpdate);
+    Random.fromState(value.random);
+    return value;
+  } catch (cause) {
+    const error = invalidValue('metadata.progress', 'the JSON that agent.state() wrote', text);
+    error.cause = cause;
+    throw error;
   }
-  throw invalidValue('metadata.progress', 'the JSON that agent.state() wrote', text);
 }

@@ -1,8 +1,10 @@
 /** Writing files so that a crash, a full disk or a power cut never leaves half of one behind. */
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   openSync,
   readFileSync,
   renameSync,
@@ -19,18 +21,49 @@ import { writeError } from './disk.js';
  * The bytes go to a temporary file in the same folder, to the disk, and only then to their name.
  *
  * @param keepAs when given, the file's old content is kept under this name, in the same folder
- * @throws RunError when the disk does not take it; the old content is untouched then
+ * @throws RunError when the disk does not take it; both files are as they were then
  */
 export function writeFileAtomic(path: string, content: Uint8Array | string, keepAs?: string): void {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  const temporary = temporaryName(path);
   try {
     writeDurably(temporary, typeof content === 'string' ? Buffer.from(content) : content);
-    if (keepAs !== undefined) renameIfThere(path, keepAs);
-    renameSync(temporary, path);
+    if (keepAs === undefined || !existsSync(path)) renameSync(temporary, path);
+    else replaceAndKeep(temporary, path, keepAs);
     syncFolder(dirname(path));
   } catch (error) {
     rmSync(temporary, { force: true });
     throw writeError(path, error);
+  }
+}
+
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+}
+
+/** The old content gets a second name first, so that `path` is never without content. */
+function replaceAndKeep(source: string, path: string, keepAs: string): void {
+  const old = temporaryName(keepAs);
+  try {
+    linkOrCopy(path, old);
+    renameSync(source, path);
+    try {
+      renameSync(old, keepAs);
+    } catch (error) {
+      renameSync(old, path);
+      throw error;
+    }
+  } finally {
+    rmSync(old, { force: true });
+  }
+}
+
+/** Not every file system has hard links. */
+function linkOrCopy(from: string, to: string): void {
+  rmSync(to, { force: true });
+  try {
+    linkSync(from, to);
+  } catch {
+    writeDurably(to, readFileSync(from));
   }
 }
 
@@ -47,14 +80,6 @@ function writeDurably(path: string, bytes: Uint8Array): void {
 /** A write may take fewer bytes than it is given; the next one then says why. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
-}
-
-function renameIfThere(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
 }
 
 /** Makes the new name itself survive a power cut. */

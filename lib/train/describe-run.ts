@@ -2,6 +2,9 @@
 import { packageVersion } from './package-version.js';
 import type { TrainSettings } from './train-options.js';
 
+/** What `format` is in a run's `config.json`. */
+export const runFormat = 'rnm-td3-run/1';
+
 /** The pattern for names and tables: one, or actor's and critics' where they differ. */
 export function describeSparsity(config: Readonly<Record<string, unknown>>): string {
   const { sparsity = 'dense', actorSparsity = sparsity, criticSparsity = sparsity } = config;
@@ -13,7 +16,7 @@ export function describeRun(settings: TrainSettings): object {
   const { env, agent, steps, seed } = settings;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = settings;
   return {
-    format: 'rnm-td3-run/1',
+    format: runFormat,
     version: packageVersion,
     env: env.id,
     seed,

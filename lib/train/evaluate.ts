@@ -1,6 +1,7 @@
 /** How good a policy is: returns of whole episodes without exploration noise. */
 import type { Environment } from '../envs/environment.js';
-import { RunError, checkInteger } from '../errors.js';
+import { RunError, checkInteger, checkObject } from '../errors.js';
+import { checkAgent, checkEnvironment, checkSignal } from './check.js';
 import { Random, randomStreams } from '../random.js';
 import { Pause } from './pause.js';
 import type { TrainableAgent } from './trainable.js';
@@ -35,13 +36,17 @@ export interface Evaluation {
  *
  * @param agent what acts
  * @param env its episodes must end by themselves
- * @throws RunError when a reward is not finite
+ * @throws InvalidValueError for a bad argument, RunError when a reward is not finite
  */
 export async function evaluate(
   agent: Pick<TrainableAgent, 'act'>,
   env: Environment,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
+  checkAgent(agent, ['act']);
+  checkEnvironment('env', env);
+  checkObject('the options of evaluate', options, 'an object with a seed');
+  checkSignal(options.signal);
   const episodes = checkInteger('episodes', options.episodes ?? 10);
   const random = new Random(options.seed, randomStreams.evaluation);
   const pause = new Pause();

@@ -18,8 +18,8 @@ export interface Rollout {
   start(seed: number, nextSeed: () => number): void;
   /** Gather at most `limit` transitions, with one update for each once the agent is ready. */
   advance(limit: number): void;
-  /** The first environment served elsewhere: its episode is dropped and begun anew. */
-  restartFirst(seed: number): void;
+  /** An environment served elsewhere: if it is one of these, its episode is dropped and begun anew. */
+  restart(env: Environment, nextSeed: () => number): void;
 }
 
 abstract class Lanes<E extends Environment> implements Rollout {
@@ -41,11 +41,11 @@ abstract class Lanes<E extends Environment> implements Rollout {
     });
   }
 
-  restartFirst(seed: number): void {
-    const [first] = this.lanes;
-    if (first === undefined) return;
-    first.episode.drop();
-    first.observation = first.env.reset({ seed });
+  restart(env: Environment, nextSeed: () => number): void {
+    const lane = this.lanes.find((each) => each.env === env);
+    if (lane === undefined) return;
+    lane.episode.drop();
+    lane.observation = lane.env.reset({ seed: nextSeed() });
   }
 
   abstract advance(limit: number): void;

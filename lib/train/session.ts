@@ -96,8 +96,9 @@ export class Session {
     if (due(logInterval)) this.#logTraining();
     // The last step's evaluation and checkpoint belong to the end of the run.
     if (step === steps) return;
-    if (due(evalInterval)) await this.#evaluate();
+    // An evaluation that fails must not take what was learned with it.
     if (due(checkpointInterval)) this.#saveCheckpoint();
+    if (due(evalInterval)) await this.#evaluate();
   }
 
   /** Figures of the agent, which must be finite as soon as it has learned anything. */
@@ -130,7 +131,7 @@ export class Session {
 
   /** Evaluate and record it; an evaluation that the signal ends leaves nothing. */
   async #evaluate(): Promise<void> {
-    const { agent, env, evalEnv, evalEpisodes, signal, onEvaluation } = this.#settings;
+    const { agent, evalEnv, evalEpisodes, signal, onEvaluation } = this.#settings;
     this.#report('evaluating');
     const options = { episodes: evalEpisodes, seed: this.#evaluationSeed, signal };
     try {
@@ -143,9 +144,7 @@ export class Session {
     } catch (error) {
       if (signal?.aborted !== true || error !== signal.reason) throw error;
     }
-    if (evalEnv === env) {
-      this.#rollout.restartFirst(this.#nextSeed());
-    }
+    this.#rollout.restart(evalEnv, () => this.#nextSeed());
   }
 
   #write(values: Record<string, number>): void {
@@ -165,10 +164,15 @@ export class Session {
   async #finish(): Promise<TrainResult> {
     const { agent, steps, signal } = this.#settings;
     if (this.#loggedStep !== agent.steps) this.#logTraining();
-    if (agent.steps === steps && signal?.aborted !== true) await this.#evaluate();
     this.#report('saving');
     if (this.#savedStep !== agent.steps) this.#saveCheckpoint();
     this.#savePolicy();
+    if (agent.steps === steps && signal?.aborted !== true) {
+      await this.#evaluate();
+      this.#report('saving');
+      // Once more, with the return in its metadata.
+      this.#savePolicy();
+    }
     await this.#saveCurve();
     this.#log.flush();
     const result = this.#result();

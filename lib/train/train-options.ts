@@ -1,7 +1,8 @@
 /** What `train` takes and what it gives. */
 import type { Environment } from '../envs/environment.js';
 import type { OverlappedEnvironment } from '../envs/worker-environment.js';
-import { checkInteger, invalidValue } from '../errors.js';
+import { checkInteger, checkObject, invalidValue } from '../errors.js';
+import { checkAgent, checkEnvironment, checkSignal } from './check.js';
 import type { Evaluation } from './evaluate.js';
 import type { MetricWriter } from './metrics.js';
 import type { TrainableAgent } from './trainable.js';
@@ -15,8 +16,8 @@ export interface TrainOptions {
    * `env`'s place. Actions come from a policy one round of updates earlier. Default: none.
    */
   overlapped?: readonly OverlappedEnvironment[] | undefined;
-  /** Another instance of the task, for evaluations. Without it, each evaluation cuts short the
-   * running episode of `env`. */
+  /** Another instance of the task, for evaluations. Without it they use `env`, and each cuts short
+   * the episode that it is in. */
   evalEnv?: Environment | undefined;
   /** Agent to train. One that was restored goes on from its own step count. */
   agent: TrainableAgent;
@@ -130,20 +131,14 @@ export interface TrainSettings extends TrainOptions {
  * @throws InvalidValueError that names the option
  */
 export function resolveTrainOptions(options: TrainOptions): TrainSettings {
-  const { env, agent, evalEnv = env } = options;
-  checkInteger('steps', options.steps);
-  if (options.steps <= agent.steps) {
-    const expected = `more than the ${agent.steps} steps that the agent has done`;
-    throw invalidValue('steps', expected, options.steps);
-  }
-  const others = { evalEnv, ...Object.fromEntries((options.overlapped ?? []).entries()) };
-  for (const [name, other] of Object.entries(others)) {
-    for (const size of ['observationSize', 'actionSize'] as const) {
-      if (other[size] === env[size]) continue;
-      const where = name === 'evalEnv' ? name : `overlapped[${name}]`;
-      throw invalidValue(`${where}.${size}`, `${env[size]}, as in env,`, other[size]);
-    }
-  }
+  checkObject('the options of train', options, 'an object with env, agent and steps');
+  const { env, agent, evalEnv = env, overlapped = [] } = options;
+  checkAgent(agent, ['act', 'observe', 'learn', 'metrics', 'policy', 'state']);
+  checkEnvironments(env, evalEnv, overlapped);
+  checkSizes(agent, env);
+  checkSteps(agent, options.steps);
+  checkSignal(options.signal);
+  checkOutput(options);
   return {
     ...options,
     evalEnv,
@@ -153,4 +148,56 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     checkpointInterval: checkInteger('checkpointInterval', options.checkpointInterval ?? 10_000),
     seed: checkInteger('seed', options.seed ?? 0, 0),
   };
+}
+
+/** All environments of a run have to be of one shape. */
+function checkEnvironments(
+  env: Environment,
+  evalEnv: Environment,
+  overlapped: readonly OverlappedEnvironment[],
+): void {
+  checkEnvironment('env', env);
+  if (!Array.isArray(overlapped)) {
+    throw invalidValue('overlapped', 'an array of environments', overlapped);
+  }
+  const others: [name: string, env: Environment][] = [
+    ['evalEnv', evalEnv],
+    ...overlapped.map((each, i): [string, Environment] => [`overlapped[${i}]`, each]),
+  ];
+  for (const [name, other] of others) {
+    checkEnvironment(name, other);
+    for (const size of ['observationSize', 'actionSize'] as const) {
+      if (other[size] === env[size]) continue;
+      throw invalidValue(`${name}.${size}`, `${env[size]}, as in env,`, other[size]);
+    }
+  }
+}
+
+function checkSizes(agent: TrainableAgent, env: Environment): void {
+  const { layers, actionLow } = agent.policy();
+  const sizes = { observationSize: layers[0]?.inSize, actionSize: actionLow.length };
+  for (const size of ['observationSize', 'actionSize'] as const) {
+    if (sizes[size] === env[size]) continue;
+    const remedy = 'Make the agent with the sizes of the environment';
+    throw invalidValue(`the agent's ${size}`, `${env[size]}, as in env,`, sizes[size], remedy);
+  }
+}
+
+function checkSteps(agent: TrainableAgent, steps: number): void {
+  checkInteger('steps', steps);
+  if (steps > agent.steps) return;
+  throw invalidValue('steps', `more than the ${agent.steps} steps that the agent has done`, steps);
+}
+
+function checkOutput({ out, config }: TrainOptions): void {
+  if (out !== undefined && (typeof out !== 'string' || out === '')) {
+    throw invalidValue('out', 'the path of a folder', out);
+  }
+  try {
+    JSON.stringify(config);
+  } catch (cause) {
+    const error = invalidValue('config', 'plain data', config, (cause as Error).message);
+    error.cause = cause;
+    throw error;
+  }
 }

@@ -57,7 +57,7 @@ describe('flags', () => {
       'Expected batchSize to be a positive integer but received "many"',
     );
     await expect(resolveRun('X', { hiddenSizes: [64, ''] })).rejects.toThrow(
-      'Expected hiddenSizes[1] to be a positive integer but received ""',
+      'Expected hiddenSizes[1] to be an integer from 1 to 65535 but received ""',
     );
   });
 

@@ -1,7 +1,9 @@
 /** The command line as a process: what cannot be seen from inside. */
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, jest, test } from '@jest/globals';
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, jest, test } from '@jest/globals';
 import { packageVersion } from '../../lib/train/package-version.js';
 import { runTypeScript } from '../support/run-typescript.js';
 import { temporaryFolders } from '../support/temporary-folder.js';
@@ -37,23 +39,68 @@ test('help loads nothing heavy', async () => {
   expect(await loaded('info')).toEqual(['mujoco', 'rnm.node']);
 });
 
-test.each(['SIGINT', 'SIGTERM'] as const)('%s ends a run with all of it saved', async (signal) => {
-  const folder = makeFolder();
-  const args = [...smallRun, '--steps=1000000', '--json', '--out=run'];
-  const { child, ended } = runTypeScript(main, args, folder);
-  // One signal only: a second one would end the process at once.
-  let sent = false;
-  child.stdout.on('data', (chunk: Buffer) => {
-    if (!sent && chunk.toString().includes('"event":"evaluation"')) sent = child.kill(signal);
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  '%s ends a run with all of it saved',
+  async (signal) => {
+    const folder = makeFolder();
+    const args = [...smallRun, '--steps=1000000', '--json', '--out=run'];
+    const { child, ended } = runTypeScript(main, args, folder);
+    // One signal only: a second one would end the process at once.
+    let sent = false;
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (!sent && chunk.toString().includes('"event":"evaluation"')) sent = child.kill(signal);
+    });
+    const { code, stdout } = await ended;
+    expect(code).toBe(130);
+    const last = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as object;
+    expect(last).toMatchObject({ event: 'summary', interrupted: true, finished: false });
+    const summary = JSON.parse(readFileSync(join(folder, 'run', 'summary.json'), 'utf8')) as object;
+    expect(last).toMatchObject(summary);
+    const evaluation = await runTypeScript(main, ['eval', 'run', '--episodes=1'], folder).ended;
+    expect(evaluation).toMatchObject({ code: 0, stderr: '' });
+  },
+);
+
+describe('an output that takes no more', () => {
+  /** A shell command line that leaves a command's output after `lines` lines. */
+  const readLines = (lines: number) =>
+    `set -o pipefail; read_some() { "$@" | head -${lines}; }; read_some`;
+
+  test('ends a run with all of it saved', async () => {
+    const folder = makeFolder();
+    const args = [...smallRun, '--steps=1000000', '--json', '--out=run'];
+    const { code, stdout, stderr } = await runTypeScript(main, args, folder, readLines(1)).ended;
+    expect({ code, stderr }).toEqual({ code: 130, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ event: 'start' });
+    const summary = JSON.parse(readFileSync(join(folder, 'run', 'summary.json'), 'utf8')) as object;
+    expect(summary).toMatchObject({ interrupted: true, finished: false });
+    expect(existsSync(join(folder, 'run', 'policy.safetensors'))).toBe(true);
   });
-  const { code, stdout } = await ended;
-  expect(code).toBe(130);
-  const last = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as object;
-  expect(last).toMatchObject({ event: 'summary', interrupted: true, finished: false });
-  const summary = JSON.parse(readFileSync(join(folder, 'run', 'summary.json'), 'utf8')) as object;
-  expect(last).toMatchObject(summary);
-  const evaluation = await runTypeScript(main, ['eval', 'run', '--episodes=1'], folder).ended;
-  expect(evaluation).toMatchObject({ code: 0, stderr: '' });
+
+  test('ends another command quietly', async () => {
+    const { ended } = runTypeScript(main, ['info'], makeFolder(), readLines(0));
+    expect(await ended).toMatchObject({ code: 141, stdout: '', stderr: '' });
+  });
+
+  test('is told of where the reader is not the reason', async () => {
+    const { ended } = runTypeScript(main, ['info'], makeFolder(), 'exec > /dev/full;');
+    const { code, stderr } = await ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: Cannot write the output: ENOSPC.*\n$/);
+  });
+});
+
+test('a terminal that is closed, and says so twice, does not cut the saving short', async () => {
+  const { child, ended } = runTypeScript('test/cli/never-ends.ts', [], makeFolder());
+  // It answers "ready", then "stopping" to the first signal, and never ends by itself.
+  await once(child.stdout, 'data');
+  child.kill('SIGHUP');
+  await once(child.stdout, 'data');
+  child.kill('SIGHUP');
+  await setTimeout(300);
+  expect(child.exitCode ?? child.signalCode).toBeNull();
+  child.kill('SIGTERM');
+  expect(await ended).toMatchObject({ code: 130, stdout: 'ready\nstopping\n' });
 });
 
 test('the second signal ends it at once', async () => {

@@ -45,6 +45,8 @@ describe('rnm-td3 train', () => {
       env: 'InvertedPendulum-v5',
       steps: 300,
       envOptions: {},
+      overlap: false,
+      envs: 1,
       agent: { sparsity: '2:4', hiddenSizes: [16, 16], maskInterval: '50 + t / 10' },
     });
   });
@@ -86,6 +88,32 @@ describe('rnm-td3 train', () => {
     expect(code).toBe(0);
     const policy = (run: string) => readFileSync(join(run, 'policy.safetensors'));
     expect(policy(again).equals(policy(first))).toBe(true);
+  });
+
+  test.each([
+    [
+      { format: 1 },
+      /format in .* to be "rnm-td3-run\/1" but received 1 of type number. Leave it out/,
+    ],
+    [{ agent: 5 }, /agent in .* to be an object with the agent's options but received 5/],
+    [{ agent: [] }, /agent in .* to be an object/],
+    [
+      { stepz: 3 },
+      /option name in .* to be a known one but received "stepz". Did you mean steps\?/,
+    ],
+    [
+      { agent: { batchSice: 3 } },
+      /, agent to be a known one but received "batchSice". Did you mean/,
+    ],
+  ])("a run's config.json with %j is refused", async (change, message) => {
+    const folder = makeFolder();
+    const config = join(folder, 'config.json');
+    const run = { format: 'rnm-td3-run/1', env: 'InvertedPendulum-v5', steps: 3, agent: {} };
+    writeFileSync(config, JSON.stringify({ ...run, ...change }));
+    const out = join(folder, 'run');
+    const result = await runCommand('train', '--config', config, '--out', out);
+    expect(result).toEqual({ code: 1, out: '', err: expect.stringMatching(message) });
+    expect(existsSync(out)).toBe(false);
   });
 
   test.each([
@@ -177,6 +205,22 @@ describe('with a run', () => {
     expect({ code, err }).toMatchObject({ code: 0 });
     expect(err).toMatch(/latest\.safetensors.*Using .*previous\.safetensors \(step 200\) instead/s);
     expect(out).toContain('after 200 steps of training');
+  });
+
+  test('a damaged summary is told, and keeps nobody from the agent', async () => {
+    const run = await trainInto(makeFolder());
+    writeFileSync(join(run, 'summary.json'), '{"finalEval');
+    for (const args of [
+      ['eval', run, '--episodes=1'],
+      ['export', run],
+    ]) {
+      const { code, err } = await runCommand(...args);
+      expect(code).toBe(0);
+      expect(err).toMatch(/summary\.json .* is damaged.*last evaluation is not known\n$/);
+    }
+    const { metadata } = decodeSafetensors(readFileSync(join(run, 'policy.safetensors')));
+    expect(metadata).toMatchObject({ steps: '300' });
+    expect(metadata).not.toHaveProperty('evaluation_return');
   });
 
   test.each([

@@ -2,6 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { InvalidValueError, RunError } from '../../lib/errors.js';
 import { environmentIds, makeEnv, registerEnvironment } from '../../lib/envs/index.js';
 import type { Environment } from '../../lib/envs/index.js';
+import { antModel } from '../../lib/envs/mujoco/models/ant.js';
+import { halfCheetahModel } from '../../lib/envs/mujoco/models/half-cheetah.js';
 import { invertedPendulumModel } from '../../lib/envs/mujoco/models/inverted-pendulum.js';
 import { taskIds } from './reference.js';
 
@@ -39,6 +41,7 @@ describe('makeEnv', () => {
 
   test.each([
     ['HalfCheetah-v5', { frameSkip: 0 }, 'frameSkip to be a positive integer'],
+    ['HalfCheetah-v5', { frameSkip: 1e9 }, 'frameSkip to be at most 1000 physics steps per env'],
     ['HalfCheetah-v5', { maxEpisodeSteps: 1.5 }, 'maxEpisodeSteps to be a positive integer'],
     ['HalfCheetah-v5', { ctrlCostWeight: '0.1' }, 'ctrlCostWeight to be a finite number'],
     ['HalfCheetah-v5', { ctrlCostWeight: NaN }, 'ctrlCostWeight to be a finite number'],
@@ -66,11 +69,45 @@ describe('makeEnv', () => {
     await expect(makeEnv('HalfCheetah-v5', { model: '<mujoco>' })).rejects.toThrow(
       /Expected model to be a valid MJCF text but received "<mujoco>"\. .*XML/s,
     );
+    const joints = [1, 2, 3, 4].map((i) => `<joint name="j${i}" axis="1 ${i} 0"/>`).join('');
     const model =
-      '<mujoco><worldbody><body name="arm"><joint/><geom size="1"/></body></worldbody></mujoco>';
+      `<mujoco><worldbody><body name="arm">${joints}<geom size="1"/></body></worldbody>` +
+      '<actuator><motor joint="j1"/></actuator></mujoco>';
     await expect(makeEnv('Reacher-v5', { model })).rejects.toThrow(
       'The model has no body named "fingertip", which the task needs',
     );
+  });
+
+  const joints = (count: number, sites = '') => {
+    const all = Array.from({ length: count }, (_, i) => `<joint name="j${i}"/>`);
+    const bodies = all.map((joint) => `<body>${joint}<geom size="1"/>`).join('');
+    return `<mujoco><worldbody>${sites}${bodies}${'</body>'.repeat(count)}</worldbody></mujoco>`;
+  };
+
+  test.each([
+    [
+      'Hopper-v5',
+      '<mujoco/>',
+      'at least 3 joints (slide or hinge) before any others, as Hopper-v5 needs, but',
+    ],
+    ['Hopper-v5', joints(2), 'at least 3 joints (slide or hinge)'],
+    ['Hopper-v5', joints(3), 'at least one actuator'],
+    ['Ant-v5', halfCheetahModel, 'a free joint as its first one, as Ant-v5 needs'],
+    ['Humanoid-v5', '<mujoco/>', 'a free joint as its first one'],
+    ['HalfCheetah-v5', antModel, 'at least 1 joint (slide or hinge) before any others'],
+    ['InvertedDoublePendulum-v5', joints(3), 'at least 1 site'],
+    ['InvertedDoublePendulum-v5', joints(3, '<site/>'), 'at least one actuator'],
+  ])('%s refuses a model without what it needs', async (id, model, lack) => {
+    const error = await makeEnv(id, { model }).catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(InvalidValueError);
+    expect((error as Error).message).toContain(`Expected model to have ${lack}`);
+  });
+
+  test('takes a model of another build that has it', async () => {
+    const model = antModel.replace(/<motor joint[^>]*>/, '');
+    const env = await makeEnv('Ant-v5', { model });
+    expect(env.actionSize).toBe(7);
+    env.close();
   });
 
   test('ignores undefined options', async () => {

@@ -1,6 +1,11 @@
 /** The worker runs the compiled package: `npm run prepare` after a change in lib/envs. */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { makeEnv, WorkerEnvironment } from '../../dist/index.js';
+import { temporaryFolders } from '../support/temporary-folder.js';
 
 const id = 'InvertedPendulum-v5';
 const envs: { close(): void }[] = [];
@@ -35,6 +40,7 @@ describe('an environment in a worker', () => {
     expect(() => env.step([NaN])).toThrow(/finite/);
     expect(() => env.step([0, 1])).toThrow(/length 1/);
     expect(() => env.finish()).toThrow(/begin/);
+    expect(() => env.reset(null as never)).toThrow(/options of reset to be an object/);
     env.begin([0.5]);
     expect(() => env.begin([0.5])).toThrow(/finish/);
     expect(env.finish().reward).toBe(1);
@@ -43,6 +49,9 @@ describe('an environment in a worker', () => {
   test('unknown names and options are refused', async () => {
     await expect(WorkerEnvironment.create('Foo-v5')).rejects.toThrow(/Unknown environment/);
     await expect(makeWorker({ frames: 3 })).rejects.toThrow(/frames/);
+    await expect(makeWorker({ frameSkip: () => 1 })).rejects.toThrow(
+      /options of InvertedPendulum-v5 to be data that a worker can get .* could not be cloned/,
+    );
   });
 
   test('a closed one is refused, and closing twice is not', async () => {
@@ -51,5 +60,56 @@ describe('an environment in a worker', () => {
     env.close();
     env.close();
     expect(() => env.reset()).toThrow(/closed/);
+  });
+});
+
+describe("a task of one's own in a worker", () => {
+  const makeFolder = temporaryFolders();
+  const library = pathToFileURL(join(import.meta.dirname, '../../dist/index.js')).href;
+
+  /** Run a script with tasks registered in every thread, and return what it prints. */
+  function runScript(task: string, script: string): string {
+    const folder = makeFolder();
+    const head = `import * as rnm from '${library}';\n`;
+    writeFileSync(join(folder, 'task.mjs'), head + task);
+    writeFileSync(join(folder, 'script.mjs'), head + script);
+    const args = ['--import', './task.mjs', 'script.mjs'];
+    return execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8', timeout: 25_000 });
+  }
+
+  test('an observation of the wrong length is an error, not a mixture of two', () => {
+    const task = `
+      rnm.registerEnvironment('Short-v0', () => ({
+        id: 'Short-v0', observationSize: 3, actionSize: 1,
+        actionLow: Float32Array.of(-1), actionHigh: Float32Array.of(1),
+        reset: () => new Float64Array(3).fill(1),
+        step: ([action]) => ({
+          observation: new Float64Array(action), reward: 0, terminated: false, truncated: false,
+        }),
+        close() {},
+      }));`;
+    const script = `
+      const env = await rnm.WorkerEnvironment.create('Short-v0');
+      console.log(env.reset().join());
+      for (const length of [3, 2, 4]) {
+        try { console.log(env.step([length]).observation.join()); }
+        catch (error) { console.log(error.message); }
+      }
+      env.close();`;
+    const expected = 'Expected the observation of Short-v0 to be an array of length 3 ';
+    const received = (length: number) =>
+      `${expected}(observationSize) but received Float64Array of length ${length}`;
+    const lines = ['1,1,1', '0,0,0', received(2), received(4)];
+    expect(runScript(task, script)).toBe(`${lines.join('\n')}\n`);
+  });
+
+  test('one that ends its worker at once is an error', () => {
+    const task = `rnm.registerEnvironment('Gone-v0', () => process.exit(3));`;
+    const script = `
+      const error = await rnm.WorkerEnvironment.create('Gone-v0').catch((reason) => reason);
+      console.log(error.name, error.message);`;
+    expect(runScript(task, script)).toMatch(
+      /^RunError The worker thread of Gone-v0 ended \(exit code 3\) before it had made it/,
+    );
   });
 });

@@ -1,6 +1,8 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Td3Agent } from '../../lib/td3/agent.js';
 import type { Td3Options, Transition } from '../../lib/index.js';
+import { InvalidValueError } from '../../lib/errors.js';
+import type { AgentState, SafeTensor } from '../../lib/train/index.js';
 import { deviation, randomFloats, randomSource } from '../device/reference.js';
 import { onCpu, testDevice } from '../device/support.js';
 
@@ -307,6 +309,140 @@ describe('the same seed gives the same run, bit for bit', () => {
   });
 });
 
+describe('a state with its replay buffer', () => {
+  /** An agent whose small ring has gone round, and what it has learned from it. */
+  function trained(bufferSize = 50): Td3Agent {
+    const agent = makeAgent({ bufferSize });
+    observeRandom(agent, 70);
+    for (let update = 0; update < 7; update++) agent.learn();
+    return agent;
+  }
+
+  /** Some more of the same: new transitions take the places of the oldest. */
+  function goOn(agent: Td3Agent): Float32Array[] {
+    for (let update = 0; update < 6; update++) {
+      observeRandom(agent, 3, 40 + update);
+      agent.learn();
+    }
+    return weightsOf(agent);
+  }
+
+  test('goes on as the original does, also when the ring has gone round', () => {
+    const original = trained();
+    const state = original.state({ replay: true });
+    const copy = makeAgent({ bufferSize: 50 });
+    copy.loadState(state);
+    expect(copy.replay.next).toBe(20);
+    expect(copy.replay.read(0, 50)).toEqual(original.replay.read(0, 50));
+    expect(goOn(copy)).toEqual(goOn(original));
+  });
+
+  test('replaces what a used agent has, be it more or less', () => {
+    for (const [saved, used] of [
+      [20, 45],
+      [45, 20],
+      [45, 70],
+      [70, 45],
+      [70, 60],
+    ] as const) {
+      const original = makeAgent({ bufferSize: 50 });
+      observeRandom(original, saved);
+      const copy = makeAgent({ bufferSize: 50 });
+      observeRandom(copy, used, 2);
+      for (let update = 0; update < 7; update++) copy.learn();
+      copy.loadState(original.state({ replay: true }));
+      expect(copy.replay.size).toBe(Math.min(saved, 50));
+      expect(goOn(copy)).toEqual(goOn(original));
+    }
+  });
+
+  test('keeps the newest rows where the buffer is smaller, and all where it is larger', () => {
+    const original = trained();
+    const state = original.state({ replay: true });
+    const [small, large] = [makeAgent({ bufferSize: 40 }), makeAgent({ bufferSize: 60 })];
+    small.loadState(state);
+    large.loadState(state);
+    expect(small.replay.read(0, 40)).toEqual(original.replay.read(10, 40));
+    expect(large.replay.read(0, 50)).toEqual(original.replay.read(0, 50));
+    expect(large.replay.next).toBe(50);
+  });
+
+  test('without one, the agent keeps its own buffer', () => {
+    const copy = makeAgent();
+    observeRandom(copy, 12);
+    copy.loadState(trained().state());
+    expect(copy.replay.size).toBe(12);
+  });
+
+  type Progress = Record<string, unknown>;
+  const changed = (change: (progress: Progress) => Progress) => (state: AgentState) => {
+    const progress = JSON.parse(state.metadata['progress'] ?? '') as Progress;
+    return { ...state, metadata: { progress: JSON.stringify(change(progress)) } };
+  };
+  const replaced = (name: string, change: object) => (state: AgentState) => {
+    const tensor = { ...state.tensors[name], ...change } as SafeTensor;
+    return { ...state, tensors: { ...state.tensors, [name]: tensor } };
+  };
+  const nothing = () => undefined as never;
+
+  test.each<[string, (state: AgentState) => AgentState, RegExp]>([
+    ['no state', nothing, /state to be what agent.state\(\) returned but received undefined/],
+    ['an empty object', () => ({}) as never, /state to be what agent.state\(\) returned/],
+    ['no random numbers', changed((p) => ({ ...p, random: undefined })), /metadata.progress/],
+    [
+      'random numbers that are all zero',
+      changed((p) => ({ ...p, random: { words: [0, 0, 0, 0], spareNormal: null } })),
+      /metadata.progress/,
+    ],
+    ['a mask update to come', changed((p) => ({ ...p, lastMaskUpdate: 1e9 })), /progress/],
+    ['no Adam steps', changed((p) => ({ ...p, adamSteps: undefined })), /progress/],
+    ['a place out of the ring', changed((p) => ({ ...p, replayNext: 51 })), /replayNext.*50/],
+    [
+      'weights that are NaN',
+      replaced('critic2_target.2.weight', { data: new Float32Array(20).fill(NaN) }),
+      /tensor critic2_target.2.weight\[0\] to be a finite number but received NaN/,
+    ],
+    [
+      'weights cut short',
+      replaced('actor.1.weight', { data: new Float32Array(3) }),
+      /data of tensor actor.1.weight to be an array of length 480/,
+    ],
+    ['no weights', replaced('actor.1.weight', { data: undefined }), /data of tensor actor.1/],
+    ['another type', replaced('actor.1.weight', { dtype: 'F64' }), /dtype of tensor actor.1.*F64/],
+    [
+      'a mask of fives',
+      replaced('critic2.2.mask', { data: new Uint8Array(20).fill(5) }),
+      /critic2.2.mask to be a mask of zeros and ones/,
+    ],
+    [
+      'rows that are NaN',
+      replaced('replay.rows', { data: new Float32Array(700).fill(NaN) }),
+      /tensor replay.rows\[0\].*NaN/,
+    ],
+    ['rows of doubles', replaced('replay.rows', { dtype: 'F64' }), /dtype of tensor replay.rows/],
+    [
+      'rows cut short',
+      replaced('replay.rows', { data: new Float32Array(690) }),
+      /data of tensor replay.rows to be an array of length 700/,
+    ],
+    [
+      'rows of another width',
+      replaced('replay.rows', { shape: [70, 10] }),
+      /replay.rows to be of shape \[70, 14\] but received "\[70, 10\]"/,
+    ],
+    ['rows without a shape', replaced('replay.rows', { shape: 'x' }), /replay.rows to be of shape/],
+  ])('%s: it is refused, and nothing has changed', (_, damage, message) => {
+    const state = damage(trained().state({ replay: true }));
+    const agent = makeAgent({ bufferSize: 50, seed: 8 });
+    observeRandom(agent, 33);
+    for (let update = 0; update < 3; update++) agent.learn();
+    const before = agent.state({ replay: true });
+    expect(() => agent.loadState(state)).toThrow(message);
+    expect(() => agent.loadState(state)).toThrow(InvalidValueError);
+    expect(agent.state({ replay: true })).toEqual(before);
+  });
+});
+
 describe('bad input is named, and changes nothing', () => {
   const agent = makeAgent();
   const good: Transition = {
@@ -322,6 +458,13 @@ describe('bad input is named, and changes nothing', () => {
     expect(bad({ observation: [1, NaN, 0, 0, 0] })).toThrow(/observation\[1\].*NaN/);
     expect(bad({ nextObservation: [1, 0, 0, 0, Infinity] })).toThrow(/nextObservation\[4\]/);
     expect(bad({ reward: NaN })).toThrow(/Expected reward to be a finite number but received NaN/);
+    // Finite as doubles only: they would be Infinity in the replay buffer.
+    const tooLarge = /to be a number that float32 can hold \(up to 3.4e38\) but received -?1e\+39/;
+    expect(bad({ reward: 1e39 })).toThrow(tooLarge);
+    expect(bad({ observation: [0, 0, -1e39, 0, 0] })).toThrow(tooLarge);
+    expect(bad({ nextObservation: [1e39, 0, 0, 0, 0] })).toThrow(/nextObservation\[0\]/);
+    expect(bad({ action: [0, 1e39] })).toThrow(/action\[1\]/);
+    expect(bad({ reward: 1n as never })).toThrow(/reward to be a finite number but received 1 of/);
     expect(bad({ action: [1] })).toThrow(/Expected action to be an array of length 2/);
     expect(bad({ observation: undefined as never })).toThrow(/observation/);
     expect(agent.steps).toBe(0);
@@ -339,10 +482,25 @@ describe('bad input is named, and changes nothing', () => {
       terminated: new Float32Array(16),
     };
     expect(() => agent.learn({ ...batch, reward: [1] })).toThrow(/reward.*16 x 1/);
+    expect(() => agent.act([1, 2, 3, 4, 1e39])).toThrow(/observation\[4\].*float32/);
+    const reward = new Float64Array(16).fill(1e39);
+    expect(() => agent.learn({ ...batch, reward })).toThrow(/reward\[0\].*float32/);
     expect(() => agent.learn(batch, { targetNoise: [1] })).toThrow(/targetNoise/);
     expect(agent.updates).toBe(0);
     agent.learn(batch);
     expect(agent.updates).toBe(1);
+  });
+
+  test('arguments that are no objects', () => {
+    const observation = new Float32Array(5);
+    expect(() => agent.act(observation, null as never)).toThrow(/options of act to be an object/);
+    expect(() => agent.observe(undefined as never)).toThrow(/transition to be an object but rec/);
+    expect(() => agent.learn(null as never)).toThrow(
+      /batch to be a batch of transitions, or undef/,
+    );
+    expect(() => agent.learn(undefined, null as never)).toThrow(/options of learn to be an object/);
+    expect(() => agent.state(null as never)).toThrow(/options of state to be an object/);
+    expect(() => new Td3Agent(base, {} as never)).toThrow(/device to be a Device, or nothing for/);
   });
 
   test('states of other agents', () => {

@@ -93,9 +93,28 @@ describe('resolveConfig', () => {
     [{ gamma: 1.01 }, 'gamma to be a number from 0 to 1 but received 1.01'],
     [{ tau: NaN }, 'tau to be a number from 0 to 1 but received NaN'],
     [{ adamBeta1: 1 }, 'adamBeta1 to be a number from 0 to below 1 but received 1'],
-    [{ adamEpsilon: 0 }, 'adamEpsilon to be a number above 0 but received 0'],
+    [{ adamEpsilon: 0 }, 'adamEpsilon to be a number above 0, also in float32, but received 0'],
+    [
+      { adamEpsilon: 1e-50 },
+      'adamEpsilon to be a number above 0, also in float32, but received 1e-50',
+    ],
+    [
+      { adamEpsilon: 1e39 },
+      'adamEpsilon to be a number above 0, also in float32, but received 1e+39',
+    ],
+    [{ policyNoise: 1e39 }, 'policyNoise to be a number of at least 0 that float32 can hold but'],
+    [
+      { srLambda: -1 },
+      'srLambda to be a number of at least 0 that float32 can hold but received -1',
+    ],
     [{ seed: 2 ** 32 }, 'seed to be an integer from 0 to 4294967295 but received 4294967296'],
-    [{ hiddenSizes: [64, 0] }, 'hiddenSizes[1] to be a positive integer but received 0'],
+    [{ hiddenSizes: [64, 0] }, 'hiddenSizes[1] to be an integer from 1 to 65535 but received 0'],
+    [
+      { hiddenSizes: [99999] },
+      'hiddenSizes[0] to be an integer from 1 to 65535 but received 99999',
+    ],
+    [{ observationSize: 65534 }, 'observationSize to be at most 65533 with 2 actions but received'],
+    [{ actionSize: 65535, actionLow: -1 }, 'actionSize to be below 65535 but received 65535'],
     [{ hiddenSizes: [] }, 'hiddenSizes to be a list of positive integers, one per hidden layer'],
     [{ hiddenSizes: 64 }, 'hiddenSizes to be a list of positive integers, one per hidden layer'],
     [{ gradientRule: 'str' }, 'gradientRule to be one of "masked", "ste", "sr-ste" but received'],
@@ -125,6 +144,16 @@ describe('resolveConfig', () => {
     [{ observationSize: undefined }, 'observationSize to be a positive integer but received undef'],
     [{ actionLow: [-1] }, 'actionLow to be a number or an array of length 2 (actionSize) but rec'],
     [{ actionLow: [-1, NaN] }, 'actionLow to be a finite number or an array of actionSize finite'],
+    [{ actionLow: -1e39 }, 'actionLow to be a finite number or an array of actionSize finite num'],
+    [{ actionHigh: [1, 1e39] }, 'actionHigh to be a finite number or an array of actionSize fini'],
+    [
+      { actionLow: 1, actionHigh: 1 + 1e-12 },
+      'actionHigh[0] to be at a distance in float32 from actionLow[0] (1) but received 1.000000000001',
+    ],
+    [
+      { actionLow: -3e38, actionHigh: 3e38 },
+      'actionHigh[0] to be at a distance in float32 from actionLow[0] (-3e+38) but received 3e+38',
+    ],
     [{ actionHigh: [1, -1] }, 'actionHigh[1] to be greater than actionLow[1] (-1) but received -1'],
   ])('%p', (options, message) => {
     expect(resolve(options)).toThrow(`Expected ${message}`);

@@ -63,6 +63,14 @@ describe('evaluate', () => {
     const env = new PointEnvironment();
     await expect(evaluate(agent, env, { episodes: 0, seed: 1 })).rejects.toThrow(InvalidValueError);
     await expect(evaluate(agent, env, { seed: -1 })).rejects.toThrow(/seed to be a non-negative/);
+    const options = { seed: 1 };
+    await expect(evaluate(agent, env, undefined as never)).rejects.toThrow(
+      /options of evaluate to/,
+    );
+    await expect(evaluate(agent, {} as never, options)).rejects.toThrow(/env to be an environment/);
+    await expect(evaluate({} as never, env, options)).rejects.toThrow(
+      /agent to be an agent with act/,
+    );
     const broken = new PointEnvironment({ nanRewardAt: 25 });
     await expect(evaluate(agent, broken, { seed: 1 })).rejects.toThrow(RunError);
   });

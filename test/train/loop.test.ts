@@ -302,6 +302,24 @@ describe('train, when something fails', () => {
     expect(message).toMatch(/stopped at step 50: .*evaluation episode 0 on Point-v0 to be finite/);
   });
 
+  test('a last evaluation that fails leaves checkpoint and policy of the last step', async () => {
+    const evalEnv = new PointEnvironment({ throwAt: 1 });
+    const options = shortRun({ evalEnv, evalInterval: 1000, checkpointInterval: 1000 });
+    await expect(train(options)).rejects.toThrow(
+      /^Training stopped at step 200: the motor has stopped.*\(step 200\) is kept at/,
+    );
+    const run = RunFolder.open(options.out);
+    expect(run.readCheckpoint().checkpoint.steps).toBe(200);
+    expect(decodeSafetensors(readFileSync(run.policyPath)).metadata['steps']).toBe('200');
+    expect(run.readSummary()).toMatchObject({ finished: false, error: expect.any(String) });
+  });
+
+  test('an evaluation in between that fails leaves the checkpoint of its own step', async () => {
+    const evalEnv = new PointEnvironment({ throwAt: 1 });
+    const options = shortRun({ evalEnv, evalInterval: 80 });
+    await expect(train(options)).rejects.toThrow(/^Training stopped at step 80: .*\(step 80\)/);
+  });
+
   test('an error thrown by a callback ends the run with its files closed', async () => {
     const list = '/proc/self/fd'; // only Linux has it
     const open = () => (existsSync(list) ? readdirSync(list).length : 0);
@@ -327,18 +345,45 @@ describe('train, when something fails', () => {
   });
 
   test('bad options are refused before anything is written', async () => {
+    const larger = Object.assign(new PointEnvironment(), { observationSize: 3 });
     const cases: [Partial<TrainOptions>, RegExp][] = [
       [{ steps: 0 }, /steps to be a positive integer but received 0/],
       [{ steps: 1.5 }, /steps to be a positive integer but received 1.5/],
       [{ evalInterval: -1 }, /evalInterval to be a positive integer/],
       [{ evalEpisodes: NaN }, /evalEpisodes to be a positive integer/],
       [{ seed: -1 }, /seed to be a non-negative integer/],
+      [
+        { agent: undefined as never },
+        /agent to be an agent with act\(\), .* but received undefined/,
+      ],
+      [
+        { env: undefined as never },
+        /env to be an environment with reset\(\) and step\(\).*undefined/,
+      ],
+      [{ evalEnv: {} as never }, /evalEnv to be an environment/],
+      [{ overlapped: 3 as never }, /overlapped to be an array of environments but received 3/],
+      [{ overlapped: [null as never] }, /overlapped\[0\] to be an environment/],
+      [{ signal: {} as never }, /signal to be an AbortSignal/],
+      [{ config: { big: 1n } }, /config to be plain data.*BigInt/],
+      [
+        { env: larger, evalEnv: larger },
+        /the agent's observationSize to be 3, as in env, but rec.* 2/,
+      ],
     ];
     for (const [change, message] of cases) {
       const options = shortRun(change);
       await expect(train(options)).rejects.toThrow(message);
       await expect(train(options)).rejects.toThrow(InvalidValueError);
       expect(existsSync(options.out)).toBe(false);
+    }
+  });
+
+  test('no options, and folders that are none, are refused', async () => {
+    await expect(train(undefined as never)).rejects.toThrow(
+      /options of train to be an object with/,
+    );
+    for (const out of ['', 5 as never]) {
+      await expect(train(shortRun({ out }))).rejects.toThrow(/out to be the path of a folder/);
     }
   });
 

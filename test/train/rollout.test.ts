@@ -55,6 +55,23 @@ describe('environments that step while the agent learns', () => {
     expect(result.evaluations.map(({ step }) => step)).toEqual([...steps, 100]);
   });
 
+  test('an evaluation in another environment leaves their episodes alone', async () => {
+    const overlapped = [new OverlappedPoint(), new OverlappedPoint()];
+    const env = new PointEnvironment();
+    const result = await run(2, new LinearAgent(), { env, evalEnv: undefined, overlapped });
+    expect(result.evaluations.length).toBeGreaterThan(2);
+    // Each began with a seed, and none after it.
+    for (const { seeds } of overlapped) expect(seeds).toHaveLength(1);
+    expect(env.seeds).toHaveLength(result.evaluations.length);
+  });
+
+  test('an evaluation in one of them begins its episode anew', async () => {
+    const overlapped = [new OverlappedPoint(), new OverlappedPoint()];
+    const result = await run(2, new LinearAgent(), { evalEnv: overlapped[1], overlapped });
+    expect(overlapped[0]?.seeds).toHaveLength(1);
+    expect(overlapped[1]?.seeds).toHaveLength(1 + 2 * result.evaluations.length);
+  });
+
   test('updates lie between the beginning and the end of the steps', async () => {
     const log: string[] = [];
     const agent = new LinearAgent({ learningStarts: 0 });

@@ -4,12 +4,14 @@
  */
 import { randomInt } from 'node:crypto';
 import type { MainModule } from '@mujoco/mujoco';
-import { RunError, checkInteger, invalidValue } from '../../errors.js';
+import { RunError, checkInteger, checkObject, invalidValue } from '../../errors.js';
 import { Random } from '../../random.js';
 import type { RandomState } from '../../random.js';
 import type { Environment, StepResult } from '../environment.js';
 import { resolveOptions } from '../options.js';
 import type { MujocoOptions } from '../options.js';
+import { checkModel } from './model-needs.js';
+import type { ModelNeeds } from './model-needs.js';
 import { Simulation } from './simulation.js';
 
 /** What a task says about one step. */
@@ -29,6 +31,8 @@ export interface Task {
 export interface TaskDefinition<Options extends MujocoOptions> {
   /** Gymnasium's name, e.g. "HalfCheetah-v5". */
   readonly id: string;
+  /** What every model has to have, also one that a user brings. */
+  readonly needs: ModelNeeds;
   /** Every option with its default. */
   readonly defaults: Options;
   /** Bind the task to a simulation; runs once per environment. */
@@ -68,6 +72,7 @@ export class MujocoEnvironment<
     this.maxEpisodeSteps = this.options.maxEpisodeSteps;
     const simulation = new Simulation(mujoco, this.options.model);
     try {
+      checkModel(this.id, simulation.model, mujoco.mjtJoint, definition.needs);
       this.#simulation = simulation;
       this.#task = definition.create(simulation, this.options);
       this.dt = simulation.timestep * this.options.frameSkip;
@@ -108,6 +113,7 @@ export class MujocoEnvironment<
    */
   reset(options: { seed?: number } = {}): Float64Array {
     this.#checkOpen();
+    checkObject('the options of reset', options);
     if (options.seed !== undefined)
       this.#random = new Random(checkInteger('seed', options.seed, 0));
     this.#random ??= new Random(randomInt(2 ** 32));

@@ -38,6 +38,7 @@ export interface AntOptions extends MujocoOptions {
 
 export const ant: TaskDefinition<AntOptions> = {
   id: 'Ant-v5',
+  needs: { joints: 'free' },
   defaults: {
     model: antModel,
     frameSkip: 5,

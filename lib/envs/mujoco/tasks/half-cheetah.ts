@@ -22,6 +22,7 @@ export interface HalfCheetahOptions extends MujocoOptions {
 
 export const halfCheetah: TaskDefinition<HalfCheetahOptions> = {
   id: 'HalfCheetah-v5',
+  needs: { joints: 1 },
   defaults: {
     model: halfCheetahModel,
     frameSkip: 5,

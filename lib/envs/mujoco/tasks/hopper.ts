@@ -19,6 +19,7 @@ export interface HopperOptions extends PlanarWalkerOptions {
 
 export const hopper: TaskDefinition<HopperOptions> = {
   id: 'Hopper-v5',
+  needs: { joints: 3 },
   defaults: {
     model: hopperModel,
     frameSkip: 4,

@@ -27,6 +27,7 @@ export interface HumanoidStandupOptions extends HumanoidObservationOptions {
 
 export const humanoidStandup: TaskDefinition<HumanoidStandupOptions> = {
   id: 'HumanoidStandup-v5',
+  needs: { joints: 'free' },
   defaults: {
     model: humanoidStandupModel,
     frameSkip: 5,

@@ -46,6 +46,7 @@ function centreOfMass({ views, bodyMass }: Simulation, axis: number): number {
 
 export const humanoid: TaskDefinition<HumanoidOptions> = {
   id: 'Humanoid-v5',
+  needs: { joints: 'free' },
   defaults: {
     model: humanoidModel,
     frameSkip: 5,

@@ -23,6 +23,7 @@ const shownRange: Range = [-10, 10];
 
 export const invertedDoublePendulum: TaskDefinition<InvertedDoublePendulumOptions> = {
   id: 'InvertedDoublePendulum-v5',
+  needs: { joints: 3, sites: 1 },
   defaults: {
     model: invertedDoublePendulumModel,
     frameSkip: 5,

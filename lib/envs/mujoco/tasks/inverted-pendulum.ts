@@ -17,6 +17,7 @@ export interface InvertedPendulumOptions extends MujocoOptions {
 
 export const invertedPendulum: TaskDefinition<InvertedPendulumOptions> = {
   id: 'InvertedPendulum-v5',
+  needs: { joints: 2 },
   defaults: {
     model: invertedPendulumModel,
     frameSkip: 2,

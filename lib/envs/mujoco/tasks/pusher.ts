@@ -24,6 +24,7 @@ const joints = 7;
 
 export const pusher: TaskDefinition<PusherOptions> = {
   id: 'Pusher-v5',
+  needs: { joints: 11 },
   defaults: {
     model: pusherModel,
     frameSkip: 5,

@@ -19,6 +19,7 @@ export interface ReacherOptions extends MujocoOptions {
 
 export const reacher: TaskDefinition<ReacherOptions> = {
   id: 'Reacher-v5',
+  needs: { joints: 4 },
   defaults: {
     model: reacherModel,
     frameSkip: 2,

@@ -22,6 +22,7 @@ export interface SwimmerOptions extends MujocoOptions {
 
 export const swimmer: TaskDefinition<SwimmerOptions> = {
   id: 'Swimmer-v5',
+  needs: { joints: 2 },
   defaults: {
     model: swimmerModel,
     frameSkip: 4,

@@ -15,6 +15,7 @@ export type Walker2dOptions = PlanarWalkerOptions;
 
 export const walker2d: TaskDefinition<Walker2dOptions> = {
   id: 'Walker2d-v5',
+  needs: { joints: 3 },
   defaults: {
     model: walker2dModel,
     frameSkip: 4,
