@@ -122,20 +122,19 @@ void SparseProduct::select(const SparseAlgorithm& algorithm) {
     return lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), made, &operation_,
                                                 CUSPARSELT_MATMUL_ALG_DEFAULT);
   });
-  if (algorithm.id < 0) return;
-  setAlgorithm(CUSPARSELT_MATMUL_ALG_CONFIG_ID, algorithm.id);
-  if (algorithm.splitK == 1) return;
-  setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K, algorithm.splitK);
-  if (algorithm.splitMode > 0) setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K_MODE, algorithm.splitMode);
-  if (algorithm.splitBuffers > 0) {
-    setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K_BUFFERS, algorithm.splitBuffers);
-  }
+  setAttribute(CUSPARSELT_MATMUL_ALG_CONFIG_ID, algorithm.id);
+  setAttribute(CUSPARSELT_MATMUL_SPLIT_K, algorithm.splitK);
+  setAttribute(CUSPARSELT_MATMUL_SPLIT_K_MODE, algorithm.splitMode);
+  setAttribute(CUSPARSELT_MATMUL_SPLIT_K_BUFFERS, algorithm.splitBuffers);
 }
 
-void SparseProduct::setAlgorithm(cusparseLtMatmulAlgAttribute_t attribute, int value) {
+// What the library has chosen by itself is not always something that it may be told: on Hopper it
+// has the mode ONE_KERNEL, and refuses it.
+void SparseProduct::setAttribute(cusparseLtMatmulAlgAttribute_t name, std::optional<int> value) {
+  if (!value || value == attribute(name)) return;
   check(lt_,
-        lt_.cusparseLtMatmulAlgSetAttribute(blas_.handle(), algorithm_.get(), attribute, &value,
-                                            sizeof value),
+        lt_.cusparseLtMatmulAlgSetAttribute(blas_.handle(), algorithm_.get(), name, &*value,
+                                            sizeof *value),
         "choose an algorithm");
 }
 
@@ -187,15 +186,15 @@ void SparseProduct::search(const void* compressed, const void* x, void* y) {
         "search for an algorithm");
 }
 
+// Not every library tells every attribute.
+std::optional<int> SparseProduct::attribute(cusparseLtMatmulAlgAttribute_t name) const {
+  int value = 0;
+  const cusparseStatus_t status = lt_.cusparseLtMatmulAlgGetAttribute(
+      blas_.handle(), algorithm_.get(), name, &value, sizeof value);
+  return status == CUSPARSE_STATUS_SUCCESS ? std::optional(value) : std::nullopt;
+}
+
 SparseAlgorithm SparseProduct::algorithm() const {
-  const auto attribute = [&](cusparseLtMatmulAlgAttribute_t name) {
-    int value = 0;
-    check(lt_,
-          lt_.cusparseLtMatmulAlgGetAttribute(blas_.handle(), algorithm_.get(), name, &value,
-                                              sizeof value),
-          "tell its algorithm");
-    return value;
-  };
   return {attribute(CUSPARSELT_MATMUL_ALG_CONFIG_ID), attribute(CUSPARSELT_MATMUL_SPLIT_K),
           attribute(CUSPARSELT_MATMUL_SPLIT_K_MODE), attribute(CUSPARSELT_MATMUL_SPLIT_K_BUFFERS)};
 }

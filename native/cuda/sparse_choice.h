@@ -56,6 +56,7 @@ class SparseChooser {
 
   std::string whyDense(const Layer& layer, const std::string& obstacle);
   const Known& known(const Layer& layer);
+  std::optional<MeasuredProduct> kept(const Layer& layer, const std::string& product);
   const ChoiceCache& cache();
   void tell(const Layer& layer, int count, bool sparse, const std::string& reason,
             const Known* known);

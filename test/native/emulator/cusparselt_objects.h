@@ -40,9 +40,15 @@ struct Matmul {
   SparseShape shape(uint32_t algorithm) const { return {sparse().type, sparseA() ? m : n, k, algorithm}; }
 };
 
+// How k is split among blocks.
+struct Split {
+  int k, mode, buffers;
+};
+
 struct Selection {
   std::shared_ptr<Matmul> matmul;
-  int id = 0, iterations = 5, splitK = 1, splitMode = 0, splitBuffers = 0;
+  Split split;
+  int id = 0, iterations = 5;
 };
 
 struct Plan {

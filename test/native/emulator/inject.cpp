@@ -31,8 +31,10 @@ bool number(const std::string& text, uint64_t* value) {
   return !text.empty() && *end == 0 && text[0] != '-';
 }
 
-// Calls of cuSPARSELt that may be refused.
-bool refusable(const std::string& call) { return call == "plan" || call == "search" || call == "multiply"; }
+// What cuSPARSELt may refuse.
+bool refusable(const std::string& call) {
+  return call == "plan" || call == "search" || call == "multiply" || call == "set" || call == "split";
+}
 
 bool library(const std::string& name) { return name == "cusparseLt" || name == "cublasLt"; }
 

@@ -32,7 +32,7 @@ struct Injection {
   static int driverVersion(int normal);  // 0 without a driver
   static bool libraryMissing(const std::string& name);
   static bool libraryFails(const std::string& name);
-  static bool refuses(const std::string& call);  // cuSPARSELt's "plan", "search" or "multiply"
+  static bool refuses(const std::string& call);  // what of cuSPARSELt: see README.md
   static int libraryVersion(const std::string& name, int normal);
   static int capability();        // 90 for 9.0
   static size_t memory();         // bytes of the device
