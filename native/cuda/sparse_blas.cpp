@@ -24,10 +24,15 @@ constexpr uint32_t kAlignment = 16;
 
 }  // namespace
 
+std::string causeOf(const CusparseLt& lt, cusparseStatus_t status) {
+  if (lt.cusparseLtGetErrorString) return lt.cusparseLtGetErrorString(status);
+  return "status " + std::to_string(static_cast<int>(status));
+}
+
 void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt) {
   if (status == CUSPARSE_STATUS_SUCCESS) return;
   throw std::runtime_error(std::string("cuSPARSELt could not ") + attempt + ": " +
-                           lt.cusparseLtGetErrorString(status));
+                           causeOf(lt, status));
 }
 
 bool fitsTensorCores(const NmPattern& pattern, ElementType type) {
@@ -52,13 +57,13 @@ int64_t SparseProduct::Shape::paddedInputs() const { return roundUp(inputs, 2 * 
 int64_t SparseProduct::Shape::paddedRows() const { return roundUp(rows, unitOf(type)); }
 
 SparseBlas::SparseBlas() : lt_(cusparseLt()) {
-  const cusparseStatus_t status = lt_.cusparseLtInit(&handle_);
+  const cusparseStatus_t status = lt_.cusparseLtInit(handle_.get());
   if (status == CUSPARSE_STATUS_SUCCESS) return;
   throw std::runtime_error(std::string("cuSPARSELt failed to initialise: ") +
-                           lt_.cusparseLtGetErrorString(status) + " (" + lt_.path + ")");
+                           causeOf(lt_, status) + " (" + lt_.path + ")");
 }
 
-SparseBlas::~SparseBlas() { lt_.cusparseLtDestroy(&handle_); }
+SparseBlas::~SparseBlas() { lt_.cusparseLtDestroy(handle_.get()); }
 
 SparseProduct::SparseProduct(Context& context, SparseBlas& blas, const Shape& shape,
                              const SparseAlgorithm& algorithm)
@@ -98,7 +103,7 @@ void SparseProduct::describe() {
   });
   check(lt_,
         lt_.cusparseLtMatmulDescriptorInit(
-            handle, &operation_, CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_NON_TRANSPOSE,
+            handle, operation_.get(), CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_NON_TRANSPOSE,
             weights_.get(), input_.get(), output_.get(), output_.get(), CUSPARSE_COMPUTE_32F),
         "describe a sparse product");
   if (shape_.bias) addBiasAndRelu();
@@ -108,18 +113,18 @@ void SparseProduct::addBiasAndRelu() {
   const cusparseLtHandle_t* handle = blas_.handle();
   const int relu = 1;
   check(lt_,
-        lt_.cusparseLtMatmulDescSetAttribute(handle, &operation_, CUSPARSELT_MATMUL_ACTIVATION_RELU,
+        lt_.cusparseLtMatmulDescSetAttribute(handle, operation_.get(), CUSPARSELT_MATMUL_ACTIVATION_RELU,
                                              &relu, sizeof relu),
         "add ReLU to a sparse product");
   check(lt_,
-        lt_.cusparseLtMatmulDescSetAttribute(handle, &operation_, CUSPARSELT_MATMUL_BIAS_POINTER,
+        lt_.cusparseLtMatmulDescSetAttribute(handle, operation_.get(), CUSPARSELT_MATMUL_BIAS_POINTER,
                                              &shape_.bias, sizeof shape_.bias),
         "add a bias to a sparse product");
 }
 
 void SparseProduct::select(const SparseAlgorithm& algorithm) {
   algorithm_.make("choose an algorithm", [&](cusparseLtMatmulAlgSelection_t* made) {
-    return lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), made, &operation_,
+    return lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), made, operation_.get(),
                                                 CUSPARSELT_MATMUL_ALG_DEFAULT);
   });
   setAttribute(CUSPARSELT_MATMUL_ALG_CONFIG_ID, algorithm.id);
@@ -141,7 +146,7 @@ void SparseProduct::setAttribute(cusparseLtMatmulAlgAttribute_t name, std::optio
 void SparseProduct::plan() {
   const cusparseLtHandle_t* handle = blas_.handle();
   plan_.make("plan a sparse product", [&](cusparseLtMatmulPlan_t* made) {
-    return lt_.cusparseLtMatmulPlanInit(handle, made, &operation_, algorithm_.get());
+    return lt_.cusparseLtMatmulPlanInit(handle, made, operation_.get(), algorithm_.get());
   });
   check(lt_, lt_.cusparseLtMatmulGetWorkspace(handle, plan_.get(), &workspace_), "plan a sparse product");
   check(lt_,

@@ -24,11 +24,11 @@ class SparseBlas {
   SparseBlas& operator=(const SparseBlas&) = delete;
 
   const CusparseLt& functions() const { return lt_; }
-  const cusparseLtHandle_t* handle() const { return &handle_; }
+  const cusparseLtHandle_t* handle() const { return handle_.get(); }
 
  private:
   const CusparseLt& lt_;
-  cusparseLtHandle_t handle_;
+  Roomy<cusparseLtHandle_t> handle_;
 };
 
 // Whether every mask of this pattern has at most 2 active weights in each aligned four (bfloat16),
@@ -91,7 +91,7 @@ class SparseProduct {
   Shape shape_;
   // In this order: a structure goes before those that it was made from.
   SparseDescriptor weights_, input_, output_;
-  cusparseLtMatmulDescriptor_t operation_;
+  Roomy<cusparseLtMatmulDescriptor_t> operation_;
   SparseSelection algorithm_;
   SparsePlan plan_;
   size_t compressedBytes_ = 0, compressScratch_ = 0, workspace_ = 0;

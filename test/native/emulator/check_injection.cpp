@@ -149,12 +149,14 @@ void libraries() {
   using Property = cusparseStatus_t (*)(libraryPropertyType, int*);
   void* const library = rnmEmulatorOpenLibrary("libcusparseLt.so.0");
   const auto property = reinterpret_cast<Property>(rnmEmulatorSymbol(library, "cusparseLtGetProperty"));
+  const char* const since08[] = {"cusparseLtMatmulAlgSelectionDestroy", "cusparseLtGetErrorName",
+                                 "cusparseLtGetErrorString"};
   int minor = 0;
   {
     Injected injected("version:cusparseLt=0.6.2,version:cublasLt=12.3.4,init:cublasLt,init:cusparseLt");
     CHECK_OK(property(MINOR_VERSION, &minor));
     CHECK_EQUAL(minor, 6);
-    CHECK(rnmEmulatorSymbol(library, "cusparseLtMatmulAlgSelectionDestroy") == nullptr);
+    for (const char* name : since08) CHECK(rnmEmulatorSymbol(library, name) == nullptr);
     CHECK_EQUAL(cublasLtGetVersion(), 120304);
     cublasLtHandle_t blas = nullptr;
     cusparseLtHandle_t sparse;
@@ -163,7 +165,7 @@ void libraries() {
   }
   CHECK_OK(property(MINOR_VERSION, &minor));
   CHECK_EQUAL(minor, 8);
-  CHECK(rnmEmulatorSymbol(library, "cusparseLtMatmulAlgSelectionDestroy") != nullptr);
+  for (const char* name : since08) CHECK(rnmEmulatorSymbol(library, name) != nullptr);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "cusparseLt.h"
 #include "cusparselt_format.h"
 #include "product.h"
+#include "state.h"
 
 namespace rnm::emulator::lt {
 
@@ -58,6 +59,11 @@ struct Plan {
   int id;
 };
 
+// How much of an opaque structure is written to. Before 0.8 as much as 0.6 has: 0.7 is not known.
+inline size_t structureBytes() {
+  return Injection::libraryVersion("cusparseLt", 801) < 800 ? 11024 : sizeof(cusparseLtHandle_t);
+}
+
 // What an opaque structure holds. It must stay where it was initialised: nothing says that the real
 // ones may be copied.
 struct Tag {
@@ -69,6 +75,7 @@ class Registry {
  public:
   std::shared_ptr<Object> put(void* at, Object object) {
     const Tag tag{kMark, ++next_};
+    std::memset(at, 0xa5, structureBytes());
     std::memcpy(at, &tag, sizeof(tag));
     entries_[at] = {tag.number, std::make_shared<Object>(std::move(object))};
     return entries_[at].object;
