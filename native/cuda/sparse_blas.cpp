@@ -31,8 +31,7 @@ std::string causeOf(const CusparseLt& lt, cusparseStatus_t status) {
 
 void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt) {
   if (status == CUSPARSE_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string("cuSPARSELt could not ") + attempt + ": " +
-                           causeOf(lt, status));
+  throw SparseFailure(std::string("cuSPARSELt could not ") + attempt + ": " + causeOf(lt, status));
 }
 
 bool fitsTensorCores(const NmPattern& pattern, ElementType type) {

@@ -69,7 +69,7 @@ SparseChoice SparseChooser::choose(const Layer& layer, const std::string& obstac
   const Known& found = known(layer);
   const bool forced = context_.sparseUse() == SparseUse::always;
   if (!found.measured) {
-    if (forced) throw std::runtime_error(found.failure);
+    if (forced) throw std::runtime_error(found.failure + kWithoutSparse);
     tellAll(layer, {}, found.failure, nullptr);
     return {};
   }

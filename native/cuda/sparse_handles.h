@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 
 #include "cuda/libraries.h"
@@ -11,7 +12,10 @@ namespace rnm::cuda {
 
 // The library's words for a status, or its number.
 std::string causeOf(const CusparseLt& lt, cusparseStatus_t status);
-// Throws std::runtime_error with what was attempted and the library's cause.
+struct SparseFailure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+// Throws SparseFailure with what was attempted and the library's cause.
 void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt);
 
 // Room for a structure. The library that is opened need not have the header's version, and sizes

@@ -22,7 +22,8 @@ struct Injected {
 void syntax() {
   for (const char* wrong : {"nonsense", "malloc", "malloc:", "malloc:0", "malloc:-1", "malloc:x", "graph:0", "library:cudart",
                             "capability:8", "version:cusparseLt", "version:cusparseLt=0.6", "driver:x", "devices:1",
-                            "launch:1,nonsense", "refuse:", "refuse:init"}) {
+                            "launch:1,nonsense", "refuse:", "refuse:init", "sticky:0", "sticky:1=", "sticky:1=0",
+                            "sticky:1=x", "sticky:=700"}) {
     const bool taken = rnmEmulatorInject(wrong);
     if (taken) std::printf("  %s was taken\n", wrong);
     CHECK(!taken);
@@ -86,6 +87,12 @@ void launches() {
     cublasLtHandle_t handle = nullptr;
     CHECK_EQUAL(cublasLtCreate(&handle), CUBLAS_STATUS_EXECUTION_FAILED);
     CHECK(rnmEmulatorFault() != nullptr);
+  }
+  {
+    Injected injected("sticky:1=710");
+    const auto launch = config(1, 4);
+    CHECK_OK(cudaLaunchKernelEx(&launch, touch, x.data));
+    CHECK_EQUAL(cudaDeviceSynchronize(), cudaErrorAssert);
   }
   CHECK_OK(cudaDeviceSynchronize());
 }
