@@ -251,6 +251,15 @@ export class Mlp {
     return this.#native.divergence(other.#native, checkInteger('member', member, 0));
   }
 
+  /**
+   * Largest magnitude among a member's weights, dormant ones included, and biases; NaN if any of
+   * them is NaN. Default: the first member.
+   */
+  largestWeight(member = 0): number {
+    this.#device.checkOpen();
+    return this.#native.largestWeight(checkInteger('member', member, 0));
+  }
+
   /** A copy of a part of a layer: [out, in] row-major, or [out]. */
   read(layer: number, part: LayerPart, member = 0): Float32Array {
     this.#device.checkOpen();

@@ -121,6 +121,7 @@ export interface NativeNetwork {
   updateMasks(): number;
   followMasks(source: NativeNetwork): number;
   divergence(other: NativeNetwork, member: number): number;
+  largestWeight(member: number): number;
   read(member: number, layer: number, part: number, target: Float32Array): void;
   write(member: number, layer: number, part: number, source: Float32Array): void;
   adamSteps(): number;

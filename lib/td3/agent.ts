@@ -312,9 +312,9 @@ export class Td3Agent {
   /**
    * Figures of the latest update: `criticLoss` (sum of both critics' mean squared errors),
    * `actorLoss`, `q1Mean`, `q2Mean`, `targetMean`, schedules, for actor, critic1 and critic2
-   * `density` and `sad` (positions in which online and target masks differ), and `maskChanges`
-   * (entries that the last mask update changed). Reads from the device: ask for it when it is
-   * logged.
+   * `density`, `sad` (positions in which online and target masks differ) and `largestWeight`
+   * (magnitude; NaN if a weight is NaN), and `maskChanges` (entries that the last mask update
+   * changed). Reads from the device: ask for it when it is logged.
    */
   metrics(): Record<string, number> {
     const { actor, actorTarget, critics, criticTargets } = this.networks;
@@ -328,6 +328,10 @@ export class Td3Agent {
       'sad/actor': actor.divergence(actorTarget),
       'sad/critic1': critics.divergence(criticTargets, 0),
       'sad/critic2': critics.divergence(criticTargets, 1),
+      // A NaN that a hidden layer's ReLU turns to 0, as a GPU's library may, shows in no loss.
+      'largestWeight/actor': actor.largestWeight(),
+      'largestWeight/critic1': critics.largestWeight(0),
+      'largestWeight/critic2': critics.largestWeight(1),
       'maskChanges/actor': this.#maskChanges.actor,
       'maskChanges/critics': this.#maskChanges.critics,
     };

@@ -87,6 +87,7 @@ Napi::Function NetworkObject::define(Napi::Env env) {
                       InstanceMethod<&NetworkObject::updateMasks>("updateMasks"),
                       InstanceMethod<&NetworkObject::followMasks>("followMasks"),
                       InstanceMethod<&NetworkObject::divergence>("divergence"),
+                      InstanceMethod<&NetworkObject::largestWeight>("largestWeight"),
                       InstanceMethod<&NetworkObject::read>("read"),
                       InstanceMethod<&NetworkObject::write>("write"),
                       InstanceMethod<&NetworkObject::adamSteps>("adamSteps"),
@@ -138,6 +139,10 @@ Napi::Value NetworkObject::followMasks(const Napi::CallbackInfo& info) {
 Napi::Value NetworkObject::divergence(const Napi::CallbackInfo& info) {
   const int64_t total = network_->divergence(*unwrapAt<NetworkObject>(info, 0).network_, intAt(info, 1));
   return Napi::Number::New(info.Env(), static_cast<double>(total));
+}
+
+Napi::Value NetworkObject::largestWeight(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), network_->largestWeight(intAt(info, 0)));
 }
 
 // member, layer, part, array

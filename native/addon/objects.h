@@ -66,6 +66,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value updateMasks(const Napi::CallbackInfo& info);
   Napi::Value followMasks(const Napi::CallbackInfo& info);
   Napi::Value divergence(const Napi::CallbackInfo& info);
+  Napi::Value largestWeight(const Napi::CallbackInfo& info);
   void read(const Napi::CallbackInfo& info);
   void write(const Napi::CallbackInfo& info);
   Napi::Value adamSteps(const Napi::CallbackInfo& info);

@@ -140,6 +140,8 @@ class Network {
   virtual int64_t followMasks(const Network& source) = 0;
   // Sparse architecture divergence of a member: positions in which its masks differ.
   virtual int64_t divergence(const Network& other, int member) const = 0;
+  // Largest magnitude among a member's weights, dormant ones included, and biases; NaN if any is NaN.
+  virtual float largestWeight(int member) const = 0;
 
   virtual void read(int member, int layer, Part part, float* target) const = 0;
   virtual void write(int member, int layer, Part part, const float* source) = 0;

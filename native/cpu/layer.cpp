@@ -1,6 +1,7 @@
 #include "cpu/layer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -291,6 +292,20 @@ void Layer::write(Part part, const float* source) {
     throw std::invalid_argument("This part of a layer is read only");
   }
   restoreIndex();
+}
+
+uint32_t Layer::largestBits() const {
+  uint32_t most = 0;
+  const auto look = [&](const float* values, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      most = std::max(most, std::bit_cast<uint32_t>(values[i]) & 0x7fffffffu);
+    }
+  };
+  const size_t rows = outputs();
+  look(weights.values(), rows * weights.perRow());
+  look(weights.rowDormant(0), rows * weights.dormantPerRow());
+  look(bias.data(), rows);
+  return most;
 }
 
 size_t Layer::bytes() const {

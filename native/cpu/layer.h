@@ -1,6 +1,7 @@
 // One layer of one network: its weights, biases and what training keeps of them.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "core/backend.h"
@@ -48,6 +49,8 @@ class Layer {
   void restoreIndex() {
     if (weights.hasTransposed()) weights.buildTransposed();
   }
+  // The bits of the largest magnitude among all weights and biases: as integers, NaN is above all.
+  uint32_t largestBits() const;
   size_t bytes() const;
 
  private:

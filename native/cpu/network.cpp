@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
@@ -338,6 +339,13 @@ int64_t CpuNetwork::divergence(const Network& other, int member) const {
     }
   }
   return total;
+}
+
+float CpuNetwork::largestWeight(int member) const {
+  checkMembers({member, 1});
+  uint32_t most = 0;
+  for (int l = 0; l < layers(); ++l) most = std::max(most, layer(member, l).largestBits());
+  return std::bit_cast<float>(most);
 }
 
 // ---------------------------------------------------------------- state

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // The first line: it changes with what the file says, or how it is measured.
-constexpr const char* kTitle = "rnm-td3 measured product 1";
+constexpr const char* kTitle = "rnm-td3 measured product 2";
 constexpr const char* kEnd = "end";
 
 // FNV-1a: names of files only, which say in full whose they are.
@@ -28,14 +28,33 @@ std::string hashOf(const std::string& text) {
   return out.str();
 }
 
+// An attribute of an algorithm; a dash if it is not known.
+std::string textOf(std::optional<int> attribute) {
+  return attribute ? std::to_string(*attribute) : "-";
+}
+
+void read(std::istream& file, std::optional<int>& attribute) {
+  std::string text;
+  file >> text;
+  if (text == "-") return;
+  std::istringstream number(text);
+  int value = 0;
+  if (number >> value && number.eof()) {
+    attribute = value;
+  } else {
+    file.setstate(std::ios::failbit);
+  }
+}
+
 std::string textOf(const std::string& machine, const std::string& product,
                    const MeasuredProduct& m) {
   std::ostringstream out;
   out.imbue(std::locale::classic());
   out.precision(9);
   out << kTitle << '\n' << machine << '\n' << product << '\n';
-  out << "algorithm " << m.algorithm.id << ' ' << m.algorithm.splitK << ' '
-      << m.algorithm.splitMode << ' ' << m.algorithm.splitBuffers << '\n';
+  const SparseAlgorithm& a = m.algorithm;
+  out << "algorithm " << textOf(a.id) << ' ' << textOf(a.splitK) << ' ' << textOf(a.splitMode)
+      << ' ' << textOf(a.splitBuffers) << '\n';
   out << "one " << m.one.dense << ' ' << m.one.sparse << '\n';
   out << "all " << m.all.dense << ' ' << m.all.sparse << '\n' << kEnd << '\n';
   return out.str();
@@ -52,11 +71,15 @@ std::optional<MeasuredProduct> parse(std::istream& file, const std::string& mach
   }
   MeasuredProduct m;
   std::string names[4];
-  file >> names[0] >> m.algorithm.id >> m.algorithm.splitK >> m.algorithm.splitMode >>
-      m.algorithm.splitBuffers >> names[1] >> m.one.dense >> m.one.sparse >> names[2] >>
-      m.all.dense >> m.all.sparse >> names[3];
+  file >> names[0];
+  for (auto* each : {&m.algorithm.id, &m.algorithm.splitK, &m.algorithm.splitMode,
+                     &m.algorithm.splitBuffers}) {
+    read(file, *each);
+  }
+  file >> names[1] >> m.one.dense >> m.one.sparse >> names[2] >> m.all.dense >> m.all.sparse >>
+      names[3];
   const bool whole = file && names[0] == "algorithm" && names[1] == "one" && names[2] == "all" &&
-                     names[3] == kEnd && m.algorithm.id >= 0;
+                     names[3] == kEnd;
   const bool times = isTime(m.one.dense) && isTime(m.one.sparse) && isTime(m.all.dense) &&
                      isTime(m.all.sparse);
   if (!whole || !times) return std::nullopt;
@@ -106,6 +129,11 @@ MeasuredProduct ChoiceCache::keep(const std::string& product,
   }
   fs::remove(beside, failed);
   return find(product).value_or(measured);
+}
+
+void ChoiceCache::forget(const std::string& product) const {
+  std::error_code failed;
+  if (!folder_.empty()) fs::remove(fileOf(product), failed);
 }
 
 }  // namespace rnm::cuda

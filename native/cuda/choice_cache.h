@@ -31,6 +31,8 @@ class ChoiceCache {
   // Writes it, unless another process was faster. Returns what is there from now on, which is what
   // was given if nothing can be written.
   MeasuredProduct keep(const std::string& product, const MeasuredProduct& measured) const;
+  // Removes it.
+  void forget(const std::string& product) const;
 
  private:
   std::string fileOf(const std::string& product) const;

@@ -8,8 +8,19 @@ namespace {
 
 // After these the process's work on the GPU is lost, whatever is tried next.
 bool sticky(cudaError_t status) {
-  return status == cudaErrorLaunchFailure || status == cudaErrorIllegalAddress ||
-         status == cudaErrorMisalignedAddress;
+  switch (status) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure: return true;
+    default: return false;
+  }
 }
 
 }  // namespace

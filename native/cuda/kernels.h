@@ -70,6 +70,9 @@ void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, fl
 void polyak(Context& context, const WeightArrays& arrays, const float* source, float tau);
 // What follows from weights and masks; `keepDormant`: else dormant weights become zero.
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
+// *largest = the larger of itself and the bits of every value without its sign: NaN is above all.
+void largestBits(Context& context, const float* values, int64_t count,
+                 unsigned long long* largest);
 
 // ---- slot_kernels.cu: see sparse_layers.h. Values and buffers are of `Precision`'s type.
 // A layer's weights: `count` elements from `first` on of the network's array and of the mask, in

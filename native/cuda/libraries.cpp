@@ -63,6 +63,11 @@ int property(const CusparseLt& functions, libraryPropertyType type) {
   return value;
 }
 
+template <typename Function>
+void findIfThere(const DynamicLibrary& library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(library.find(name));
+}
+
 CusparseLt loadCusparseLt() {
   const DynamicLibrary library = open("cuSPARSELt", {"libcusparseLt.so.0"}, cusparseLtRemedy());
   CusparseLt functions;
@@ -71,9 +76,9 @@ CusparseLt loadCusparseLt() {
   if (!missing.empty()) {
     throw LibraryTooOld(library.path() + " lacks " + missing + cusparseLtRemedy());
   }
-  functions.cusparseLtMatmulAlgSelectionDestroy =
-      reinterpret_cast<decltype(&::cusparseLtMatmulAlgSelectionDestroy)>(
-          library.find("cusparseLtMatmulAlgSelectionDestroy"));
+  findIfThere(library, "cusparseLtMatmulAlgSelectionDestroy",
+              functions.cusparseLtMatmulAlgSelectionDestroy);
+  findIfThere(library, "cusparseLtGetErrorString", functions.cusparseLtGetErrorString);
   functions.path = library.path();
   functions.major = property(functions, MAJOR_VERSION);
   functions.minor = property(functions, MINOR_VERSION);

@@ -31,7 +31,6 @@ namespace rnm::cuda {
   X(cusparseLtInit)                      \
   X(cusparseLtDestroy)                   \
   X(cusparseLtGetProperty)               \
-  X(cusparseLtGetErrorString)            \
   X(cusparseLtDenseDescriptorInit)       \
   X(cusparseLtStructuredDescriptorInit)  \
   X(cusparseLtMatDescriptorDestroy)      \
@@ -57,8 +56,10 @@ struct CublasLtFunctions {
 
 struct CusparseLtFunctions {
   RNM_CUSPARSELT_FUNCTIONS(RNM_DECLARE_FUNCTION)
-  // Since 0.8 only, and required since then.
-  decltype(&::cusparseLtMatmulAlgSelectionDestroy) cusparseLtMatmulAlgSelectionDestroy = nullptr;
+  // Since 0.8, which requires the first; null before. Declared here, since older headers lack them.
+  cusparseStatus_t (*cusparseLtMatmulAlgSelectionDestroy)(const cusparseLtMatmulAlgSelection_t*) =
+      nullptr;
+  const char* (*cusparseLtGetErrorString)(cusparseStatus_t) = nullptr;
 };
 
 template <typename Functions>

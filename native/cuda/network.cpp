@@ -379,6 +379,11 @@ int64_t CudaNetwork::divergence(const Network& other, int member) const {
   return weights_.divergence(to.weights_, member);
 }
 
+float CudaNetwork::largestWeight(int member) const {
+  checkMembers({member, 1});
+  return weights_.largestWeight(member);
+}
+
 void CudaNetwork::read(int member, int layer, Part part, float* target) const {
   checkPlace(member, layer);
   weights_.read(member, layer, part, target);

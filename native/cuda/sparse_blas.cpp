@@ -24,10 +24,14 @@ constexpr uint32_t kAlignment = 16;
 
 }  // namespace
 
+std::string causeOf(const CusparseLt& lt, cusparseStatus_t status) {
+  if (lt.cusparseLtGetErrorString) return lt.cusparseLtGetErrorString(status);
+  return "status " + std::to_string(static_cast<int>(status));
+}
+
 void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt) {
   if (status == CUSPARSE_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string("cuSPARSELt could not ") + attempt + ": " +
-                           lt.cusparseLtGetErrorString(status));
+  throw SparseFailure(std::string("cuSPARSELt could not ") + attempt + ": " + causeOf(lt, status));
 }
 
 bool fitsTensorCores(const NmPattern& pattern, ElementType type) {
@@ -52,13 +56,13 @@ int64_t SparseProduct::Shape::paddedInputs() const { return roundUp(inputs, 2 * 
 int64_t SparseProduct::Shape::paddedRows() const { return roundUp(rows, unitOf(type)); }
 
 SparseBlas::SparseBlas() : lt_(cusparseLt()) {
-  const cusparseStatus_t status = lt_.cusparseLtInit(&handle_);
+  const cusparseStatus_t status = lt_.cusparseLtInit(handle_.get());
   if (status == CUSPARSE_STATUS_SUCCESS) return;
   throw std::runtime_error(std::string("cuSPARSELt failed to initialise: ") +
-                           lt_.cusparseLtGetErrorString(status) + " (" + lt_.path + ")");
+                           causeOf(lt_, status) + " (" + lt_.path + ")");
 }
 
-SparseBlas::~SparseBlas() { lt_.cusparseLtDestroy(&handle_); }
+SparseBlas::~SparseBlas() { lt_.cusparseLtDestroy(handle_.get()); }
 
 SparseProduct::SparseProduct(Context& context, SparseBlas& blas, const Shape& shape,
                              const SparseAlgorithm& algorithm)
@@ -98,7 +102,7 @@ void SparseProduct::describe() {
   });
   check(lt_,
         lt_.cusparseLtMatmulDescriptorInit(
-            handle, &operation_, CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_NON_TRANSPOSE,
+            handle, operation_.get(), CUSPARSE_OPERATION_NON_TRANSPOSE, CUSPARSE_OPERATION_NON_TRANSPOSE,
             weights_.get(), input_.get(), output_.get(), output_.get(), CUSPARSE_COMPUTE_32F),
         "describe a sparse product");
   if (shape_.bias) addBiasAndRelu();
@@ -108,41 +112,40 @@ void SparseProduct::addBiasAndRelu() {
   const cusparseLtHandle_t* handle = blas_.handle();
   const int relu = 1;
   check(lt_,
-        lt_.cusparseLtMatmulDescSetAttribute(handle, &operation_, CUSPARSELT_MATMUL_ACTIVATION_RELU,
+        lt_.cusparseLtMatmulDescSetAttribute(handle, operation_.get(), CUSPARSELT_MATMUL_ACTIVATION_RELU,
                                              &relu, sizeof relu),
         "add ReLU to a sparse product");
   check(lt_,
-        lt_.cusparseLtMatmulDescSetAttribute(handle, &operation_, CUSPARSELT_MATMUL_BIAS_POINTER,
+        lt_.cusparseLtMatmulDescSetAttribute(handle, operation_.get(), CUSPARSELT_MATMUL_BIAS_POINTER,
                                              &shape_.bias, sizeof shape_.bias),
         "add a bias to a sparse product");
 }
 
 void SparseProduct::select(const SparseAlgorithm& algorithm) {
   algorithm_.make("choose an algorithm", [&](cusparseLtMatmulAlgSelection_t* made) {
-    return lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), made, &operation_,
+    return lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), made, operation_.get(),
                                                 CUSPARSELT_MATMUL_ALG_DEFAULT);
   });
-  if (algorithm.id < 0) return;
-  setAlgorithm(CUSPARSELT_MATMUL_ALG_CONFIG_ID, algorithm.id);
-  if (algorithm.splitK == 1) return;
-  setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K, algorithm.splitK);
-  if (algorithm.splitMode > 0) setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K_MODE, algorithm.splitMode);
-  if (algorithm.splitBuffers > 0) {
-    setAlgorithm(CUSPARSELT_MATMUL_SPLIT_K_BUFFERS, algorithm.splitBuffers);
-  }
+  setAttribute(CUSPARSELT_MATMUL_ALG_CONFIG_ID, algorithm.id);
+  setAttribute(CUSPARSELT_MATMUL_SPLIT_K, algorithm.splitK);
+  setAttribute(CUSPARSELT_MATMUL_SPLIT_K_MODE, algorithm.splitMode);
+  setAttribute(CUSPARSELT_MATMUL_SPLIT_K_BUFFERS, algorithm.splitBuffers);
 }
 
-void SparseProduct::setAlgorithm(cusparseLtMatmulAlgAttribute_t attribute, int value) {
+// What the library has chosen by itself is not always something that it may be told: on Hopper it
+// has the mode ONE_KERNEL, and refuses it.
+void SparseProduct::setAttribute(cusparseLtMatmulAlgAttribute_t name, std::optional<int> value) {
+  if (!value || value == attribute(name)) return;
   check(lt_,
-        lt_.cusparseLtMatmulAlgSetAttribute(blas_.handle(), algorithm_.get(), attribute, &value,
-                                            sizeof value),
+        lt_.cusparseLtMatmulAlgSetAttribute(blas_.handle(), algorithm_.get(), name, &*value,
+                                            sizeof *value),
         "choose an algorithm");
 }
 
 void SparseProduct::plan() {
   const cusparseLtHandle_t* handle = blas_.handle();
   plan_.make("plan a sparse product", [&](cusparseLtMatmulPlan_t* made) {
-    return lt_.cusparseLtMatmulPlanInit(handle, made, &operation_, algorithm_.get());
+    return lt_.cusparseLtMatmulPlanInit(handle, made, operation_.get(), algorithm_.get());
   });
   check(lt_, lt_.cusparseLtMatmulGetWorkspace(handle, plan_.get(), &workspace_), "plan a sparse product");
   check(lt_,
@@ -187,15 +190,15 @@ void SparseProduct::search(const void* compressed, const void* x, void* y) {
         "search for an algorithm");
 }
 
+// Not every library tells every attribute.
+std::optional<int> SparseProduct::attribute(cusparseLtMatmulAlgAttribute_t name) const {
+  int value = 0;
+  const cusparseStatus_t status = lt_.cusparseLtMatmulAlgGetAttribute(
+      blas_.handle(), algorithm_.get(), name, &value, sizeof value);
+  return status == CUSPARSE_STATUS_SUCCESS ? std::optional(value) : std::nullopt;
+}
+
 SparseAlgorithm SparseProduct::algorithm() const {
-  const auto attribute = [&](cusparseLtMatmulAlgAttribute_t name) {
-    int value = 0;
-    check(lt_,
-          lt_.cusparseLtMatmulAlgGetAttribute(blas_.handle(), algorithm_.get(), name, &value,
-                                              sizeof value),
-          "tell its algorithm");
-    return value;
-  };
   return {attribute(CUSPARSELT_MATMUL_ALG_CONFIG_ID), attribute(CUSPARSELT_MATMUL_SPLIT_K),
           attribute(CUSPARSELT_MATMUL_SPLIT_K_MODE), attribute(CUSPARSELT_MATMUL_SPLIT_K_BUFFERS)};
 }

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "core/nm.h"
 #include "cuda/blas.h"
@@ -23,20 +24,20 @@ class SparseBlas {
   SparseBlas& operator=(const SparseBlas&) = delete;
 
   const CusparseLt& functions() const { return lt_; }
-  const cusparseLtHandle_t* handle() const { return &handle_; }
+  const cusparseLtHandle_t* handle() const { return handle_.get(); }
 
  private:
   const CusparseLt& lt_;
-  cusparseLtHandle_t handle_;
+  Roomy<cusparseLtHandle_t> handle_;
 };
 
 // Whether every mask of this pattern has at most 2 active weights in each aligned four (bfloat16),
 // or 1 in each aligned two (float32, which the tensor cores round to tf32).
 bool fitsTensorCores(const NmPattern& pattern, ElementType type);
-// One of the library's algorithms, as its search describes them.
+// One of the library's algorithms, by what the library tells of it: attributes that it does not tell
+// are those of its default, as are all of them here.
 struct SparseAlgorithm {
-  int id = -1;  // the library's default
-  int splitK = 1, splitMode = 0, splitBuffers = 0;
+  std::optional<int> id, splitK, splitMode, splitBuffers;
   bool operator==(const SparseAlgorithm&) const = default;
 };
 
@@ -59,6 +60,7 @@ class SparseProduct {
     int64_t paddedInputs() const;
     int64_t paddedRows() const;
   };
+  // Throws std::runtime_error if the library does not take the shape, or this algorithm for it.
   SparseProduct(Context& context, SparseBlas& blas, const Shape& shape,
                 const SparseAlgorithm& algorithm = {});
   SparseProduct(const SparseProduct&) = delete;
@@ -80,7 +82,8 @@ class SparseProduct {
   void addBiasAndRelu();
   void select(const SparseAlgorithm& algorithm);
   void plan();
-  void setAlgorithm(cusparseLtMatmulAlgAttribute_t attribute, int value);
+  std::optional<int> attribute(cusparseLtMatmulAlgAttribute_t name) const;
+  void setAttribute(cusparseLtMatmulAlgAttribute_t name, std::optional<int> value);
 
   Context& context_;
   SparseBlas& blas_;
@@ -88,7 +91,7 @@ class SparseProduct {
   Shape shape_;
   // In this order: a structure goes before those that it was made from.
   SparseDescriptor weights_, input_, output_;
-  cusparseLtMatmulDescriptor_t operation_;
+  Roomy<cusparseLtMatmulDescriptor_t> operation_;
   SparseSelection algorithm_;
   SparsePlan plan_;
   size_t compressedBytes_ = 0, compressScratch_ = 0, workspace_ = 0;

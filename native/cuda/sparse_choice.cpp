@@ -69,7 +69,7 @@ SparseChoice SparseChooser::choose(const Layer& layer, const std::string& obstac
   const Known& found = known(layer);
   const bool forced = context_.sparseUse() == SparseUse::always;
   if (!found.measured) {
-    if (forced) throw std::runtime_error(found.failure);
+    if (forced) throw std::runtime_error(found.failure + kWithoutSparse);
     tellAll(layer, {}, found.failure, nullptr);
     return {};
   }
@@ -91,7 +91,7 @@ const SparseChooser::Known& SparseChooser::known(const Layer& layer) {
   const auto there = known_.find(product);
   if (there != known_.end()) return there->second;
   Known found;
-  found.measured = cache().find(product);
+  found.measured = kept(layer, product);
   found.cached = found.measured.has_value();
   if (!found.cached) {
     try {
@@ -102,6 +102,20 @@ const SparseChooser::Known& SparseChooser::known(const Layer& layer) {
     }
   }
   return known_[product] = std::move(found);
+}
+
+// What was measured before, unless the library does not take that algorithm: then it is measured
+// anew, so that times are always those of what is run.
+std::optional<MeasuredProduct> SparseChooser::kept(const Layer& layer, const std::string& product) {
+  const std::optional<MeasuredProduct> measured = cache().find(product);
+  if (!measured) return measured;
+  try {
+    SparseProduct(context_, context_.sparseBlas(), layer.shape, measured->algorithm);
+    return measured;
+  } catch (const std::runtime_error&) {
+    cache().forget(product);
+    return std::nullopt;
+  }
 }
 
 const ChoiceCache& SparseChooser::cache() {

@@ -13,6 +13,11 @@
 
 namespace rnm::cuda {
 
+// Ends the message of an error that a device without sparse products does not have.
+inline constexpr const char* kWithoutSparse =
+    ". What helps: sparse \"never\" in the device's options, or --sparse never on the command line, "
+    "computes the same without cuSPARSELt";
+
 // What was chosen for a layer.
 struct SparseChoice {
   int members = 1;
@@ -56,6 +61,7 @@ class SparseChooser {
 
   std::string whyDense(const Layer& layer, const std::string& obstacle);
   const Known& known(const Layer& layer);
+  std::optional<MeasuredProduct> kept(const Layer& layer, const std::string& product);
   const ChoiceCache& cache();
   void tell(const Layer& layer, int count, bool sparse, const std::string& reason,
             const Known* known);

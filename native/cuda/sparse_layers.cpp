@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "cuda/error.h"
@@ -11,6 +12,16 @@ namespace {
 
 // Buffers begin at multiples of 256 bytes.
 constexpr int64_t kBufferAlignment = 128;
+
+// Runs work of the library, and has its failures say what helps.
+template <typename Work>
+void advised(const Work& work) {
+  try {
+    work();
+  } catch (const SparseFailure& failure) {
+    throw std::runtime_error(std::string(failure.what()) + kWithoutSparse);
+  }
+}
 
 }  // namespace
 
@@ -44,17 +55,17 @@ const SparseLayer* SparseLayers::find(int layer, int member, int rows) const {
 }
 
 void SparseLayers::run(const SparseLayer& layer, const void* x, void* y) const {
-  layer.product->run(bufferOf(layer), x, y);
+  advised([&] { layer.product->run(bufferOf(layer), x, y); });
 }
 
 void SparseLayers::findSlots(const uint8_t* mask) {
   check(cudaMemsetAsync(slots_.data(), 0xff, slots_.bytes(), context_.stream()), "find slots");
   for (const SparseLayer& layer : layers_) {
-    findSlots(layer, mask);
+    advised([&] { findSlots(layer, mask); });
     if (!checked_ && !slotsHold(layer, mask)) {
       throw std::runtime_error("cuSPARSELt's compressed format is not a permutation of the weights: "
-                               "please report this with the output of `rnm-td3 info`, and make the "
-                               "device with sparse: \"never\"");
+                               "please report this with the output of `rnm-td3 info`" +
+                               std::string(kWithoutSparse));
     }
   }
   checked_ = true;
@@ -84,8 +95,8 @@ void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask) {
   counters.read(count, 0, 2);
   if (count[0] != count[1]) {
     throw std::runtime_error("cuSPARSELt's compressed format hides weights: please report this with "
-                             "the output of `rnm-td3 info`, and make the device with sparse: "
-                             "\"never\"");
+                             "the output of `rnm-td3 info`" +
+                             std::string(kWithoutSparse));
   }
 }
 

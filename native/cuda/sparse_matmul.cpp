@@ -52,21 +52,21 @@ void SparseMatmul::describeProduct() {
   const bool integers = spec().type == MatmulType::int8;
   check(lt_,
         lt_.cusparseLtMatmulDescriptorInit(
-            blas_.handle(), &operation_, operationOf(spec().transposeA),
+            blas_.handle(), operation_.get(), operationOf(spec().transposeA),
             operationOf(spec().transposeB), a_.get(), b_.get(), d_.get(), d_.get(),
             integers ? CUSPARSE_COMPUTE_32I : CUSPARSE_COMPUTE_32F),
         "describe a product of these types and layouts");
   if (spec().activation == MatmulActivation::relu) {
     const int on = 1;
     check(lt_,
-          lt_.cusparseLtMatmulDescSetAttribute(blas_.handle(), &operation_,
+          lt_.cusparseLtMatmulDescSetAttribute(blas_.handle(), operation_.get(),
                                                CUSPARSELT_MATMUL_ACTIVATION_RELU, &on, sizeof on),
           "add ReLU to a product");
   }
   if (spec().bias) {
     const void* bias = data(MatmulOperand::bias);
     check(lt_,
-          lt_.cusparseLtMatmulDescSetAttribute(blas_.handle(), &operation_,
+          lt_.cusparseLtMatmulDescSetAttribute(blas_.handle(), operation_.get(),
                                                CUSPARSELT_MATMUL_BIAS_POINTER, &bias, sizeof bias),
           "add a bias to a product");
   }
@@ -74,11 +74,11 @@ void SparseMatmul::describeProduct() {
 
 void SparseMatmul::plan() {
   algorithm_.make("choose an algorithm", [&](cusparseLtMatmulAlgSelection_t* made) {
-    return lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), made, &operation_,
+    return lt_.cusparseLtMatmulAlgSelectionInit(blas_.handle(), made, operation_.get(),
                                                 CUSPARSELT_MATMUL_ALG_DEFAULT);
   });
   plan_.make("plan a product of these sizes, types and layouts", [&](cusparseLtMatmulPlan_t* made) {
-    return lt_.cusparseLtMatmulPlanInit(blas_.handle(), made, &operation_, algorithm_.get());
+    return lt_.cusparseLtMatmulPlanInit(blas_.handle(), made, operation_.get(), algorithm_.get());
   });
 }
 
@@ -105,7 +105,7 @@ void SparseMatmul::write(MatmulOperand operand, const float* values) {
 void SparseMatmul::prune(MatmulPrune how) {
   isCompressed_ = false;
   check(lt_,
-        lt_.cusparseLtSpMMAPrune(blas_.handle(), &operation_, data(sparse()), data(sparse()),
+        lt_.cusparseLtSpMMAPrune(blas_.handle(), operation_.get(), data(sparse()), data(sparse()),
                                  how == MatmulPrune::tile ? CUSPARSELT_PRUNE_SPMMA_TILE
                                                           : CUSPARSELT_PRUNE_SPMMA_STRIP,
                                  stream().get()),
@@ -116,7 +116,7 @@ void SparseMatmul::prune(MatmulPrune how) {
 bool SparseMatmul::pruned() const {
   const DeviceBuffer answer(sizeof(int), kOutOfMemory);
   check(lt_,
-        lt_.cusparseLtSpMMAPruneCheck(blas_.handle(), &operation_, data(sparse()),
+        lt_.cusparseLtSpMMAPruneCheck(blas_.handle(), operation_.get(), data(sparse()),
                                       reinterpret_cast<int*>(answer.data()), stream().get()),
         "check pruned weights");
   int wrong = 1;

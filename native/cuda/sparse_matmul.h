@@ -39,7 +39,7 @@ class SparseMatmul final : public CudaMatmul {
   SparseBlas blas_;
   const CusparseLt& lt_;
   SparseDescriptor a_, b_, d_;
-  cusparseLtMatmulDescriptor_t operation_;
+  Roomy<cusparseLtMatmulDescriptor_t> operation_;
   SparseSelection algorithm_;
   SparsePlan plan_;
   DeviceBuffer compressed_, compressScratch_, workspace_;

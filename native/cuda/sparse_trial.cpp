@@ -64,17 +64,15 @@ std::shared_ptr<SparseTrial::Sparse> SparseTrial::prepare(const SparseAlgorithm&
   return sparse;
 }
 
-// The library's default, and what its search finds if that is another. A library that cannot search
-// has its default.
+// The library's default, and what its search finds if that is another. A library that cannot search,
+// or refuses to be told what it found, has its default.
 std::vector<std::shared_ptr<SparseTrial::Sparse>> SparseTrial::candidates() {
   std::vector<std::shared_ptr<Sparse>> result = {prepare({})};
-  const SparseAlgorithm standard = result.front()->product->algorithm();
-  SparseAlgorithm found = standard;
   try {
     const auto searched = prepare({});
     searched->product->search(searched->compressed.data(), input_.data(), output_.data());
-    found = searched->product->algorithm();
-    if (found != standard) result.push_back(prepare(found));
+    const SparseAlgorithm found = searched->product->algorithm();
+    if (found != result.front()->product->algorithm()) result.push_back(prepare(found));
   } catch (const std::runtime_error&) {
     cudaGetLastError();
   }

@@ -151,6 +151,20 @@ AdamScalars scalarsOf(Context& context, const AdamStep& s) {
           context.scalar(s.epsilon)};
 }
 
+__global__ void largestKernel(const float* values, int64_t count, unsigned long long* largest) {
+  unsigned most = 0;
+  const int64_t threads = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t i = RNM_THREAD; i < count; i += threads) {
+    const unsigned bits = __float_as_uint(values[i]) & 0x7fffffffu;
+    most = bits > most ? bits : most;
+  }
+  for (int lane = 16; lane > 0; lane /= 2) {
+    const unsigned other = __shfl_xor_sync(0xffffffffu, most, lane);
+    most = other > most ? other : most;
+  }
+  if (threadIdx.x % 32 == 0) atomicMax(largest, static_cast<unsigned long long>(most));
+}
+
 }  // namespace
 
 void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, float srLambda) {
@@ -171,6 +185,13 @@ void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDor
   const auto kernel =
       context.precision() == Precision::bf16 ? refreshKernel<__nv_bfloat16> : refreshKernel<float>;
   launch(context, "refresh weights", kernel, gridOf(arrays.size / 4), arrays, keepDormant);
+}
+
+void largestBits(Context& context, const float* values, int64_t count,
+                 unsigned long long* largest) {
+  // Each thread looks at several, so that few of them meet at the result.
+  launch(context, "find the largest weight", largestKernel, gridOf((count + 15) / 16), values, count,
+         largest);
 }
 
 }  // namespace rnm::cuda

@@ -1,6 +1,7 @@
 #include "cuda/weights.h"
 
 #include <algorithm>
+#include <bit>
 #include <stdexcept>
 #include <string>
 
@@ -287,7 +288,7 @@ void NetworkWeights::copyFrom(const NetworkWeights& source) {
   changeMasks(source.mask_.data(), masked_);
 }
 
-void NetworkWeights::clearCounter() {
+void NetworkWeights::clearCounter() const {
   check(cudaMemsetAsync(counter_.data(), 0, counter_.bytes(), context_.stream()), "count");
 }
 
@@ -327,13 +328,26 @@ int64_t NetworkWeights::followMasks(const NetworkWeights& source) {
 int64_t NetworkWeights::divergence(const NetworkWeights& other, int member) const {
   if (masked_.empty()) return 0;
   context_.requireNoGraph("a comparison of masks");
-  const_cast<NetworkWeights*>(this)->clearCounter();
+  clearCounter();
   for (const MaskedLayer& layer : masked_) {
     const int64_t at = (layer.first + member * layer.stride) / 8;
     countDifferences(context_, mask_.data() + at, other.mask_.data() + at, layer.stride / 8,
                      counter_.data());
   }
   return readCounter();
+}
+
+float NetworkWeights::largestWeight(int member) const {
+  context_.requireNoGraph("a look at weights");
+  clearCounter();
+  // What pads rows and biases is zero.
+  for (const Layer& layer : layers_) {
+    const float* weights = weights_.data() + layer.first + member * layer.stride;
+    const float* biases = weights_.data() + layer.bias + member * layer.biasStride;
+    largestBits(context_, weights, layer.stride, counter_.data());
+    largestBits(context_, biases, layer.biasStride, counter_.data());
+  }
+  return std::bit_cast<float>(static_cast<uint32_t>(readCounter()));
 }
 
 // ---------------------------------------------------------------- reading and writing from outside

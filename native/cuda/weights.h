@@ -118,6 +118,7 @@ class NetworkWeights {
   int64_t updateMasks();
   int64_t followMasks(const NetworkWeights& source);
   int64_t divergence(const NetworkWeights& other, int member) const;
+  float largestWeight(int member) const;
   void read(int member, int layer, Part part, float* target) const;
   void write(int member, int layer, Part part, const float* source);
   size_t bytes() const;
@@ -136,7 +137,7 @@ class NetworkWeights {
   bool learns() const { return role_ == Role::online; }
   void refresh();
   int64_t changeMasks(const uint8_t* wanted, const std::vector<MaskedLayer>& pruned);
-  void clearCounter();
+  void clearCounter() const;
   int64_t readCounter() const;
 
   // Parts of a member's layer from and to dense host arrays.

@@ -80,11 +80,15 @@ async function fail(what: string): Promise<Outcome> {
     60_000,
   );
 
-  test('cuSPARSELt 0.7, which has less to destroy, will do', async () => {
+  test('cuSPARSELt 0.7, with less to destroy, no words for errors and larger structures', async () => {
     expect(await fail('version:cusparseLt=0.7.1')).toMatchObject({
       available: { sparse: true },
       versions: { cusparselt: '0.7.1' },
       SparseMatmul: 'done',
     });
+    const refused = await fail('version:cusparseLt=0.7.1,refuse:plan');
+    expect(refused.SparseMatmul).toMatch(/^RunError: SparseMatmul .*could not plan .*: status 10/);
+    const words = await fail('refuse:plan');
+    expect(words.SparseMatmul).toMatch(/: CUSPARSE_STATUS_NOT_SUPPORTED/);
   }, 60_000);
 });

@@ -106,7 +106,7 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
     expect(two.error).toBeUndefined();
     expect(two.output).toEqual(masked.output);
     const one = await choose(refused, { members: { first: 0, count: 1 } });
-    expect(one.error).toMatch(/cuSPARSELt could not multiply with sparse weights/);
+    expect(one.error).toMatch(/cuSPARSELt could not multiply with .*--sparse never/);
   }, 60_000);
 
   test('a later process reads what was measured, and gets the same numbers', async () => {
@@ -131,19 +131,72 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
     expect(chosen(await choose(denseWins))).toEqual(['sparse', 'sparse']);
   }, 120_000);
 
-  test.each([
-    ['cusparseLt.0=2,cusparseLt=4', 0],
-    ['cusparseLt.0=4,cusparseLt.3=2,cusparseLt=1', 3],
-  ])(
-    'the faster of default and found algorithm, %s: %i',
-    async (times, id) => {
-      const { choices, output } = await choose(`RNM_EMULATOR_TIMES=cublasLt=8,${times}`);
-      expect(choices[0]!.sparseUs).toBeCloseTo(4, 3);
-      expect(readFileSync(files()[0]!, 'utf8')).toMatch(new RegExp(`^algorithm ${id} 1 0 0$`, 'm'));
-      expect(deviation(output, masked.output)).toBeLessThan(4e-2);
-    },
-    60_000,
-  );
+  // How k is split differs, and what a library may be told of it.
+  describe.each([
+    ['8.9', '0 1 0 0', '3 2 2 1'],
+    ['9.0', '0 -1 1 0', '3 1 6 0'],
+  ])('on a GPU of compute capability %s', (capability, standard, found) => {
+    const chooseHere = (environment: string, refused = '', job: Job = {}) =>
+      choose(`${environment} RNM_EMULATOR_FAIL=capability:${capability}${refused}`, job);
+    const always: Job = { device: { ...bf16, sparse: 'always' } };
+    const defaultWins = 'RNM_EMULATOR_TIMES=cublasLt=8,cusparseLt.0=2,cusparseLt=4';
+    const foundWins = 'RNM_EMULATOR_TIMES=cublasLt=8,cusparseLt.0=4,cusparseLt.3=2';
+    const algorithm = () => /^algorithm (.*)$/m.exec(readFileSync(files()[0]!, 'utf8'))![1];
+
+    test.each([
+      ['default', defaultWins, standard],
+      ['found', foundWins, found],
+    ])(
+      'the %s algorithm, if it is faster, in this process and in later ones',
+      async (_, times, expected) => {
+        const first = await chooseHere(times);
+        expect(chosen(first)).toEqual(['sparse', 'sparse']);
+        expect(first.choices[0]!.sparseUs).toBeCloseTo(4, 3);
+        expect(algorithm()).toBe(expected);
+        expect(deviation(first.output, masked.output)).toBeLessThan(4e-2);
+        for (const job of [{}, always]) {
+          const later = await chooseHere(denseWins, '', job);
+          expect(later.error).toBeUndefined();
+          expect(chosen(later)).toEqual(['sparse', 'sparse']);
+          expect(later.choices[0]!.cached).toBe(true);
+          expect(later.output).toEqual(first.output);
+        }
+      },
+      60_000,
+    );
+
+    test.each([
+      ['search', 'default', standard, 8],
+      ['set', 'default', standard, 8],
+      ['split', 'found', `${found[0]} - - -`, 4],
+    ])(
+      'a library that refuses "%s" has its %s algorithm',
+      async (what, _, expected, time) => {
+        for (const job of [{}, always]) {
+          rmSync(cache, { recursive: true, force: true });
+          const outcome = await chooseHere(foundWins, `,refuse:${what}`, job);
+          expect(outcome.error).toBeUndefined();
+          expect(chosen(outcome)).toEqual(['sparse', 'sparse']);
+          expect(outcome.choices[0]!.sparseUs).toBeCloseTo(time, 3);
+          expect(algorithm()).toBe(expected);
+          expect(deviation(outcome.output, masked.output)).toBeLessThan(4e-2);
+        }
+      },
+      60_000,
+    );
+
+    test('an algorithm that was kept and is refused is measured anew', async () => {
+      await chooseHere(foundWins);
+      const [file] = files();
+      const good = readFileSync(file!, 'utf8');
+      for (const refused of ['9 - - -', '3 - 7 -', '0 0 - -', '- - - 9']) {
+        writeFileSync(file!, good.replace(/^algorithm .*$/m, `algorithm ${refused}`));
+        const outcome = await chooseHere(foundWins);
+        expect(outcome.choices.map(({ cached }) => cached)).toEqual([false, false]);
+        expect(readFileSync(file!, 'utf8')).toBe(good);
+      }
+    }, 60_000);
+  });
 
   test('a file that cannot be used is measured anew and replaced', async () => {
     await choose(sparseWins);
@@ -154,7 +207,8 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
       good.slice(0, good.length - 5),
       good.replace(/^one .*$/m, 'one 1 nan'),
       good.replace('Emulated', 'Another'),
-      good.replace('product 1\n', 'product 0\n'),
+      good.replace('product 2\n', 'product 1\n'),
+      good.replace(/^algorithm 0/m, 'algorithm 0x'),
       Buffer.alloc(100_000, 0xff),
     ];
     for (const text of bad) {
@@ -203,7 +257,7 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
     expect(grew).toBe(false);
     expect(output).toEqual(masked.output);
     const insisted = await choose(failing, { device: { ...bf16, sparse: 'always' } });
-    expect(insisted.error).toMatch(/could not plan a sparse product/);
+    expect(insisted.error).toMatch(/could not plan a sparse product.*--sparse never/);
     const missing = await choose('RNM_EMULATOR_FAIL=library:cusparseLt');
     expect(missing.choices[0]!.reason).toMatch(/cuSPARSELt was not found/);
     expect(missing.output).toEqual(masked.output);
@@ -306,12 +360,6 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
       expect(deviation(sparse.gradient!, dense.gradient!)).toBeLessThan(4e-2);
     }, 240_000);
   });
-
-  test('a library that cannot search has its default algorithm', async () => {
-    const { choices } = await choose(`${sparseWins} RNM_EMULATOR_FAIL=refuse:search`);
-    expect(choices.map((choice) => choice.chosen)).toEqual(['sparse', 'sparse']);
-    expect(readFileSync(files()[0]!, 'utf8')).toMatch(/^algorithm 0 1 0 0$/m);
-  }, 60_000);
 
   test('where memory runs out it goes on dense, or says so', async () => {
     const outcomes: Outcome[] = [];

@@ -117,6 +117,32 @@ here('training on the emulated GPU', () => {
   });
 });
 
+here('a NaN in a hidden layer ends the run, and no checkpoint has it', () => {
+  test.each([
+    ['the CPU', 'cpu', '', 'NaN', 'criticLoss'],
+    ['a GPU whose ReLU keeps it', 'cuda-emulated', '', 'NaN', 'criticLoss'],
+    // Nothing else shows it.
+    ['a GPU whose ReLU hides it', 'cuda-emulated', 'fmax', /^\d/, 'largestWeight/critic2'],
+  ])('on %s', async (_, device, relu, loss, metric) => {
+    const out = join(newFolder(), 'run');
+    const shell = `export RNM_EMULATOR_RELU='${relu}'; exec`;
+    const folder = join(import.meta.dirname, '..', '..');
+    const script = 'test/train/emulated-divergence.ts';
+    const { code, stdout, stderr } = await runTypeScript(script, [out, device], folder, shell)
+      .ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const ended = JSON.parse(stdout) as { error?: string; loss: string };
+    expect(ended.loss).toMatch(loss);
+    expect(ended.error).toMatch(
+      new RegExp(`^RunError: .* step 45: Expected ${metric} to be finite but received NaN.*rate`),
+    );
+    const { tensors } = RunFolder.open(out).readCheckpoint().checkpoint.state;
+    const weights = Object.entries(tensors).filter(([name]) => /weight|bias/.test(name));
+    expect(weights.length).toBeGreaterThan(0);
+    for (const [, { data }] of weights) expect([...data].every(Number.isFinite)).toBe(true);
+  });
+});
+
 here('what fails while the emulated GPU trains', () => {
   test.each<[string, string, RegExp, string[]]>([
     ['no memory for a graph', 'graph:2', /make a graph.*: out of memory/, []],

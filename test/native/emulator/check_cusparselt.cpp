@@ -428,6 +428,50 @@ void searching() {
   cudaGetLastError();
 }
 
+// The split of k as the messages in the real library describe it, before compute capability 9.0 and from it on.
+void splits() {
+  struct Profile {
+    const char* capability;
+    int fresh[3];
+    std::vector<int> taken[3], refused[3];  // factors, modes, buffers
+  };
+  const Profile profiles[] = {
+      {"capability:8.9", {1, 0, 0}, {{1, 64, 4}, {1, 2}, {1, 3}}, {{0, 65, -1}, {0, 3, 6}, {0, 4, -1}}},
+      {"capability:9.0", {-1, 1, 0}, {{1, -1}, {3, 6}, {0}}, {{0, 2, -2}, {0, 1, 2, 7}, {1, -1}}},
+  };
+  for (const Profile& each : profiles) {
+    CHECK(rnmEmulatorInject(each.capability));
+    Problem p({16, 16, 64, CUDA_R_16BF, true, false, false, kRow, kRow, kRow});
+    for (int i = 0; i < 3; ++i) {
+      const auto attribute = static_cast<cusparseLtMatmulAlgAttribute_t>(CUSPARSELT_MATMUL_SPLIT_K + i);
+      int value = 99;
+      const auto get = [&] {
+        CHECK_OK(cusparseLtMatmulAlgGetAttribute(&handle, &p.selection, attribute, &value, sizeof(value)));
+        return value;
+      };
+      const auto set = [&](int wish) {
+        return cusparseLtMatmulAlgSetAttribute(&handle, &p.selection, attribute, &wish, sizeof(wish));
+      };
+      CHECK_EQUAL(get(), each.fresh[i]);
+      for (const int wish : each.refused[i]) CHECK_EQUAL(set(wish), CUSPARSE_STATUS_INVALID_VALUE);
+      CHECK_EQUAL(get(), each.fresh[i]);
+      for (const int wish : each.taken[i]) {
+        CHECK_OK(set(wish));
+        CHECK_EQUAL(get(), wish);
+      }
+    }
+  }
+  Problem p({16, 16, 64, CUDA_R_16BF, true, false, false, kRow, kRow, kRow});
+  CHECK(rnmEmulatorInject("refuse:set,refuse:split"));
+  int value = 0;
+  CHECK_EQUAL(cusparseLtMatmulAlgSetAttribute(&handle, &p.selection, CUSPARSELT_MATMUL_ALG_CONFIG_ID, &value, sizeof(value)),
+              CUSPARSE_STATUS_NOT_SUPPORTED);
+  CHECK_EQUAL(cusparseLtMatmulAlgGetAttribute(&handle, &p.selection, CUSPARSELT_MATMUL_SPLIT_K, &value, sizeof(value)),
+              CUSPARSE_STATUS_NOT_SUPPORTED);
+  CHECK_OK(cusparseLtMatmulAlgGetAttribute(&handle, &p.selection, CUSPARSELT_MATMUL_ALG_CONFIG_ID, &value, sizeof(value)));
+  CHECK(rnmEmulatorInject(""));
+}
+
 void captured() {
   Problem p({16, 16, 32, CUDA_R_32F, true, false, false, kRow, kRow, kRow});
   CHECK_OK(p.compress());
@@ -525,6 +569,7 @@ void cusparseLt() {
   pruning();
   withoutPlan();
   searching();
+  splits();
   captured();
   descriptorRefusals();
   matmulRefusals();

@@ -22,7 +22,8 @@ struct Injected {
 void syntax() {
   for (const char* wrong : {"nonsense", "malloc", "malloc:", "malloc:0", "malloc:-1", "malloc:x", "graph:0", "library:cudart",
                             "capability:8", "version:cusparseLt", "version:cusparseLt=0.6", "driver:x", "devices:1",
-                            "launch:1,nonsense", "refuse:", "refuse:init"}) {
+                            "launch:1,nonsense", "refuse:", "refuse:init", "sticky:0", "sticky:1=", "sticky:1=0",
+                            "sticky:1=x", "sticky:=700"}) {
     const bool taken = rnmEmulatorInject(wrong);
     if (taken) std::printf("  %s was taken\n", wrong);
     CHECK(!taken);
@@ -87,6 +88,12 @@ void launches() {
     CHECK_EQUAL(cublasLtCreate(&handle), CUBLAS_STATUS_EXECUTION_FAILED);
     CHECK(rnmEmulatorFault() != nullptr);
   }
+  {
+    Injected injected("sticky:1=710");
+    const auto launch = config(1, 4);
+    CHECK_OK(cudaLaunchKernelEx(&launch, touch, x.data));
+    CHECK_EQUAL(cudaDeviceSynchronize(), cudaErrorAssert);
+  }
   CHECK_OK(cudaDeviceSynchronize());
 }
 
@@ -149,12 +156,14 @@ void libraries() {
   using Property = cusparseStatus_t (*)(libraryPropertyType, int*);
   void* const library = rnmEmulatorOpenLibrary("libcusparseLt.so.0");
   const auto property = reinterpret_cast<Property>(rnmEmulatorSymbol(library, "cusparseLtGetProperty"));
+  const char* const since08[] = {"cusparseLtMatmulAlgSelectionDestroy", "cusparseLtGetErrorName",
+                                 "cusparseLtGetErrorString"};
   int minor = 0;
   {
     Injected injected("version:cusparseLt=0.6.2,version:cublasLt=12.3.4,init:cublasLt,init:cusparseLt");
     CHECK_OK(property(MINOR_VERSION, &minor));
     CHECK_EQUAL(minor, 6);
-    CHECK(rnmEmulatorSymbol(library, "cusparseLtMatmulAlgSelectionDestroy") == nullptr);
+    for (const char* name : since08) CHECK(rnmEmulatorSymbol(library, name) == nullptr);
     CHECK_EQUAL(cublasLtGetVersion(), 120304);
     cublasLtHandle_t blas = nullptr;
     cusparseLtHandle_t sparse;
@@ -163,7 +172,7 @@ void libraries() {
   }
   CHECK_OK(property(MINOR_VERSION, &minor));
   CHECK_EQUAL(minor, 8);
-  CHECK(rnmEmulatorSymbol(library, "cusparseLtMatmulAlgSelectionDestroy") != nullptr);
+  for (const char* name : since08) CHECK(rnmEmulatorSymbol(library, name) != nullptr);
 }
 
 }  // namespace

@@ -224,9 +224,8 @@ void setMaskBit(const Problem& p, int64_t row, int64_t col, int64_t batch, bool 
 float epilogue(const Problem& p, float value, int64_t row, int64_t col, int64_t batch) {
   if (p.has(4)) value += loadElement(p.op.bias, batch * p.op.biasStride + row, p.biasType());
   if (p.has(2)) {
-    // NaN stays NaN, as in cuBLASLt's ReLU.
     if (p.has(128)) setMaskBit(p, row, col, batch, value > 0);
-    if (value < 0) value = 0;
+    value = relu(value, 0);
   }
   if (p.has(32)) {
     // The approximation with tanh (Hendrycks and Gimpel 2016).

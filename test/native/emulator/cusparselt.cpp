@@ -1,8 +1,6 @@
 // cuSPARSELt: handle, descriptors, attributes and plans. The work itself is in cusparselt_work.cpp.
 #include "cusparseLt.h"
 
-#include <limits>
-
 #include "cusparselt_objects.h"
 #include "cusparselt_work.h"
 #include "numbers.h"
@@ -24,6 +22,30 @@ int algorithms(const Matmul& matmul) { return matmul.a->matrix.type == CUDA_R_32
 
 // Not every algorithm takes every shape, as with the real ones: the last needs a longer k.
 bool takes(int id, const Matmul& matmul) { return id + 1 < algorithms(matmul) || matmul.k >= 128; }
+
+// Hopper and later split k in ways of their own.
+bool hopper() { return Injection::capability() >= 90; }
+
+// What an algorithm is chosen with; the mode is one that Hopper refuses to be told.
+Split standardSplit() {
+  return hopper() ? Split{-1, CUSPARSELT_SPLIT_K_MODE_ONE_KERNEL, 0} : Split{1, CUSPARSELT_INVALID_MODE, 0};
+}
+
+// What a search finds.
+Split foundSplit() {
+  return hopper() ? Split{1, CUSPARSELT_STREAMK, 0} : Split{2, CUSPARSELT_SPLIT_K_MODE_TWO_KERNELS, 1};
+}
+
+bool takesSplit(const Selection& selection, cusparseLtMatmulAlgAttribute_t attribute, int value) {
+  const int64_t k = selection.matmul->k;
+  switch (attribute) {
+    case CUSPARSELT_MATMUL_SPLIT_K: return hopper() ? value == 1 || value == -1 : value >= 1 && value <= k;
+    case CUSPARSELT_MATMUL_SPLIT_K_MODE:
+      return hopper() ? value >= CUSPARSELT_HEURISTIC && value <= CUSPARSELT_STREAMK
+                      : value == CUSPARSELT_SPLIT_K_MODE_ONE_KERNEL || value == CUSPARSELT_SPLIT_K_MODE_TWO_KERNELS;
+    default: return hopper() ? value == 0 : value > 0 && value < selection.split.k;
+  }
+}
 
 bool isOrder(cusparseOrder_t order) { return order == CUSPARSE_ORDER_COL || order == CUSPARSE_ORDER_ROW; }
 
@@ -274,7 +296,7 @@ cusparseStatus_t cusparseLtMatmulAlgSelectionInit(const cusparseLtHandle_t* hand
     if (const auto status = checkHandle(handle)) return status;
     const auto matmul = registries().matmuls.get(descriptor);
     if (!selection || !matmul || algorithm != CUSPARSELT_MATMUL_ALG_DEFAULT) return CUSPARSE_STATUS_INVALID_VALUE;
-    registries().selections.put(selection, {matmul});
+    registries().selections.put(selection, {matmul, standardSplit()});
     return CUSPARSE_STATUS_SUCCESS;
   });
 }
@@ -293,18 +315,19 @@ cusparseStatus_t cusparseLtMatmulAlgSetAttribute(const cusparseLtHandle_t* handl
     const auto object = registries().selections.get(selection);
     int value = 0;
     if (!object || !data || setValue(&value, data, size)) return CUSPARSE_STATUS_INVALID_VALUE;
-    const auto store = [&](int Selection::* field, int from, int to) {
-      if (value < from || value > to) return CUSPARSE_STATUS_INVALID_VALUE;
-      (*object).*field = value;
+    const auto store = [&](int& field, bool valid) {
+      if (!valid) return CUSPARSE_STATUS_INVALID_VALUE;
+      field = value;
       return CUSPARSE_STATUS_SUCCESS;
     };
-    constexpr int kMost = std::numeric_limits<int>::max();
+    if (Injection::refuses("set")) return CUSPARSE_STATUS_NOT_SUPPORTED;
+    const auto split = [&](int& field) { return store(field, takesSplit(*object, attribute, value)); };
     switch (attribute) {
-      case CUSPARSELT_MATMUL_ALG_CONFIG_ID: return store(&Selection::id, 0, algorithms(*object->matmul) - 1);
-      case CUSPARSELT_MATMUL_SEARCH_ITERATIONS: return store(&Selection::iterations, 1, kMost);
-      case CUSPARSELT_MATMUL_SPLIT_K: return store(&Selection::splitK, 1, kMost);
-      case CUSPARSELT_MATMUL_SPLIT_K_MODE: return store(&Selection::splitMode, 0, 2);
-      case CUSPARSELT_MATMUL_SPLIT_K_BUFFERS: return store(&Selection::splitBuffers, 0, kMost);
+      case CUSPARSELT_MATMUL_ALG_CONFIG_ID: return store(object->id, value >= 0 && value < algorithms(*object->matmul));
+      case CUSPARSELT_MATMUL_SEARCH_ITERATIONS: return store(object->iterations, value > 0);
+      case CUSPARSELT_MATMUL_SPLIT_K: return split(object->split.k);
+      case CUSPARSELT_MATMUL_SPLIT_K_MODE: return split(object->split.mode);
+      case CUSPARSELT_MATMUL_SPLIT_K_BUFFERS: return split(object->split.buffers);
       default: return CUSPARSE_STATUS_INVALID_VALUE;
     }
   });
@@ -317,13 +340,14 @@ cusparseStatus_t cusparseLtMatmulAlgGetAttribute(const cusparseLtHandle_t* handl
     if (const auto status = checkHandle(handle)) return status;
     const auto object = registries().selections.get(selection);
     if (!object || !data) return CUSPARSE_STATUS_INVALID_VALUE;
+    if (attribute >= CUSPARSELT_MATMUL_SPLIT_K && Injection::refuses("split")) return CUSPARSE_STATUS_NOT_SUPPORTED;
     switch (attribute) {
       case CUSPARSELT_MATMUL_ALG_CONFIG_ID: return getValue(object->id, data, size);
       case CUSPARSELT_MATMUL_ALG_CONFIG_MAX_ID: return getValue(algorithms(*object->matmul), data, size);
       case CUSPARSELT_MATMUL_SEARCH_ITERATIONS: return getValue(object->iterations, data, size);
-      case CUSPARSELT_MATMUL_SPLIT_K: return getValue(object->splitK, data, size);
-      case CUSPARSELT_MATMUL_SPLIT_K_MODE: return getValue(object->splitMode, data, size);
-      case CUSPARSELT_MATMUL_SPLIT_K_BUFFERS: return getValue(object->splitBuffers, data, size);
+      case CUSPARSELT_MATMUL_SPLIT_K: return getValue(object->split.k, data, size);
+      case CUSPARSELT_MATMUL_SPLIT_K_MODE: return getValue(object->split.mode, data, size);
+      case CUSPARSELT_MATMUL_SPLIT_K_BUFFERS: return getValue(object->split.buffers, data, size);
     }
     return CUSPARSE_STATUS_INVALID_VALUE;
   });
@@ -368,6 +392,7 @@ cusparseStatus_t cusparseLtMatmulSearch(const cusparseLtHandle_t* handle, cuspar
     const auto object = registries().plans.get(plan);
     runAllStreams();
     // The last that takes the shape wins, so that a search changes the algorithm.
+    object->selection->split = foundSplit();
     for (int id = 0; id < algorithms(*object->matmul); ++id) {
       if (takes(id, *object->matmul)) object->id = object->selection->id = id;
     }

@@ -8,6 +8,7 @@
 #include "cusparseLt.h"
 #include "cusparselt_format.h"
 #include "product.h"
+#include "state.h"
 
 namespace rnm::emulator::lt {
 
@@ -40,9 +41,15 @@ struct Matmul {
   SparseShape shape(uint32_t algorithm) const { return {sparse().type, sparseA() ? m : n, k, algorithm}; }
 };
 
+// How k is split among blocks.
+struct Split {
+  int k, mode, buffers;
+};
+
 struct Selection {
   std::shared_ptr<Matmul> matmul;
-  int id = 0, iterations = 5, splitK = 1, splitMode = 0, splitBuffers = 0;
+  Split split;
+  int id = 0, iterations = 5;
 };
 
 struct Plan {
@@ -51,6 +58,11 @@ struct Plan {
   MatmulAttributes attributes;
   int id;
 };
+
+// How much of an opaque structure is written to. Before 0.8 as much as 0.6 has: 0.7 is not known.
+inline size_t structureBytes() {
+  return Injection::libraryVersion("cusparseLt", 801) < 800 ? 11024 : sizeof(cusparseLtHandle_t);
+}
 
 // What an opaque structure holds. It must stay where it was initialised: nothing says that the real
 // ones may be copied.
@@ -63,6 +75,7 @@ class Registry {
  public:
   std::shared_ptr<Object> put(void* at, Object object) {
     const Tag tag{kMark, ++next_};
+    std::memset(at, 0xa5, structureBytes());
     std::memcpy(at, &tag, sizeof(tag));
     entries_[at] = {tag.number, std::make_shared<Object>(std::move(object))};
     return entries_[at].object;

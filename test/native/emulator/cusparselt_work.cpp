@@ -155,8 +155,7 @@ bool reachable(const Plan& plan, const Operands& at) {
 
 float activate(const MatmulAttributes& attributes, float value) {
   if (!attributes.relu) return value;
-  // Written so that NaN passes.
-  if (value <= attributes.threshold) return 0;
+  value = relu(value, attributes.threshold);
   return value > attributes.upperBound ? attributes.upperBound : value;
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 struct Failures {
   uint64_t malloc = 0, graph = 0, launch = 0, sticky = 0;  // the how-manieth; 0 for none
+  cudaError_t fault = cudaErrorIllegalAddress;
   bool driver = false, devices = false;
   int driverVersion = 0;
   int capability = 90;
@@ -31,8 +32,10 @@ bool number(const std::string& text, uint64_t* value) {
   return !text.empty() && *end == 0 && text[0] != '-';
 }
 
-// Calls of cuSPARSELt that may be refused.
-bool refusable(const std::string& call) { return call == "plan" || call == "search" || call == "multiply"; }
+// What cuSPARSELt may refuse.
+bool refusable(const std::string& call) {
+  return call == "plan" || call == "search" || call == "multiply" || call == "set" || call == "split";
+}
 
 bool library(const std::string& name) { return name == "cusparseLt" || name == "cublasLt"; }
 
@@ -53,6 +56,17 @@ bool version(const std::string& text, int* value) {
   return true;
 }
 
+// "60", or "60=710" for another error.
+bool sticky(const std::string& text, Failures& failures) {
+  const size_t equals = text.find('=');
+  uint64_t error = 0;
+  if (equals != std::string::npos) {
+    if (!number(text.substr(equals + 1), &error) || error == 0) return false;
+    failures.fault = static_cast<cudaError_t>(error);
+  }
+  return number(text.substr(0, equals), &failures.sticky) && failures.sticky > 0;
+}
+
 bool parsePart(const std::string& part, Failures& failures) {
   const size_t colon = part.find(':');
   const std::string key = part.substr(0, colon);
@@ -61,7 +75,7 @@ bool parsePart(const std::string& part, Failures& failures) {
   if (key == "malloc") return number(value, &failures.malloc) && failures.malloc > 0;
   if (key == "graph") return number(value, &failures.graph) && failures.graph > 0;
   if (key == "launch") return number(value, &failures.launch) && failures.launch > 0;
-  if (key == "sticky") return number(value, &failures.sticky) && failures.sticky > 0;
+  if (key == "sticky") return sticky(value, failures);
   if (key == "driver") {
     failures.driver = true;
     return value.empty() || majorMinor(value, 1000, 10, &failures.driverVersion);
@@ -119,7 +133,9 @@ Counts counts;
 bool Injection::allocation() { return ++counts.malloc == failures().malloc; }
 bool Injection::graph() { return ++counts.graph == failures().graph; }
 bool Injection::launch() { return ++counts.launch == failures().launch; }
-bool Injection::kernel() { return ++counts.kernel == failures().sticky; }
+cudaError_t Injection::kernel() {
+  return ++counts.kernel == failures().sticky ? failures().fault : cudaSuccess;
+}
 cudaError_t Injection::driver() {
   if (failures().driver) return cudaErrorInsufficientDriver;
   return failures().devices ? cudaErrorNoDevice : cudaSuccess;

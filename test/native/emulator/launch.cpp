@@ -343,9 +343,9 @@ bool wrongPointer(const KernelPointer& pointer) {
 
 cudaError_t runKernel(const KernelCall& kernel, const dim3& grid, const dim3& shape) {
   ++counters().kernelsRun;
-  if (Injection::kernel()) {
-    fault(cudaErrorIllegalAddress, "a kernel faults because the failure \"sticky\" is injected");
-    return cudaErrorIllegalAddress;
+  if (const cudaError_t error = Injection::kernel()) {
+    fault(error, "a kernel faults because the failure \"sticky\" is injected");
+    return error;
   }
   for (const KernelPointer& pointer : kernel.pointers) {
     if (!wrongPointer(pointer)) continue;

@@ -48,6 +48,13 @@ Symbols* cusparseLt() {
 }
 #undef RNM_SYMBOL
 
+// What came with cuSPARSELt 0.8 is not in those before it.
+bool hidden(const std::string& symbol) {
+  const bool late = symbol == "cusparseLtMatmulAlgSelectionDestroy" || symbol == "cusparseLtGetErrorName" ||
+                    symbol == "cusparseLtGetErrorString";
+  return late && Injection::libraryVersion("cusparseLt", 801) < 800;
+}
+
 thread_local std::string lastProblem;
 
 }  // namespace
@@ -72,11 +79,8 @@ void* rnmEmulatorSymbol(void* library, const char* name) {
   lastProblem.clear();
   if (library == cublasLt() || library == cusparseLt()) {
     const Symbols& symbols = *static_cast<Symbols*>(library);
-    // Came with 0.8.
-    const bool old = Injection::libraryVersion("cusparseLt", 801) < 800;
     const auto found = symbols.find(name ? name : "");
-    const bool hidden = old && found != symbols.end() && found->first == "cusparseLtMatmulAlgSelectionDestroy";
-    if (found != symbols.end() && !hidden) return found->second;
+    if (found != symbols.end() && !hidden(found->first)) return found->second;
   }
   lastProblem = std::string("undefined symbol: ") + (name ? name : "(null)");
   return nullptr;

@@ -1,5 +1,9 @@
 #include "product.h"
 
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
 namespace rnm::emulator {
 
 std::vector<float> loadMatrix(const Matrix& matrix, const void* data, int64_t batch, bool transpose, bool tf32) {
@@ -26,6 +30,15 @@ std::vector<float> multiply(const std::vector<float>& a, const std::vector<float
     }
   }
   return product;
+}
+
+float relu(float value, float threshold) {
+  static const bool dropsNan = [] {
+    const char* kind = std::getenv("RNM_EMULATOR_RELU");
+    return kind && std::strcmp(kind, "fmax") == 0;
+  }();
+  if (std::isnan(value)) return dropsNan ? 0 : value;
+  return value <= threshold ? 0 : value;
 }
 
 }  // namespace rnm::emulator

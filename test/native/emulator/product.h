@@ -29,4 +29,8 @@ std::vector<float> loadMatrix(const Matrix& matrix, const void* data, int64_t ba
 // a [m, k] times b [k, n].
 std::vector<float> multiply(const std::vector<float>& a, const std::vector<float>& b, int64_t m, int64_t n, int64_t k);
 
+// 0 up to the threshold. What real libraries make of NaN is not documented: it stays, or becomes 0 as
+// by fmax() under RNM_EMULATOR_RELU=fmax.
+float relu(float value, float threshold);
+
 }  // namespace rnm::emulator

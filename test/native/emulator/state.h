@@ -27,12 +27,12 @@ struct Injection {
   static bool allocation();       // the allocation that is about to happen fails
   static bool graph();            // the executable graph that is about to be made takes too much memory
   static bool launch();           // this launch fails
-  static bool kernel();           // this kernel faults while it runs
+  static cudaError_t kernel();    // what this kernel faults with while it runs
   static cudaError_t driver();    // what every call returns if there is no driver or no GPU
   static int driverVersion(int normal);  // 0 without a driver
   static bool libraryMissing(const std::string& name);
   static bool libraryFails(const std::string& name);
-  static bool refuses(const std::string& call);  // cuSPARSELt's "plan", "search" or "multiply"
+  static bool refuses(const std::string& call);  // what of cuSPARSELt: see README.md
   static int libraryVersion(const std::string& name, int normal);
   static int capability();        // 90 for 9.0
   static size_t memory();         // bytes of the device
