@@ -103,6 +103,7 @@ export class Replay {
 
   /** Append rows as `read` returned them. */
   append(rows: Float32Array): void {
+    this.#device.checkOpen();
     for (let at = 0; at + this.rowLength <= rows.length; at += this.rowLength) {
       this.#native.add(rows.subarray(at, at + this.rowLength));
       this.#size = Math.min(this.#size + 1, this.capacity);
