@@ -225,13 +225,16 @@ function crossingMicroseconds({ device }: Td3Agent): number {
 /** Bytes that an agent holds on its device. */
 export function memoryOf({ config, device, networks, replay }: Td3Agent): MemoryBytes {
   const { actor, actorTarget, critics, criticTargets } = networks;
+  const policy = device.mlp({ ...actorOptions(config), role: 'inference' });
+  const inference = policy.bytes;
+  policy.close();
   return {
     networks: actor.bytes + actorTarget.bytes + critics.bytes + criticTargets.bytes,
     actor: actor.bytes,
     actorTarget: actorTarget.bytes,
     critics: critics.bytes,
     criticTargets: criticTargets.bytes,
-    inference: device.mlp({ ...actorOptions(config), role: 'inference' }).bytes,
+    inference,
     replay: replay.capacity * replay.rowLength * Float32Array.BYTES_PER_ELEMENT,
   };
 }

@@ -3,7 +3,7 @@ import { Device } from '../device/index.js';
 import type { MaskShape } from '../device/index.js';
 import { Random } from '../random.js';
 import { Td3Agent } from '../td3/agent.js';
-import type { HyperparameterOptions } from '../td3/config.js';
+import type { HyperparameterOptions, Td3Options } from '../td3/config.js';
 
 /** The shape of an update. */
 export interface UpdateShape {
@@ -40,7 +40,7 @@ const never = Number.MAX_SAFE_INTEGER;
 export interface AgentOptions {
   /** Instruction set of the CPU's kernels. Default: the best. */
   isa?: string | undefined;
-  /** The agent's own device, closed with it. Default: the CPU. */
+  /** The agent's own device, closed with it and if it cannot be made. Default: the CPU. */
   device?: Device;
   /** Updates before the first mask update. Default: as many as the shape asks for. */
   settling?: number;
@@ -61,30 +61,30 @@ export function makeAgent(
     ...(isa === undefined ? {} : { isa }),
   } as const;
   const { device = new Device(onCpu) } = options;
-  const agent = new Td3Agent(
-    {
-      observationSize: shape.obs,
-      actionSize: shape.act,
-      actionLow: -1,
-      actionHigh: 1,
-      hiddenSizes: [shape.hidden, shape.hidden],
-      batchSize: shape.batch,
-      gradientRule: shape.gradientRule,
-      maskInterval: never,
-      bufferSize: shape.replay,
-      learningStarts: 0,
-      sparsity,
-      maskShape,
-    },
-    device,
-  );
-  fillReplay(agent);
-  moveMasks(agent, settling);
-  const close = () => {
-    agent.close();
+  try {
+    const agent = new Td3Agent({ ...agentOptions(shape), sparsity, maskShape }, device);
+    fillReplay(agent);
+    moveMasks(agent, settling);
+    return { agent, close: () => device.close() };
+  } catch (error) {
     device.close();
+    throw error;
+  }
+}
+
+function agentOptions(shape: UpdateShape): Td3Options {
+  return {
+    observationSize: shape.obs,
+    actionSize: shape.act,
+    actionLow: -1,
+    actionHigh: 1,
+    hiddenSizes: [shape.hidden, shape.hidden],
+    batchSize: shape.batch,
+    gradientRule: shape.gradientRule,
+    maskInterval: never,
+    bufferSize: shape.replay,
+    learningStarts: 0,
   };
-  return { agent, close };
 }
 
 /**

@@ -69,4 +69,9 @@ export class BatchMatrix implements BatchView {
     this.native.download(target, view.first, view.columns);
     return target;
   }
+
+  /** Free its memory now. Further use throws. */
+  close(): void {
+    this.native.release();
+  }
 }

@@ -262,8 +262,14 @@ export class Device {
     );
   }
 
-  /** Release the device. What was made on it throws from then on. */
+  /**
+   * Release the device and the memory of all that was made on it, which throws from then on. Closing
+   * it again does nothing.
+   *
+   * @throws Error within the calls of a graph that records them
+   */
   close(): void {
+    this.#native.close();
     this.#closed = true;
   }
 

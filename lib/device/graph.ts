@@ -40,6 +40,11 @@ export class Graph {
     this.#native.launch();
   }
 
+  /** Free the recording now. Further use throws. */
+  close(): void {
+    this.#native.release();
+  }
+
   #record(): void {
     this.#orCancel(() => {
       this.#native.beginCapture();

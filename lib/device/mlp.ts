@@ -220,8 +220,7 @@ export class Mlp {
 
   /** Polyak averaging: W += tau * (source.W - W), over dormant weights and biases too. */
   polyak(source: Mlp, tau: number): void {
-    this.#device.checkOpen();
-    this.#native.polyak(source.#native, checkNumber('tau', tau, 0, 1));
+    this.#open().polyak(source.#open(), checkNumber('tau', tau, 0, 1));
   }
 
   /**
@@ -229,26 +228,22 @@ export class Mlp {
    * replaced by those of shape `row`, here and in `followMasks`.
    */
   copyFrom(source: Mlp): void {
-    this.#device.checkOpen();
-    this.#native.copyFrom(source.#native);
+    this.#open().copyFrom(source.#open());
   }
 
   /** Project every sparse layer again. Returns the number of mask entries that changed. */
   updateMasks(): number {
-    this.#device.checkOpen();
-    return this.#native.updateMasks();
+    return this.#open().updateMasks();
   }
 
   /** Take another network's masks. Returns the number of mask entries that changed. */
   followMasks(source: Mlp): number {
-    this.#device.checkOpen();
-    return this.#native.followMasks(source.#native);
+    return this.#open().followMasks(source.#open());
   }
 
   /** Sparse architecture divergence (SAD): positions in which a member's masks differ in two networks. */
   divergence(other: Mlp, member = 0): number {
-    this.#device.checkOpen();
-    return this.#native.divergence(other.#native, checkInteger('member', member, 0));
+    return this.#open().divergence(other.#open(), checkInteger('member', member, 0));
   }
 
   /**
@@ -283,11 +278,11 @@ export class Mlp {
 
   /** Adam steps taken so far; may be set when a state is restored. */
   get adamSteps(): number {
-    return this.#native.adamSteps();
+    return this.#open().adamSteps();
   }
 
   set adamSteps(steps: number) {
-    this.#native.setAdamSteps(checkInteger('adamSteps', steps, 0));
+    this.#open().setAdamSteps(checkInteger('adamSteps', steps, 0));
   }
 
   /** Share of active weights among all weights of a member (biases not counted). */
@@ -304,7 +299,17 @@ export class Mlp {
 
   /** Bytes held for weights, indices, moments and gradients. */
   get bytes(): number {
-    return this.#native.bytes();
+    return this.#open().bytes();
+  }
+
+  /** Free its memory now. Further use throws. */
+  close(): void {
+    this.#native.release();
+  }
+
+  #open(): NativeNetwork {
+    this.#device.checkOpen();
+    return this.#native;
   }
 
   #all(): MemberRange {

@@ -65,11 +65,14 @@ export interface NativeDevice {
   mseGradient(
     ...args: [...q: ViewArguments, ...target: ViewArguments, ...gradient: ViewArguments]
   ): void;
+  /** Releases what was made on it too. */
+  close(): void;
 }
 
 export interface NativeMatrix {
   upload(source: Float32Array, first: number, columns: number): void;
   download(target: Float32Array, first: number, columns: number): void;
+  release(): void;
 }
 
 export interface NativeNetworkSpec {
@@ -127,6 +130,7 @@ export interface NativeNetwork {
   adamSteps(): number;
   setAdamSteps(steps: number): void;
   bytes(): number;
+  release(): void;
 }
 
 export interface NativeReplay {
@@ -156,6 +160,7 @@ export interface NativeGraph {
   current(): boolean;
   beginRefresh(): void;
   launch(): void;
+  release(): void;
 }
 
 /** What CUDA finds on this machine. */

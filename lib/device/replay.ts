@@ -110,6 +110,7 @@ export class Replay {
 
   /** Append rows as `read` returned them. */
   append(rows: Float32Array): void {
+    this.#device.checkOpen();
     for (let at = 0; at + this.rowLength <= rows.length; at += this.rowLength) {
       this.#push(rows.subarray(at, at + this.rowLength));
     }

@@ -7,7 +7,7 @@
  * and the targets; every `maskInterval` updates the masks are projected again.
  */
 import { Device } from '../device/index.js';
-import type { AdamOptions, BatchMatrix, Graph, Replay } from '../device/index.js';
+import type { AdamOptions, BatchMatrix, Graph, Mlp, Replay } from '../device/index.js';
 import { checkFloat32, checkObject, invalidValue, RunError } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { BatchBuffers, checkFinite } from './batch-buffers.js';
@@ -413,12 +413,16 @@ export class Td3Agent {
     this.#lastMaskUpdate = counters.lastMaskUpdate;
     this.#random = Random.fromState(random);
     // The replay buffer may lie elsewhere in memory now.
+    for (const graph of Object.values(this.#graphs)) graph.close();
     this.#graphs = this.#capture();
   }
 
-  /** Free the replay buffer, and the device if the agent made it. Further use throws. */
+  /** Free all that the agent made, the device too if it did. Further use throws. */
   close(): void {
-    this.replay.close();
+    const graphs = Object.values(this.#graphs);
+    const networks: Mlp[] = Object.values(this.networks);
+    const matrices = [this.#batch, this.#oneObservation, this.#oneAction];
+    for (const made of [this.replay, ...graphs, ...networks, ...matrices]) made.close();
     if (this.#ownsDevice) this.device.close();
   }
 }

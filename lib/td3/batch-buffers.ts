@@ -38,6 +38,7 @@ export class BatchBuffers implements BatchViews {
   readonly policyQ: BatchMatrix;
   readonly policyQGradient: BatchMatrix;
   readonly actionGradient: BatchMatrix;
+  readonly #matrices: BatchMatrix[] = [];
 
   constructor(
     device: Device,
@@ -45,7 +46,11 @@ export class BatchBuffers implements BatchViews {
     observations: number,
     actions: number,
   ) {
-    const make = (columns: number) => device.matrix(batchSize, columns);
+    const make = (columns: number): BatchMatrix => {
+      const matrix = device.matrix(batchSize, columns);
+      this.#matrices.push(matrix);
+      return matrix;
+    };
     this.stateAction = make(observations + actions);
     this.nextStateAction = make(observations + actions);
     this.observation = this.stateAction.view(0, observations);
@@ -77,6 +82,11 @@ export class BatchBuffers implements BatchViews {
   /** Copy explicit standard normals [B, actions] in. */
   loadNoise(noise: ArrayLike<number>): void {
     this.#set('targetNoise', noise, this.noise);
+  }
+
+  /** Free their memory now. Further use throws. */
+  close(): void {
+    for (const matrix of this.#matrices) matrix.close();
   }
 
   #set(name: string, values: ArrayLike<number>, view: BatchView): void {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kEmulated = "cuda-emulated";
 
-std::shared_ptr<Backend> makeBackend(const Napi::CallbackInfo& info) {
+std::unique_ptr<Backend> makeBackend(const Napi::CallbackInfo& info) {
   const std::string name = stringAt(info, 0);
   if (name == "cpu") return cpu::makeCpuBackend(intAt(info, 1), stringAt(info, 2));
   if (name != "cuda" && name != kEmulated) {
@@ -30,16 +30,17 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                       InstanceMethod<&DeviceObject::fillNormal>("fillNormal"),
                       InstanceMethod<&DeviceObject::smooth>("smooth"),
                       InstanceMethod<&DeviceObject::tdTarget>("tdTarget"),
-                      InstanceMethod<&DeviceObject::mseGradient>("mseGradient")});
+                      InstanceMethod<&DeviceObject::mseGradient>("mseGradient"),
+                      InstanceMethod<&DeviceObject::close>("close")});
 }
 
 DeviceObject::DeviceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  backend_ = makeBackend(info);
+  device_ = std::make_shared<OpenDevice>(makeBackend(info), stringAt(info, 0) == "cpu");
   info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 
 Napi::Value DeviceObject::info(const Napi::CallbackInfo& info) {
-  const BackendInfo about = backend_->info();
+  const BackendInfo about = device_->backend().info();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("name", about.name);
   result.Set("description", about.description);
@@ -54,7 +55,7 @@ Napi::Value DeviceObject::sparseChoices(const Napi::CallbackInfo& info) {
     if (microseconds == 0) return info.Env().Null();
     return Napi::Number::New(info.Env(), microseconds);
   };
-  for (const LayerChoice& choice : backend_->sparseChoices()) {
+  for (const LayerChoice& choice : device_->backend().sparseChoices()) {
     Napi::Object item = Napi::Object::New(info.Env());
     item.Set("outputs", choice.outputs);
     item.Set("inputs", choice.inputs);
@@ -74,27 +75,33 @@ Napi::Value DeviceObject::sparseChoices(const Napi::CallbackInfo& info) {
 }
 
 void DeviceObject::fill(const Napi::CallbackInfo& info) {
-  backend_->fill(viewAt(info, 0), static_cast<float>(numberAt(info, 3)));
+  device_->backend().fill(viewAt(info, 0), static_cast<float>(numberAt(info, 3)));
 }
 
 void DeviceObject::fillNormal(const Napi::CallbackInfo& info) {
-  backend_->fillNormal(viewAt(info, 0), static_cast<uint64_t>(int64At(info, 3)),
+  device_->backend().fillNormal(viewAt(info, 0), static_cast<uint64_t>(int64At(info, 3)),
                        static_cast<uint64_t>(int64At(info, 4)));
 }
 
 void DeviceObject::smooth(const Napi::CallbackInfo& info) {
-  backend_->smooth(viewAt(info, 0), viewAt(info, 3), floatVectorAt(info, 6),
+  device_->backend().smooth(viewAt(info, 0), viewAt(info, 3), floatVectorAt(info, 6),
                    floatVectorAt(info, 7), static_cast<float>(numberAt(info, 8)),
                    static_cast<float>(numberAt(info, 9)));
 }
 
 void DeviceObject::tdTarget(const Napi::CallbackInfo& info) {
-  backend_->tdTarget(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
+  device_->backend().tdTarget(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
                      static_cast<float>(numberAt(info, 9)), viewAt(info, 10));
 }
 
 void DeviceObject::mseGradient(const Napi::CallbackInfo& info) {
-  backend_->mseGradient(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6));
+  device_->backend().mseGradient(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6));
 }
+
+const std::shared_ptr<OpenDevice>& deviceAt(const Napi::CallbackInfo& info, size_t index) {
+  return unwrapAt<DeviceObject>(info, index).shared();
+}
+
+void DeviceObject::close(const Napi::CallbackInfo&) { device_->close(); }
 
 }  // namespace rnm::addon

@@ -14,22 +14,24 @@ Napi::Function GraphObject::define(Napi::Env env) {
                       InstanceMethod<&GraphObject::cancel>("cancel"),
                       InstanceMethod<&GraphObject::current>("current"),
                       InstanceMethod<&GraphObject::beginRefresh>("beginRefresh"),
-                      InstanceMethod<&GraphObject::launch>("launch")});
+                      InstanceMethod<&GraphObject::launch>("launch"),
+                      InstanceMethod<&GraphObject::release>("release")});
 }
 
-GraphObject::GraphObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  backend_ = unwrapAt<DeviceObject>(info, 0).shared();
-  graph_ = backend_->graph();
+GraphObject::GraphObject(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      graph_(info.Env(), deviceAt(info, 0), kName, deviceAt(info, 0)->backend().graph()),
+      supported_(graph_) {
   info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 
 Graph& GraphObject::graph() const {
-  if (!graph_) throw std::invalid_argument("This device has no graphs");
+  if (!supported_) throw std::invalid_argument("This device has no graphs");
   return *graph_;
 }
 
 Napi::Value GraphObject::supported(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), graph_ != nullptr);
+  return Napi::Boolean::New(info.Env(), supported_);
 }
 
 void GraphObject::beginCapture(const Napi::CallbackInfo&) { graph().beginCapture(); }
@@ -37,6 +39,7 @@ void GraphObject::endCapture(const Napi::CallbackInfo&) { graph().endCapture(); 
 void GraphObject::cancel(const Napi::CallbackInfo&) { graph().cancel(); }
 void GraphObject::beginRefresh(const Napi::CallbackInfo&) { graph().beginRefresh(); }
 void GraphObject::launch(const Napi::CallbackInfo&) { graph().launch(); }
+void GraphObject::release(const Napi::CallbackInfo&) { graph_.release(); }
 
 Napi::Value GraphObject::current(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), graph().current());

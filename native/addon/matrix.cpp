@@ -8,12 +8,14 @@ namespace rnm::addon {
 Napi::Function MatrixObject::define(Napi::Env env) {
   return DefineClass(env, "Matrix",
                      {InstanceMethod<&MatrixObject::upload>("upload"),
-                      InstanceMethod<&MatrixObject::download>("download")});
+                      InstanceMethod<&MatrixObject::download>("download"),
+                      InstanceMethod<&MatrixObject::release>("release")});
 }
 
-MatrixObject::MatrixObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  backend_ = unwrapAt<DeviceObject>(info, 0).shared();
-  matrix_ = backend_->matrix(intAt(info, 1), intAt(info, 2));
+MatrixObject::MatrixObject(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      matrix_(info.Env(), deviceAt(info, 0), kName,
+              deviceAt(info, 0)->backend().matrix(intAt(info, 1), intAt(info, 2))) {
   info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 
@@ -33,5 +35,7 @@ void MatrixObject::upload(const Napi::CallbackInfo& info) {
 void MatrixObject::download(const Napi::CallbackInfo& info) {
   matrix_->download(floatsAt(info, 0, elements(info)), intAt(info, 1), intAt(info, 2));
 }
+
+void MatrixObject::release(const Napi::CallbackInfo&) { matrix_.release(); }
 
 }  // namespace rnm::addon

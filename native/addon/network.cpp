@@ -67,6 +67,13 @@ Part partAt(const Napi::CallbackInfo& info, size_t index) {
   return static_cast<Part>(part);
 }
 
+// The specification first: reading it may run JavaScript, which may close the device.
+std::shared_ptr<Network> networkOf(const Napi::CallbackInfo& info) {
+  if (!info[1].IsObject()) throwArgument(info, 1, "a network specification");
+  const NetworkSpec spec = specOf(info[1].As<Napi::Object>());
+  return deviceAt(info, 0)->backend().network(spec);
+}
+
 size_t partSize(const Network& network, int layer, Part part) {
   if (layer < 0 || layer >= network.layers()) {
     throw std::invalid_argument("Expected layer to be within the network");
@@ -92,13 +99,12 @@ Napi::Function NetworkObject::define(Napi::Env env) {
                       InstanceMethod<&NetworkObject::write>("write"),
                       InstanceMethod<&NetworkObject::adamSteps>("adamSteps"),
                       InstanceMethod<&NetworkObject::setAdamSteps>("setAdamSteps"),
-                      InstanceMethod<&NetworkObject::bytes>("bytes")});
+                      InstanceMethod<&NetworkObject::bytes>("bytes"),
+                      InstanceMethod<&NetworkObject::release>("release")});
 }
 
-NetworkObject::NetworkObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  backend_ = unwrapAt<DeviceObject>(info, 0).shared();
-  if (!info[1].IsObject()) throwArgument(info, 1, "a network specification");
-  network_ = backend_->network(specOf(info[1].As<Napi::Object>()));
+NetworkObject::NetworkObject(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), network_(info.Env(), deviceAt(info, 0), kName, networkOf(info)) {
   info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 
@@ -169,5 +175,7 @@ void NetworkObject::setAdamSteps(const Napi::CallbackInfo& info) {
 Napi::Value NetworkObject::bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(network_->bytes()));
 }
+
+void NetworkObject::release(const Napi::CallbackInfo&) { network_.release(); }
 
 }  // namespace rnm::addon

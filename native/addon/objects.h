@@ -1,10 +1,11 @@
-// The classes that JavaScript sees. Each holds a core object and keeps its backend alive.
+// The classes that JavaScript sees. Each holds a core object, which ends with its device.
 #pragma once
 
 #include <napi.h>
 
 #include <memory>
 
+#include "addon/open_device.h"
 #include "core/backend.h"
 #include "core/matmul.h"
 #include "cpu/blas_peer.h"
@@ -19,9 +20,10 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   static Napi::Function define(Napi::Env env);
   // (name, threads, isa, precision, sparse, dataGradient, cacheFolder)
   explicit DeviceObject(const Napi::CallbackInfo& info);
-  std::shared_ptr<Backend> shared() const { return backend_; }
+  const std::shared_ptr<OpenDevice>& shared() const { return device_; }
 
  private:
+  void close(const Napi::CallbackInfo& info);
   Napi::Value info(const Napi::CallbackInfo& info);
   Napi::Value sparseChoices(const Napi::CallbackInfo& info);
   void fill(const Napi::CallbackInfo& info);
@@ -29,7 +31,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void smooth(const Napi::CallbackInfo& info);
   void tdTarget(const Napi::CallbackInfo& info);
   void mseGradient(const Napi::CallbackInfo& info);
-  std::shared_ptr<Backend> backend_;
+  std::shared_ptr<OpenDevice> device_;
 };
 
 class MatrixObject : public Napi::ObjectWrap<MatrixObject> {
@@ -39,14 +41,14 @@ class MatrixObject : public Napi::ObjectWrap<MatrixObject> {
   static Napi::Function define(Napi::Env env);
   // (device, rows, columns)
   explicit MatrixObject(const Napi::CallbackInfo& info);
-  std::shared_ptr<Matrix> shared() const { return matrix_; }
+  const std::shared_ptr<Matrix>& shared() const { return matrix_.shared(); }
 
  private:
   void upload(const Napi::CallbackInfo& info);
   void download(const Napi::CallbackInfo& info);
+  void release(const Napi::CallbackInfo& info);
   size_t elements(const Napi::CallbackInfo& info) const;
-  std::shared_ptr<Backend> backend_;
-  std::shared_ptr<Matrix> matrix_;
+  Made<Matrix> matrix_;
 };
 
 class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
@@ -72,8 +74,8 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value adamSteps(const Napi::CallbackInfo& info);
   void setAdamSteps(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
-  std::shared_ptr<Backend> backend_;
-  std::unique_ptr<Network> network_;
+  void release(const Napi::CallbackInfo& info);
+  Made<Network> network_;
 };
 
 class ReplayObject : public Napi::ObjectWrap<ReplayObject> {
@@ -90,9 +92,7 @@ class ReplayObject : public Napi::ObjectWrap<ReplayObject> {
   void read(const Napi::CallbackInfo& info);
   Napi::Value size(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);
-  Replay& open() const;
-  std::shared_ptr<Backend> backend_;
-  std::unique_ptr<Replay> replay_;
+  Made<Replay> replay_;
 };
 
 // A recording of calls; see Graph of the contract.
@@ -112,9 +112,10 @@ class GraphObject : public Napi::ObjectWrap<GraphObject> {
   Napi::Value current(const Napi::CallbackInfo& info);
   void beginRefresh(const Napi::CallbackInfo& info);
   void launch(const Napi::CallbackInfo& info);
+  void release(const Napi::CallbackInfo& info);
   Graph& graph() const;
-  std::shared_ptr<Backend> backend_;
-  std::unique_ptr<Graph> graph_;
+  Made<Graph> graph_;
+  bool supported_;
 };
 
 // One sparse matrix on the host, for people who want the data structure itself.
@@ -173,6 +174,9 @@ class BlasPeerObject : public Napi::ObjectWrap<BlasPeerObject> {
   void run(const Napi::CallbackInfo& info);
   std::unique_ptr<cpu::BlasPeer> peer_;
 };
+
+// The device that is an argument.
+const std::shared_ptr<OpenDevice>& deviceAt(const Napi::CallbackInfo& info, size_t index);
 
 // What CUDA finds on this machine: (emulated).
 Napi::Value cudaReport(const Napi::CallbackInfo& info);

@@ -14,19 +14,21 @@ Napi::Function ReplayObject::define(Napi::Env env) {
                       InstanceMethod<&ReplayObject::release>("release")});
 }
 
-ReplayObject::ReplayObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  backend_ = unwrapAt<DeviceObject>(info, 0).shared();
-  replay_ = backend_->replay(int64At(info, 1), intAt(info, 2), intAt(info, 3));
+ReplayObject::ReplayObject(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      replay_(info.Env(), deviceAt(info, 0), kName,
+              deviceAt(info, 0)->backend().replay(int64At(info, 1), intAt(info, 2),
+                                                  intAt(info, 3))) {
   info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 
 void ReplayObject::add(const Napi::CallbackInfo& info) {
-  open().add(floatsAt(info, 0, open().rowLength()));
+  replay_->add(floatsAt(info, 0, replay_->rowLength()));
 }
 
 // seed, draw, then five views: observation, action, reward, next observation, terminated
 void ReplayObject::sample(const Napi::CallbackInfo& info) {
-  open().sample(static_cast<uint64_t>(int64At(info, 0)), static_cast<uint64_t>(int64At(info, 1)),
+  replay_->sample(static_cast<uint64_t>(int64At(info, 0)), static_cast<uint64_t>(int64At(info, 1)),
                   {viewAt(info, 2), viewAt(info, 5), viewAt(info, 8), viewAt(info, 11),
                    viewAt(info, 14)});
 }
@@ -34,23 +36,17 @@ void ReplayObject::sample(const Napi::CallbackInfo& info) {
 // first row, rows, array
 void ReplayObject::read(const Napi::CallbackInfo& info) {
   const int64_t count = int64At(info, 1);
-  if (count < 0 || count > open().size()) {
+  if (count < 0 || count > replay_->size()) {
     throw std::invalid_argument("Expected the rows to lie within the replay buffer");
   }
-  open().read(int64At(info, 0), count,
-                floatsAt(info, 2, static_cast<size_t>(count) * open().rowLength()));
+  replay_->read(int64At(info, 0), count,
+                floatsAt(info, 2, static_cast<size_t>(count) * replay_->rowLength()));
 }
 
-// Gives the rows back at once: they are too large to wait for the garbage collector.
-void ReplayObject::release(const Napi::CallbackInfo&) { replay_.reset(); }
-
-Replay& ReplayObject::open() const {
-  if (!replay_) throw std::invalid_argument("This replay buffer was closed");
-  return *replay_;
-}
+void ReplayObject::release(const Napi::CallbackInfo&) { replay_.release(); }
 
 Napi::Value ReplayObject::size(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(open().size()));
+  return Napi::Number::New(info.Env(), static_cast<double>(replay_->size()));
 }
 
 }  // namespace rnm::addon

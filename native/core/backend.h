@@ -238,6 +238,9 @@ class Backend {
   virtual std::unique_ptr<Replay> replay(int64_t capacity, int observations, int actions) = 0;
   // Null if the device has no graphs.
   virtual std::unique_ptr<Graph> graph() { return nullptr; }
+  // Throws where nothing may be released: while a graph is recorded or brought up to date. `what` is
+  // for the error.
+  virtual void requireReleasable(const char* /*what*/) const {}
 
   virtual void fill(const MatrixView& target, float value) = 0;
   // Standard normals from (seed, stream) and the element's place alone.

@@ -61,6 +61,9 @@ class CudaBackend : public Backend {
     return std::make_unique<CudaReplay>(context_, capacity, observations, actions);
   }
   std::unique_ptr<rnm::Graph> graph() override { return std::make_unique<Graph>(context_); }
+  void requireReleasable(const char* what) const override {
+    context_.requireNoGraph((std::string("the release of ") + what).c_str());
+  }
 
   void fill(const MatrixView& target, float value) override {
     cuda::fill(context_, deviceView(target, "target"), value);

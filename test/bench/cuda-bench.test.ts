@@ -7,6 +7,7 @@ import { layerKernels } from '../../lib/bench/gpu/layers.js';
 import type { ModeChoice } from '../../lib/bench/gpu/sparse-modes.js';
 import { runCommand } from '../cli/support.js';
 import { testDevice } from '../device/support.js';
+import { runTypeScript } from '../support/run-typescript.js';
 import { temporaryFolders } from '../support/temporary-folder.js';
 
 jest.setTimeout(600_000);
@@ -33,6 +34,18 @@ emulated('on the emulated GPU', () => {
     checkUpdates(bench);
     checkChoices(bench.layers.choices);
     checkChoices(bench.updates.choices);
+  });
+
+  test('a GPU with room for one group of networks at a time has room for all groups', async () => {
+    const folder = makeFolder();
+    // A device takes 33 MB, layers have six of them, and updates nine.
+    const shell = 'export RNM_EMULATOR_FAIL=memory:330000000; exec';
+    const args = ['bench', 'gpu', ...flags.split(' '), '--out', folder];
+    const { ended } = runTypeScript('lib/cli/main.ts', args, folder, shell);
+    const { code, stderr } = await ended;
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+    const bench = JSON.parse(readFileSync(join(folder, 'gpu-bench.json'), 'utf8')) as GpuBench;
+    expect([...bench.layers.omitted, ...bench.updates.omitted]).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** Networks that single layers are timed in. */
-import type { Device, MaskShape } from '../../device/index.js';
+import type { Device, MaskShape, Mlp } from '../../device/index.js';
 import { parsePattern } from '../../td3/pattern.js';
 import type { Candidate } from '../pairing.js';
 import type { GpuShape } from './gpu-options.js';
@@ -38,13 +38,23 @@ export function makePasses(
   const inner = Array.from({ length: depth }, () => pattern);
   const sizes = [edge, width, ...inner.map(() => width), edge];
   const mlp = device.mlp({ sizes, patterns: [null, ...inner, null], maskShape });
+  try {
+    return passesOf(device, mlp, batch, sparsity);
+  } catch (error) {
+    // The memory that was too little for it may be enough for the next one.
+    mlp.close();
+    throw error;
+  }
+}
+
+function passesOf(device: Device, mlp: Mlp, batch: number, name: string): Passes {
   const [x, y, dy] = [0, 1, 2].map(() => device.matrix(batch, edge));
   device.fillNormal(x!, 0, 1);
   device.fillNormal(dy!, 0, 2);
   // Plans sparse layers, both ways, and leaves what backward passes need.
   mlp.forward(x!, y!, { keep: true });
   mlp.backward(dy!);
-  const make = (calls: () => void) => repeatCalls(device, sparsity, calls);
+  const make = (calls: () => void) => repeatCalls(device, name, calls);
   return {
     forward: make(() => mlp.forward(x!, y!, { keep: true })),
     dataGradients: make(() => mlp.backward(dy!, { weightGradient: false })),

@@ -219,7 +219,7 @@ function makeKind(kind: AgentKind, shape: GpuShape, settings: GpuBenchSettings):
 
 /** Whatever this device would record it does call by call. */
 function leaveGraphsOut(device: Device): void {
-  const capture = (calls: () => void) => ({ run: calls }) as unknown as Graph;
+  const capture = (calls: () => void) => ({ run: calls, close: () => {} }) as unknown as Graph;
   Object.defineProperty(device, 'capture', { value: capture });
 }
 
@@ -342,9 +342,11 @@ async function timeActing(
   const asked = made.filter(
     ({ kind }) => kind.sparse === null || (kind.sparse === 'auto' && kind.dataGradient === 'dense'),
   );
-  const cpu = width > widestOnCpu ? [] : asked.slice(0, 2).map(({ kind }) => onCpu(kind, shape));
-  const all = [...asked, ...cpu];
+  const cpu: Made[] = [];
   try {
+    for (const { kind } of width > widestOnCpu ? [] : asked.slice(0, 2))
+      cpu.push(onCpu(kind, shape));
+    const all = [...asked, ...cpu];
     const turns = { rounds: 5, slotSeconds: 0.02, quietShare: 1, budgetSeconds, signal };
     const timings = await takeTurns(all.map(act), turns);
     return timings.map((timing, i) => ({
