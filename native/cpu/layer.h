@@ -44,10 +44,6 @@ class Layer {
 
   void read(Part part, float* target) const;
   void write(Part part, const float* source);
-  // Masks or weights were changed by hand: brings the transposed index up to date.
-  void restoreIndex() {
-    if (weights.hasTransposed()) weights.buildTransposed();
-  }
   size_t bytes() const;
 
  private:

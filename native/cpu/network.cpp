@@ -104,18 +104,21 @@ const CpuNetwork& CpuNetwork::maskSource(const Network& source) const {
 // ---------------------------------------------------------------- forward
 
 void CpuNetwork::keepInput(const MatrixView& input, const TileView& view, MemberRange members) {
+  if (kept_.tiles != view.tiles) {
+    // The old buffers go first. If there is no memory for the new ones, nothing is kept.
+    kept_ = Kept{};
+    Kept next;
+    for (int l = 0; l < layers(); ++l) {
+      const size_t size = static_cast<size_t>(spec_.members) * view.tiles * keptStride(l);
+      next.activity.emplace_back(size);
+      next.delta.emplace_back(size);
+    }
+    next.tiles = view.tiles;
+    kept_ = std::move(next);
+  }
   kept_.inputMatrix = input;
   kept_.input = view;
   kept_.members = members;
-  if (kept_.tiles == view.tiles && !kept_.activity.empty()) return;
-  kept_.tiles = view.tiles;
-  kept_.activity.clear();
-  kept_.delta.clear();
-  for (int l = 0; l < layers(); ++l) {
-    const size_t size = static_cast<size_t>(spec_.members) * view.tiles * keptStride(l);
-    kept_.activity.emplace_back(size);
-    kept_.delta.emplace_back(size);
-  }
 }
 
 void CpuNetwork::forward(const MatrixView& input, const MatrixView& output, MemberRange members,
@@ -288,17 +291,16 @@ void CpuNetwork::polyak(const Network& source, float tau) {
     layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_,
                                 scratch(thread));
   });
-  for (Layer& target : layers_) target.restoreIndex();
 }
 
-// Runs action(layer, range, scratch) -> changed entries over all rows, then mends the indices.
+// Runs action(layer, range, scratch) -> changed entries over all rows, whose masks may change.
 template <typename Action>
 int64_t CpuNetwork::changeRows(const Action& action) {
   std::atomic<int64_t> changed{0};
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
     changed += action(layers_[ranges_[task].layer], ranges_[task], scratch(thread));
   });
-  for (Layer& target : layers_) target.restoreIndex();
+  for (Layer& target : layers_) target.weights.outdateTransposed();
   return changed;
 }
 
