@@ -5,6 +5,7 @@ import type { BatchView } from './batch-matrix.js';
 import { cacheFolder } from './cache-folder.js';
 import { Graph } from './graph.js';
 import { Kernels } from './kernels.js';
+import { maxColumns, maxRows } from './limits.js';
 import { loadAddon } from './loader.js';
 import { Mlp } from './mlp.js';
 import type { MlpOptions } from './mlp.js';
@@ -167,11 +168,11 @@ export class Device {
     return this.#closed;
   }
 
-  /** A batch matrix of zeros, [rows, columns]. */
+  /** A batch matrix of zeros, [rows, columns]: up to 2^31 - 1 rows and 2^26 columns. */
   matrix(rows: number, columns: number): BatchMatrix {
     const native = this.#open();
-    checkInteger('rows', rows);
-    checkInteger('columns', columns);
+    checkInteger('rows', rows, 1, maxRows);
+    checkInteger('columns', columns, 1, maxColumns);
     return new BatchMatrix(this, new this.#addon.Matrix(native, rows, columns), rows, columns);
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <climits>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
@@ -12,6 +13,14 @@
 namespace rnm::cpu {
 
 namespace {
+
+// A pass has a task for each tile of each member, counted by an int.
+void checkTasks(int members, const TileView& batch) {
+  if (int64_t{members} * batch.tiles <= INT_MAX) return;
+  throw std::invalid_argument("Expected a smaller batch, or fewer members at once, than " +
+                              std::to_string(batch.rows) + " rows and " + std::to_string(members) +
+                              " members");
+}
 
 // Row-parallel work is cut into about this many pieces for each thread, small enough to balance...
 constexpr int kPiecesPerThread = 4;
@@ -127,6 +136,7 @@ void CpuNetwork::forward(const MatrixView& input, const MatrixView& output, Memb
   const TileView x = tileView(input, "input");
   checkInput(x.columns);
   const TileView y = tileView(output, "output", x.rows, members.count * spec_.sizes.back());
+  checkTasks(members.count, x);
   if (keep) keepInput(input, x, members);
   pool_.run(members.count * x.tiles, [&](int task, int thread) {
     const int slot = task / x.tiles;
