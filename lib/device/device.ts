@@ -16,6 +16,7 @@ import type {
   NativeDeviceInfo,
   SparseChoice,
 } from './native.js';
+import { nativeError } from './native-error.js';
 import { Replay } from './replay.js';
 import type { ReplayOptions } from './replay.js';
 
@@ -100,7 +101,7 @@ function openDevice(open: () => NativeDevice, name: DeviceName): NativeDevice {
   try {
     return open();
   } catch (error) {
-    if (name === 'cpu') throw error;
+    if (name === 'cpu') throw nativeError(error);
     throw new RunError(`Device "${name}" cannot be used. ${(error as Error).message}`);
   }
 }
@@ -112,7 +113,10 @@ export class Device {
   readonly prunesTransposes: boolean;
   #closed = false;
 
-  /** @throws InvalidValueError for an unknown device, instruction set or number of threads */
+  /**
+   * @throws InvalidValueError for an unknown device, instruction set or number of threads
+   * @throws RunError if the machine lacks the device, or cannot start so many threads
+   */
   constructor(options: DeviceOptions = {}) {
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
     const { precision = 'fp32', sparse = 'auto', dataGradient = 'dense' } = options;
