@@ -51,16 +51,22 @@ export function invalidValue(
   );
 }
 
-/** Check that `value` is an integer of at least `minimum` (default 1) and return it. */
-export function checkInteger(name: string, value: unknown, minimum = 1): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= minimum) return value;
-  const expected =
-    minimum === 1
-      ? 'a positive integer'
-      : minimum === 0
-        ? 'a non-negative integer'
-        : `an integer of at least ${minimum}`;
-  throw invalidValue(name, expected, value);
+/** Check that `value` is an integer within [minimum, maximum] (default: from 1 on) and return it. */
+export function checkInteger(
+  name: string,
+  value: unknown,
+  minimum = 1,
+  maximum = Number.MAX_SAFE_INTEGER,
+): number {
+  const isInteger = typeof value === 'number' && Number.isSafeInteger(value);
+  if (isInteger && value >= minimum && value <= maximum) return value;
+  throw invalidValue(name, describeIntegers(minimum, maximum), value);
+}
+
+function describeIntegers(minimum: number, maximum: number): string {
+  if (maximum < Number.MAX_SAFE_INTEGER) return `an integer from ${minimum} to ${maximum}`;
+  if (minimum === 1) return 'a positive integer';
+  return minimum === 0 ? 'a non-negative integer' : `an integer of at least ${minimum}`;
 }
 
 /** Check that `value` is a finite number within [low, high] and return it. */

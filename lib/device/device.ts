@@ -5,6 +5,7 @@ import type { BatchView } from './batch-matrix.js';
 import { cacheFolder } from './cache-folder.js';
 import { Graph } from './graph.js';
 import { Kernels } from './kernels.js';
+import { maxColumns, maxRows } from './limits.js';
 import { loadAddon } from './loader.js';
 import { Mlp } from './mlp.js';
 import type { MlpOptions } from './mlp.js';
@@ -15,6 +16,7 @@ import type {
   NativeDeviceInfo,
   SparseChoice,
 } from './native.js';
+import { nativeError } from './native-error.js';
 import { Replay } from './replay.js';
 import type { ReplayOptions } from './replay.js';
 
@@ -99,7 +101,7 @@ function openDevice(open: () => NativeDevice, name: DeviceName): NativeDevice {
   try {
     return open();
   } catch (error) {
-    if (name === 'cpu') throw error;
+    if (name === 'cpu') throw nativeError(error);
     throw new RunError(`Device "${name}" cannot be used. ${(error as Error).message}`);
   }
 }
@@ -111,7 +113,10 @@ export class Device {
   readonly prunesTransposes: boolean;
   #closed = false;
 
-  /** @throws InvalidValueError for an unknown device, instruction set or number of threads */
+  /**
+   * @throws InvalidValueError for an unknown device, instruction set or number of threads
+   * @throws RunError if the machine lacks the device, or cannot start so many threads
+   */
   constructor(options: DeviceOptions = {}) {
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
     const { precision = 'fp32', sparse = 'auto', dataGradient = 'dense' } = options;
@@ -167,11 +172,11 @@ export class Device {
     return this.#closed;
   }
 
-  /** A batch matrix of zeros, [rows, columns]. */
+  /** A batch matrix of zeros, [rows, columns]: up to 2^31 - 1 rows and 2^26 columns. */
   matrix(rows: number, columns: number): BatchMatrix {
     const native = this.#open();
-    checkInteger('rows', rows);
-    checkInteger('columns', columns);
+    checkInteger('rows', rows, 1, maxRows);
+    checkInteger('columns', columns, 1, maxColumns);
     return new BatchMatrix(this, new this.#addon.Matrix(native, rows, columns), rows, columns);
   }
 

@@ -3,6 +3,7 @@ import { checkInteger, checkNumber, invalidValue } from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
+import { maxMembers, maxWidth } from './limits.js';
 import { checkMaskShape } from './mask-shape.js';
 import type { MaskShape } from './mask-shape.js';
 import type { NativeNetwork, NativeNetworkSpec } from './native.js';
@@ -15,13 +16,13 @@ const roles = ['online', 'target', 'inference'] as const;
 export type GradientRule = 'masked' | 'ste' | 'sr-ste';
 
 export interface MlpOptions {
-  /** Inputs, hidden widths, outputs: at least two positive integers. */
+  /** Inputs, hidden widths, outputs: at least two integers from 1 to 65535. */
   sizes: readonly number[];
   /** Row-wise N:M pattern of each layer, null for a dense one. Default: all dense. */
   patterns?: readonly ({ readonly n: number; readonly m: number } | null)[];
   /** Shape of the masks of all sparse layers. Default: row. */
   maskShape?: MaskShape;
-  /** Ensemble size. Default: 1. */
+  /** Ensemble size, up to 1024. Default: 1. */
   members?: number;
   /**
    * masked: only active weights learn (RNM-TD3); ste: all weights get the dense gradient; sr-ste:
@@ -48,9 +49,6 @@ export interface MemberRange {
   first: number;
   count: number;
 }
-
-/** Columns and rows are held in 16 bits. */
-export const maxWidth = 65_535;
 
 /** Parts of a layer's state, in the order of the native enumeration. */
 const parts = [
@@ -90,9 +88,7 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
     throw invalidValue('sizes', 'an array of at least two layer sizes', sizes);
   }
   sizes.forEach((size, i) => {
-    if (checkInteger(`sizes[${i}]`, size) > maxWidth) {
-      throw invalidValue(`sizes[${i}]`, `at most ${maxWidth}`, size);
-    }
+    checkInteger(`sizes[${i}]`, size, 1, maxWidth);
   });
   const layers = sizes.length - 1;
   if (patterns !== undefined && patterns.length !== layers) {
@@ -107,7 +103,7 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
     sizes: [...sizes],
     patterns: pairs.flat(),
     maskShape,
-    members: checkInteger('members', members),
+    members: checkInteger('members', members, 1, maxMembers),
     rule: gradientRule,
     srLambda: checkNumber('srLambda', options.srLambda ?? 2e-4, 0),
     low: outputRange?.low ?? new Float32Array(0),

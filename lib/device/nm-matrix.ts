@@ -1,5 +1,6 @@
 /** NmMatrix: row-wise N:M sparse weights as a data structure, for those who want it alone. */
 import { checkInteger, invalidValue } from '../errors.js';
+import { maxWidth } from './limits.js';
 import { loadAddon } from './loader.js';
 import { checkMaskShape } from './mask-shape.js';
 import type { MaskShape } from './mask-shape.js';
@@ -39,8 +40,8 @@ export class NmMatrix {
     pattern: { n: number; m: number },
     options: { maskShape?: MaskShape } = {},
   ) {
-    this.outputs = checkInteger('outputs', shape?.outputs);
-    this.inputs = checkInteger('inputs', shape?.inputs);
+    this.outputs = checkInteger('outputs', shape?.outputs, 1, maxWidth);
+    this.inputs = checkInteger('inputs', shape?.inputs, 1, maxWidth);
     const n = checkInteger('n', pattern?.n);
     const m = checkInteger('m', pattern?.m, n);
     if (m > 32) throw invalidValue('m', 'at most 32', m);

@@ -3,11 +3,13 @@ import { checkInteger } from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
+import { maxCapacity, maxElements } from './limits.js';
 import type { NativeReplay } from './native.js';
 
 export interface ReplayOptions {
-  /** Transitions held; the oldest are overwritten. */
+  /** Transitions held, up to 2^32 - 1; the oldest are overwritten. */
   capacity: number;
+  /** Up to 2^24, as is actionSize. */
   observationSize: number;
   actionSize: number;
 }
@@ -40,9 +42,10 @@ export class Replay {
     options: ReplayOptions,
     make: (capacity: number, observations: number, actions: number) => NativeReplay,
   ) {
-    this.capacity = checkInteger('capacity', options.capacity);
-    const observations = checkInteger('observationSize', options.observationSize);
-    const actions = checkInteger('actionSize', options.actionSize);
+    const { capacity, observationSize, actionSize } = options;
+    this.capacity = checkInteger('capacity', capacity, 1, maxCapacity);
+    const observations = checkInteger('observationSize', observationSize, 1, maxElements);
+    const actions = checkInteger('actionSize', actionSize, 1, maxElements);
     this.rowLength = 2 * observations + actions + 2;
     this.#device = device;
     this.#make = () => make(this.capacity, observations, actions);

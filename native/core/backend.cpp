@@ -40,7 +40,10 @@ Network::Network(NetworkSpec spec) : spec_(std::move(spec)) {
   if (spec_.patterns.size() + 1 != spec_.sizes.size()) {
     throw std::invalid_argument("Expected one N:M pattern for each layer");
   }
-  if (spec_.members < 1) throw std::invalid_argument("Expected members to be a positive integer");
+  if (spec_.members < 1 || spec_.members > kMaxMembers) {
+    throw std::invalid_argument("Expected members to be from 1 to " + std::to_string(kMaxMembers) +
+                                " but received " + std::to_string(spec_.members));
+  }
   const size_t outputs = spec_.sizes.back();
   if (spec_.low.size() != spec_.high.size() ||
       (!spec_.low.empty() && spec_.low.size() != outputs)) {

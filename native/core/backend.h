@@ -59,6 +59,9 @@ enum class GradientRule { masked, ste, srSte };
 //   inference  no dormant weights either: masks are fixed, and only active weights count
 enum class Role { online, target, inference };
 
+// Members of an ensemble: few enough for the columns of all their outputs to be counted by an int.
+constexpr int kMaxMembers = 1024;
+
 struct NetworkSpec {
   std::vector<int> sizes;           // inputs, hidden widths..., outputs
   std::vector<NmPattern> patterns;  // one per layer

@@ -1,6 +1,7 @@
 // Arrays aligned to a cache line and to the widest vector, zero at first.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -9,6 +10,11 @@
 #include <utility>
 
 namespace rnm::cpu {
+
+[[noreturn]] inline void throwOutOfMemory(double bytes) {
+  throw std::runtime_error("Not enough memory for " + std::to_string(std::llround(bytes / 1e6)) +
+                           " MB: use a smaller batchSize, hiddenSizes or bufferSize");
+}
 
 struct FreeMemory {
   void operator()(void* p) const { std::free(p); }
@@ -21,11 +27,10 @@ class AlignedArray {
   explicit AlignedArray(size_t count) : count_(count) {
     if (count == 0) return;
     // calloc leaves the pages of a large array untouched until they are used.
-    memory_.reset(std::calloc(count * sizeof(T) + kAlignment, 1));
-    if (!memory_) {
-      throw std::runtime_error("Not enough memory for " + std::to_string(bytes() / 1000000) +
-                               " MB: use a smaller batchSize, hiddenSizes or bufferSize");
+    if (count <= (SIZE_MAX - kAlignment) / sizeof(T)) {
+      memory_.reset(std::calloc(count * sizeof(T) + kAlignment, 1));
     }
+    if (!memory_) throwOutOfMemory(static_cast<double>(count) * sizeof(T));
     const auto address = reinterpret_cast<uintptr_t>(memory_.get());
     data_ = reinterpret_cast<T*>((address + kAlignment - 1) / kAlignment * kAlignment);
   }

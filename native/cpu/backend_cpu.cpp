@@ -33,8 +33,9 @@ class CpuBackend : public Backend {
     return {"cpu", std::string("CPU kernels ") + kernels_.name, kernels_.name, pool_.threads()};
   }
   std::shared_ptr<Matrix> matrix(int rows, int columns) override {
-    if (rows < 1 || columns < 1) {
-      throw std::invalid_argument("Expected a matrix's rows and columns to be positive integers");
+    if (rows < 1 || columns < 1 || columns > kMaxColumns) {
+      throw std::invalid_argument("Expected a matrix to have at least 1 row and from 1 to " +
+                                  std::to_string(kMaxColumns) + " columns");
     }
     return std::make_shared<CpuMatrix>(rows, columns);
   }

@@ -274,6 +274,7 @@ void Layer::writeMask(const float* mask) {
     changeRowMask(row, columns.data() + static_cast<size_t>(row) * weights.perRow(),
                   {scratch.data(), other.data(), nullptr});
   }
+  weights.outdateTransposed();
 }
 
 void Layer::write(Part part, const float* source) {
@@ -291,7 +292,6 @@ void Layer::write(Part part, const float* source) {
   } else {
     throw std::invalid_argument("This part of a layer is read only");
   }
-  restoreIndex();
 }
 
 uint32_t Layer::largestBits() const {

@@ -45,10 +45,6 @@ class Layer {
 
   void read(Part part, float* target) const;
   void write(Part part, const float* source);
-  // Masks or weights were changed by hand: brings the transposed index up to date.
-  void restoreIndex() {
-    if (weights.hasTransposed()) weights.buildTransposed();
-  }
   // The bits of the largest magnitude among all weights and biases: as integers, NaN is above all.
   uint32_t largestBits() const;
   size_t bytes() const;

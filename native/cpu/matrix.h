@@ -2,13 +2,20 @@
 // padding; gradients are zero there, so that sums over the batch need no special case.
 #pragma once
 
+#include <climits>
+
 #include "core/backend.h"
 #include "cpu/aligned.h"
 #include "cpu/kernels.h"
 
 namespace rnm::cpu {
 
-inline int tilesOf(int rows) { return (rows + kTile - 1) / kTile; }
+// For at least one row, and as many as an int holds.
+inline int tilesOf(int rows) { return (rows - 1) / kTile + 1; }
+
+// A number's place in a tile is an int.
+constexpr int kMaxColumns = 1 << 26;
+static_assert(int64_t{kMaxColumns} * kTile - 1 <= INT_MAX);
 
 class CpuMatrix : public Matrix {
  public:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <climits>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
@@ -13,6 +14,14 @@
 namespace rnm::cpu {
 
 namespace {
+
+// A pass has a task for each tile of each member, counted by an int.
+void checkTasks(int members, const TileView& batch) {
+  if (int64_t{members} * batch.tiles <= INT_MAX) return;
+  throw std::invalid_argument("Expected a smaller batch, or fewer members at once, than " +
+                              std::to_string(batch.rows) + " rows and " + std::to_string(members) +
+                              " members");
+}
 
 // Row-parallel work is cut into about this many pieces for each thread, small enough to balance...
 constexpr int kPiecesPerThread = 4;
@@ -105,18 +114,21 @@ const CpuNetwork& CpuNetwork::maskSource(const Network& source) const {
 // ---------------------------------------------------------------- forward
 
 void CpuNetwork::keepInput(const MatrixView& input, const TileView& view, MemberRange members) {
+  if (kept_.tiles != view.tiles) {
+    // The old buffers go first. If there is no memory for the new ones, nothing is kept.
+    kept_ = Kept{};
+    Kept next;
+    for (int l = 0; l < layers(); ++l) {
+      const size_t size = static_cast<size_t>(spec_.members) * view.tiles * keptStride(l);
+      next.activity.emplace_back(size);
+      next.delta.emplace_back(size);
+    }
+    next.tiles = view.tiles;
+    kept_ = std::move(next);
+  }
   kept_.inputMatrix = input;
   kept_.input = view;
   kept_.members = members;
-  if (kept_.tiles == view.tiles && !kept_.activity.empty()) return;
-  kept_.tiles = view.tiles;
-  kept_.activity.clear();
-  kept_.delta.clear();
-  for (int l = 0; l < layers(); ++l) {
-    const size_t size = static_cast<size_t>(spec_.members) * view.tiles * keptStride(l);
-    kept_.activity.emplace_back(size);
-    kept_.delta.emplace_back(size);
-  }
 }
 
 void CpuNetwork::forward(const MatrixView& input, const MatrixView& output, MemberRange members,
@@ -125,6 +137,7 @@ void CpuNetwork::forward(const MatrixView& input, const MatrixView& output, Memb
   const TileView x = tileView(input, "input");
   checkInput(x.columns);
   const TileView y = tileView(output, "output", x.rows, members.count * spec_.sizes.back());
+  checkTasks(members.count, x);
   if (keep) keepInput(input, x, members);
   pool_.run(members.count * x.tiles, [&](int task, int thread) {
     const int slot = task / x.tiles;
@@ -289,17 +302,16 @@ void CpuNetwork::polyak(const Network& source, float tau) {
     layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_,
                                 scratch(thread));
   });
-  for (Layer& target : layers_) target.restoreIndex();
 }
 
-// Runs action(layer, range, scratch) -> changed entries over all rows, then mends the indices.
+// Runs action(layer, range, scratch) -> changed entries over all rows, whose masks may change.
 template <typename Action>
 int64_t CpuNetwork::changeRows(const Action& action) {
   std::atomic<int64_t> changed{0};
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
     changed += action(layers_[ranges_[task].layer], ranges_[task], scratch(thread));
   });
-  for (Layer& target : layers_) target.restoreIndex();
+  for (Layer& target : layers_) target.weights.outdateTransposed();
   return changed;
 }
 

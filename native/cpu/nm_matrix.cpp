@@ -4,6 +4,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rnm::cpu {
@@ -126,7 +127,8 @@ void NmMatrix::projectStoredBand(int begin, int rows, uint16_t* columns, float* 
 }
 
 // Orders the inputs by their number of entries, longest first, and gives every group of them room.
-void NmMatrix::layOutTransposed() {
+// Returns how many entries there are.
+uint32_t NmMatrix::layOutTransposed() {
   std::iota(transposedOrder_.data(), transposedOrder_.data() + inputs_, static_cast<uint16_t>(0));
   std::stable_sort(
       transposedOrder_.data(), transposedOrder_.data() + inputs_,
@@ -139,16 +141,25 @@ void NmMatrix::layOutTransposed() {
     transposedStart_[input] = entries;
     entries += transposedLength_[input];
   }
+  return entries;
+}
+
+// All arrays or none: the last one's size says that there is room in each.
+void NmMatrix::reserveTransposed(size_t entries) {
   if (entries <= transposedValues_.size()) return;
   // Some room to spare: the next masks need a little more or less.
-  transposedRows_ = AlignedArray<uint16_t>(entries + entries / 16);
-  transposedPlace_ = AlignedArray<uint16_t>(transposedRows_.size());
-  transposedValues_ = AlignedArray<float>(transposedRows_.size());
+  const size_t room = entries + entries / 16;
+  AlignedArray<uint16_t> rows(room), place(room);
+  AlignedArray<float> values(room);
+  transposedRows_ = std::move(rows);
+  transposedPlace_ = std::move(place);
+  transposedValues_ = std::move(values);
 }
 
 void NmMatrix::buildTransposed() {
   if (!sparse()) return;
-  if (!hasTransposed()) {
+  hasTransposed_ = false;
+  if (transposedStart_.size() == 0) {
     transposedOrder_ = AlignedArray<uint16_t>(inputs_);
     transposedLength_ = AlignedArray<uint16_t>(inputs_);
     transposedCount_ = AlignedArray<uint16_t>(inputs_);
@@ -156,7 +167,7 @@ void NmMatrix::buildTransposed() {
   }
   std::fill_n(transposedCount_.data(), inputs_, static_cast<uint16_t>(0));
   for (size_t k = 0; k < values_.size(); ++k) ++transposedCount_[columns_[k]];
-  layOutTransposed();
+  reserveTransposed(layOutTransposed());
   // Entries that fill up a group stay zero weights.
   std::fill_n(transposedRows_.data(), transposedRows_.size(), static_cast<uint16_t>(0));
   std::fill_n(transposedValues_.data(), transposedValues_.size(), 0.0f);
@@ -169,6 +180,7 @@ void NmMatrix::buildTransposed() {
       transposedPlace_[entry] = static_cast<uint16_t>(place);
     }
   }
+  hasTransposed_ = true;
 }
 
 void NmMatrix::refreshTransposed(const uint16_t* inputs, int count) {

@@ -62,9 +62,10 @@ class NmMatrix {
   void projectStoredBand(int begin, int rows, uint16_t* columns, float* scratch) const;
 
   // The transposed index (inputs -> values), which the data gradient reads. Built on demand, since
-  // target networks never need it; rebuilt by the owner after masks change.
+  // target networks never need it, and again after masks changed, which the owner has to say.
   void buildTransposed();
-  bool hasTransposed() const { return transposedStart_.size() > 0; }
+  bool hasTransposed() const { return hasTransposed_; }
+  void outdateTransposed() { hasTransposed_ = false; }
   // Copies the values of these inputs into the index. Who reads them does so first: the values may
   // have changed since. Writing by inputs keeps threads off each other's cache lines.
   void refreshTransposed(const uint16_t* inputs, int count);
@@ -90,7 +91,9 @@ class NmMatrix {
   AlignedArray<float> values_, dormant_;
   AlignedArray<uint16_t> columns_;
   // The transposed index: see WeightsRef.
-  void layOutTransposed();
+  uint32_t layOutTransposed();
+  void reserveTransposed(size_t entries);
+  bool hasTransposed_ = false;  // and up to date
   AlignedArray<uint16_t> transposedOrder_, transposedLength_, transposedCount_;  // [inputs]
   AlignedArray<uint32_t> transposedStart_;                                      // [inputs]
   AlignedArray<uint16_t> transposedRows_;    // [entries]

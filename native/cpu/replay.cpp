@@ -7,22 +7,38 @@
 #include "core/philox.h"
 
 namespace rnm::cpu {
+namespace {
 
 // Floats in a cache line.
 constexpr int kLine = 16;
+// A row is drawn by 32 random bits.
+constexpr int64_t kMaxCapacity = 0xffffffff;
+
+int checkedRowLength(int64_t capacity, int observations, int actions) {
+  const int64_t length = 2 * int64_t{observations} + actions + 2;
+  if (capacity < 1 || capacity > kMaxCapacity) {
+    throw std::invalid_argument("Expected a replay buffer's capacity to be from 1 to 4294967295 but received " +
+                                std::to_string(capacity));
+  }
+  if (observations < 1 || actions < 1 || length > kMaxColumns) {
+    throw std::invalid_argument("Expected a transition to have at most " + std::to_string(kMaxColumns) +
+                                " numbers but received observations of " + std::to_string(observations) +
+                                " and actions of " + std::to_string(actions));
+  }
+  return static_cast<int>(length);
+}
+
+}  // namespace
 
 CpuReplay::CpuReplay(int64_t capacity, int observations, int actions, ThreadPool& pool,
                      const KernelTable& kernels)
     : capacity_(capacity),
       observations_(observations),
       actions_(actions),
+      rowLength_(checkedRowLength(capacity, observations, actions)),
       pool_(pool),
-      kernels_(kernels) {
-  if (capacity < 1 || capacity > 0xffffffffll || observations < 1 || actions < 1) {
-    throw std::invalid_argument("Expected a replay buffer's sizes to be positive integers");
-  }
-  rows_ = AlignedArray<float>(static_cast<size_t>(capacity) * rowLength());
-}
+      kernels_(kernels),
+      rows_(static_cast<size_t>(capacity) * rowLength_) {}
 
 void CpuReplay::add(const float* source) {
   std::copy_n(source, rowLength(), rows_.data() + next_ * rowLength());
@@ -60,7 +76,7 @@ void CpuReplay::sample(uint64_t seed, uint64_t draw, const BatchViews& batch) {
 }
 
 void CpuReplay::read(int64_t first, int64_t count, float* target) const {
-  if (first < 0 || count < 0 || first + count > size_) {
+  if (first < 0 || count < 0 || count > size_ - first) {
     throw std::invalid_argument("Expected rows to lie within the replay buffer's " +
                                 std::to_string(size_));
   }

@@ -17,7 +17,7 @@ class CpuReplay : public Replay {
 
   int64_t size() const override { return size_; }
   int64_t capacity() const override { return capacity_; }
-  int rowLength() const override { return 2 * observations_ + actions_ + 2; }
+  int rowLength() const override { return rowLength_; }
   void add(const float* row) override;
   void sample(uint64_t seed, uint64_t draw, const BatchViews& batch) override;
   void read(int64_t first, int64_t count, float* rows) const override;
@@ -27,7 +27,7 @@ class CpuReplay : public Replay {
   void gatherTile(const TileView (&views)[5], int tile, uint64_t seed, uint64_t draw) const;
 
   int64_t capacity_, size_ = 0, next_ = 0;
-  int observations_, actions_;
+  int observations_, actions_, rowLength_;
   ThreadPool& pool_;
   const KernelTable& kernels_;
   AlignedArray<float> rows_;

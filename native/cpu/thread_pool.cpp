@@ -1,6 +1,9 @@
 #include "cpu/thread_pool.h"
 
 #include <chrono>
+#include <exception>
+#include <stdexcept>
+#include <string>
 
 namespace rnm::cpu {
 namespace {
@@ -20,10 +23,18 @@ inline void pause() {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  } catch (const std::exception& error) {
+    stop();
+    throw std::runtime_error("Could not start " + std::to_string(threads) + " threads (" +
+                             error.what() + "): use fewer (--threads)");
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;

@@ -12,7 +12,7 @@ namespace rnm::cpu {
 
 class ThreadPool {
  public:
-  // The calling thread works too: threads - 1 are started.
+  // The calling thread works too: threads - 1 are started. Throws std::runtime_error if they cannot be.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -35,6 +35,7 @@ class ThreadPool {
  private:
   using Call = void (*)(const void*, int, int);
   void runErased(int count, Call call, const void* context);
+  void stop();
   void work(int thread);
   void drain(int thread);
   bool waitForPhase(uint64_t& seen);

@@ -53,10 +53,24 @@ describe('batch matrices', () => {
     expect(() => matrix.view(-1, 2)).toThrow(/first/);
     expect(() => matrix.set(new Float32Array(11))).toThrow(/4 x 3/);
     expect(() => device.matrix(0, 3)).toThrow(/rows/);
+    expect(() => device.matrix(2 ** 31, 3)).toThrow(
+      'Expected rows to be an integer from 1 to 2147483647 but received 2147483648 of type number',
+    );
+    expect(() => device.matrix(1, 2 ** 26 + 1)).toThrow(
+      /columns to be an integer from 1 to 6710886/,
+    );
     expect(() => device.fill({ matrix, first: 2, columns: 5 }, 0)).toThrow(/3 columns/);
     expect(() => device.fill({ matrix, first: 0.5, columns: 1 }, 0)).toThrow();
     expect(() => device.fill({ matrix: {} } as never, 0)).toThrow(/batch matrix/);
   });
+});
+
+test('a batch as large as can be counted is a question of memory alone', () => {
+  const [rows, columns] = [2 ** 31 - 1, 60_000];
+  const megabytes = onCpu ? Math.round((2 ** 31 * columns * 4) / 1e6) : '[0-9]+';
+  const message = new RegExp(`Not enough memory.* for ${megabytes} MB`);
+  expect(() => device.matrix(rows, columns)).toThrow(message);
+  expect(() => device.matrix(rows, 2 ** 26)).toThrow(/Not enough memory/);
 });
 
 const cases = variants.flatMap(([name, options]) =>

@@ -433,12 +433,15 @@ describe('what does not fit is refused', () => {
       'Expected sizes[1] to be a positive integer but received -3',
     );
     for (const width of [65_536, 2 ** 32 + 5]) {
-      expect(() => device.mlp({ sizes: [4, width] })).toThrow(/at most 65535/);
+      expect(() => device.mlp({ sizes: [4, width] })).toThrow(/from 1 to 65535/);
     }
     expect(() => device.mlp({ sizes: [4, 2], patterns: [{ n: 5, m: 4 }] })).toThrow(/5:4/);
     expect(() => device.mlp({ sizes: [4, 2], patterns: [{ n: 1, m: 33 }] })).toThrow(/1:33/);
     expect(() => device.mlp({ sizes: [4, 2], patterns: [] })).toThrow(/patterns/);
     expect(() => device.mlp({ sizes: [4, 2], members: 0 })).toThrow(/members/);
+    expect(() => device.mlp({ sizes: [1, 1], members: 2 ** 31 - 1 })).toThrow(
+      /members to be an integer from 1 to 1024 but received 2147483647/,
+    );
   });
 
   test('shapes and order of calls', () => {

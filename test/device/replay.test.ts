@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { Device } from '../../lib/device/index.js';
+import { Device, loadAddon } from '../../lib/device/index.js';
 import type { Replay } from '../../lib/device/index.js';
-import { testDevice } from './support.js';
+import { onCpu, testDevice } from './support.js';
 
 const device = new Device({ device: testDevice, threads: 2 });
 const [observations, actions] = [3, 2];
@@ -88,14 +88,32 @@ describe('replay buffer', () => {
     expect(() => sample(replay, 4, 1, 1)).toThrow(/closed/);
   });
 
+  (onCpu ? test : test.skip)('the native side refuses sizes that overflow as well', () => {
+    const { addon } = loadAddon();
+    const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
+    for (const [capacity, observations, actions, message] of [
+      [4294901821, 536879095, 1, /at most 67108864 numbers/],
+      [1, 2 ** 31 - 1, 2 ** 31 - 1, /at most 67108864 numbers/],
+      [2 ** 32 - 1, 2 ** 24, 2 ** 24, /Not enough memory/],
+      [2 ** 32, 1, 1, /from 1 to 4294967295/],
+    ] as const) {
+      expect(() => new addon.Replay(native, capacity, observations, actions)).toThrow(message);
+    }
+  });
+
   test('what does not fit is refused', () => {
     const sizes = { observationSize: 3, actionSize: 2 };
     expect(() => device.replay({ capacity: 0, ...sizes })).toThrow(
-      'Expected capacity to be a positive integer but received 0',
+      'Expected capacity to be an integer from 1 to 4294967295 but received 0 of type number',
     );
-    expect(() => device.replay({ capacity: 2 ** 33, ...sizes })).toThrow(/positive integers/);
+    expect(() => device.replay({ capacity: 2 ** 32, ...sizes })).toThrow(/1 to 4294967295/);
     const huge = { capacity: 4e9, observationSize: 60_000, actionSize: 10 };
     expect(() => device.replay(huge)).toThrow(/use a smaller batchSize, hiddenSizes or bufferSize/);
+    // In bytes this is 2^64 and a little: taken for the little, it would be granted.
+    const wrapping = { capacity: 4294901821, observationSize: 536879095, actionSize: 1 };
+    expect(() => device.replay(wrapping)).toThrow(
+      'Expected observationSize to be an integer from 1 to 16777216 but received 536879095',
+    );
     expect(() => sample(filled(0, 5), 4, 1, 1)).toThrow(/empty/);
     expect(() => filled(3, 5).read(2, 2)).toThrow(/rows/);
   });

@@ -2,8 +2,10 @@
 // processors that are only emulated. See kernel-check.sh.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -132,9 +134,24 @@ void checkElementwise(const KernelTable& kernels) {
           runElementwise(chooseKernels("plain"), values, bits));
 }
 
+// Sizes whose bytes 64 bits do not hold.
+void checkOverflow() {
+  for (size_t count : {SIZE_MAX / sizeof(float) + 2, SIZE_MAX / sizeof(float) - 3, SIZE_MAX}) {
+    bool refused = false;
+    try {
+      AlignedArray<float> array(count);
+    } catch (const std::runtime_error&) {
+      refused = true;
+    }
+    if (!refused) ++failures;
+    std::printf("an array of %zu floats %s\n", count, refused ? "ok" : "was made");
+  }
+}
+
 }  // namespace
 
 int main() {
+  checkOverflow();
   for (const std::string& isa : availableIsas()) {
     const KernelTable& kernels = chooseKernels(isa);
     for (NmPattern pattern : {NmPattern{0, 0}, NmPattern{2, 4}, NmPattern{1, 4}, NmPattern{1, 8},
