@@ -2,6 +2,7 @@
 import { checkInteger, invalidValue } from '../errors.js';
 import type { Device } from './device.js';
 import type { NativeMatrix } from './native.js';
+import { allocating } from './native-error.js';
 
 /** Some columns of a batch matrix: how inputs are concatenated without a copy. */
 export interface BatchView {
@@ -22,7 +23,15 @@ export function checkView(
   if (view.matrix.device !== device) {
     throw invalidValue(name, 'on the same device', view.matrix, 'Make it with device.matrix()');
   }
+  checkColumns(name, view);
   return [view.matrix.native, view.first, view.columns];
+}
+
+function checkColumns(name: string, { matrix, first, columns }: BatchView): void {
+  const whole = Number.isInteger(first) && Number.isInteger(columns);
+  if (whole && first >= 0 && columns >= 1 && first + columns <= matrix.columns) return;
+  const received = `columns ${String(first)} to ${String(Number(first) + Number(columns) - 1)}`;
+  throw invalidValue(name, `within its matrix of ${matrix.columns} columns`, received);
 }
 
 export class BatchMatrix implements BatchView {
@@ -54,20 +63,31 @@ export class BatchMatrix implements BatchView {
   /** Copy a row-major array [rows, columns of the view] to the device. */
   set(values: ArrayLike<number>, view: BatchView = this): void {
     this.device.checkOpen();
+    this.#checkOwn(view);
     const length = this.rows * view.columns;
     if (values?.length !== length) {
       throw invalidValue('values', `an array of ${this.rows} x ${view.columns} numbers`, values);
     }
-    const source = values instanceof Float32Array ? values : Float32Array.from(values);
-    this.native.upload(source, view.first, view.columns);
+    allocating(() => {
+      const source = values instanceof Float32Array ? values : Float32Array.from(values);
+      this.native.upload(source, view.first, view.columns);
+    });
   }
 
   /** Copy to a row-major array [rows, columns of the view]. */
   get(view: BatchView = this): Float32Array {
     this.device.checkOpen();
-    const target = new Float32Array(this.rows * view.columns);
-    this.native.download(target, view.first, view.columns);
-    return target;
+    this.#checkOwn(view);
+    return allocating(() => {
+      const target = new Float32Array(this.rows * view.columns);
+      this.native.download(target, view.first, view.columns);
+      return target;
+    });
+  }
+
+  #checkOwn(view: BatchView): void {
+    if (view?.matrix !== this) throw invalidValue('view', 'a view of this matrix', view);
+    checkColumns('view', view);
   }
 
   /** Free its memory now. Further use throws. */

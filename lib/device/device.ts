@@ -16,7 +16,8 @@ import type {
   NativeDeviceInfo,
   SparseChoice,
 } from './native.js';
-import { nativeError } from './native-error.js';
+import { allocating, nativeError } from './native-error.js';
+import { checkLimits } from './ranges.js';
 import { Replay } from './replay.js';
 import type { ReplayOptions } from './replay.js';
 
@@ -172,28 +173,32 @@ export class Device {
     return this.#closed;
   }
 
-  /** A batch matrix of zeros, [rows, columns]: up to 2^31 - 1 rows and 2^26 columns. */
+  /**
+   * A batch matrix of zeros, [rows, columns]: up to 2^31 - 1 rows and 2^26 columns.
+   *
+   * @throws RunError, as whatever allocates, if there is not enough memory
+   */
   matrix(rows: number, columns: number): BatchMatrix {
     const native = this.#open();
-    checkInteger('rows', rows, 1, maxRows);
+    checkInteger('rows (batchSize)', rows, 1, maxRows);
     checkInteger('columns', columns, 1, maxColumns);
-    return new BatchMatrix(this, new this.#addon.Matrix(native, rows, columns), rows, columns);
+    const matrix = allocating(() => new this.#addon.Matrix(native, rows, columns));
+    return new BatchMatrix(this, matrix, rows, columns);
   }
 
   /** A multilayer perceptron, or an ensemble of them. */
   mlp(options: MlpOptions): Mlp {
     const native = this.#open();
-    return new Mlp(this, options, (spec) => new this.#addon.Network(native, spec));
+    return new Mlp(this, options, (spec) =>
+      allocating(() => new this.#addon.Network(native, spec)),
+    );
   }
 
   /** A replay buffer in the device's memory. */
   replay(options: ReplayOptions): Replay {
     const native = this.#open();
-    return new Replay(
-      this,
-      options,
-      (capacity, observations, actions) =>
-        new this.#addon.Replay(native, capacity, observations, actions),
+    return new Replay(this, options, (capacity, observations, actions) =>
+      allocating(() => new this.#addon.Replay(native, capacity, observations, actions)),
     );
   }
 
@@ -209,6 +214,7 @@ export class Device {
   /** Set every element. */
   fill(target: BatchView, value: number): void {
     const [matrix, first, columns] = checkView(this, 'target', target);
+    if (typeof value !== 'number') throw invalidValue('value', 'a number', value);
     this.#open().fill(matrix, first, columns, value);
   }
 
@@ -231,8 +237,11 @@ export class Device {
     noise: BatchView,
     range: { low: Float32Array; high: Float32Array; noiseScale: number; noiseClip: number },
   ): void {
+    const actionView = checkView(this, 'action', action);
+    checkLimits('range.low', range?.low, action.columns);
+    checkLimits('range.high', range.high, action.columns);
     this.#open().smooth(
-      ...checkView(this, 'action', action),
+      ...actionView,
       ...checkView(this, 'noise', noise),
       range.low,
       range.high,
@@ -250,7 +259,7 @@ export class Device {
     target: BatchView,
   ): void {
     this.#open().tdTarget(
-      ...checkView(this, 'reward', batch.reward),
+      ...checkView(this, 'reward', batch?.reward),
       ...checkView(this, 'terminated', batch.terminated),
       ...checkView(this, 'q', batch.q),
       checkNumber('gamma', batch.gamma),

@@ -1,12 +1,15 @@
 /** Multilayer perceptrons on a device: passes, optimiser, targets and masks, for an ensemble. */
-import { checkInteger, checkNumber, invalidValue } from '../errors.js';
+import { checkFloat32, checkInteger, checkNumber, checkObject } from '../errors.js';
+import { invalidValue, isFloat32 } from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
-import { maxMembers, maxWidth } from './limits.js';
+import { maxMembers } from './limits.js';
 import { checkMaskShape } from './mask-shape.js';
 import type { MaskShape } from './mask-shape.js';
 import type { NativeNetwork, NativeNetworkSpec } from './native.js';
+import { allocating } from './native-error.js';
+import { checkRanges } from './ranges.js';
 
 /** What a network is for; see `MlpOptions.role`. */
 export type NetworkRole = (typeof roles)[number];
@@ -50,6 +53,9 @@ export interface MemberRange {
   count: number;
 }
 
+/** Columns and rows are held in 16 bits. */
+export const maxWidth = 65_535;
+
 /** Parts of a layer's state, in the order of the native enumeration. */
 const parts = [
   'weight',
@@ -81,6 +87,7 @@ export interface AdamOptions {
 }
 
 function nativeSpec(options: MlpOptions): NativeNetworkSpec {
+  checkObject('options', options);
   const { sizes, patterns, outputRange, members = 1, gradientRule = 'masked' } = options;
   const { role = 'online', maskShape = 'row' } = options;
   if (!roles.includes(role)) throw invalidValue('role', `one of "${roles.join('", "')}"`, role);
@@ -98,6 +105,9 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   sizes.slice(1).forEach((_, i) => checkMaskShape(maskShape, `patterns[${i}]`, patterns?.[i]));
   if (!['masked', 'ste', 'sr-ste'].includes(gradientRule)) {
     throw invalidValue('gradientRule', 'one of "masked", "ste", "sr-ste"', gradientRule);
+  }
+  if (outputRange !== undefined) {
+    checkRanges(outputRange?.low, outputRange?.high, sizes[layers]!);
   }
   return {
     sizes: [...sizes],
@@ -119,6 +129,26 @@ function patternPair(pattern: { n: number; m: number } | null | undefined): [num
   const { n, m } = pattern;
   if (Number.isInteger(n) && Number.isInteger(m) && n >= 1 && n <= m && m <= 32) return [n, m];
   throw invalidValue('pattern', 'N:M with 1 <= N <= M <= 32', `${n}:${m}`);
+}
+
+/** The kernels take float32: what a value becomes there has to fit too. */
+function checkAdam(options: AdamOptions): void {
+  checkObject('options', options);
+  const { learningRate, epsilon } = options;
+  checkFloat32('learningRate', checkNumber('learningRate', learningRate, 0));
+  for (const name of ['beta1', 'beta2'] as const) {
+    const beta: unknown = options[name];
+    if (isFloat32(beta) && beta >= 0 && Math.fround(beta) < 1) continue;
+    throw invalidValue(name, 'a number from 0 to below 1, in float32 too,', beta);
+  }
+  if (!isFloat32(epsilon) || Math.fround(epsilon) <= 0) {
+    throw invalidValue('epsilon', 'a positive number, in float32 too,', epsilon);
+  }
+}
+
+function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidValue(name, 'a boolean', value);
 }
 
 export class Mlp {
@@ -164,14 +194,12 @@ export class Mlp {
     options: { members?: MemberRange; keep?: boolean } = {},
   ): void {
     this.#device.checkOpen();
-    const { members = this.#all(), keep = false } = options;
-    this.#native.forward(
-      ...checkView(this.#device, 'input', input),
-      ...checkView(this.#device, 'output', output),
-      members.first,
-      members.count,
-      keep,
-    );
+    const { keep = false } = options;
+    const { first, count } = this.#checkMembers(options.members);
+    const inputView = checkView(this.#device, 'input', input);
+    const outputView = checkView(this.#device, 'output', output);
+    checkBoolean('keep', keep);
+    allocating(() => this.#native.forward(...inputView, ...outputView, first, count, keep));
   }
 
   /**
@@ -192,31 +220,33 @@ export class Mlp {
     } = {},
   ): void {
     this.#device.checkOpen();
-    const { members = this.#all(), weightGradient = true, inputGradient, inputFirst = 0 } = options;
-    const common = [
-      ...checkView(this.#device, 'outputGradient', outputGradient),
-      members.first,
-      members.count,
-      weightGradient,
-    ] as const;
+    const { weightGradient = true, inputGradient, inputFirst = 0 } = options;
+    const { first, count } = this.#checkMembers(options.members);
+    const view = checkView(this.#device, 'outputGradient', outputGradient);
+    const common = [...view, first, count, checkBoolean('weightGradient', weightGradient)] as const;
     if (inputGradient === undefined) {
-      this.#native.backward(...common);
+      allocating(() => this.#native.backward(...common));
     } else {
-      const view = checkView(this.#device, 'inputGradient', inputGradient);
-      this.#native.backward(...common, ...view, inputFirst);
+      const inputView = checkView(this.#device, 'inputGradient', inputGradient);
+      checkInteger('inputFirst', inputFirst, 0, this.sizes[0]);
+      allocating(() => this.#native.backward(...common, ...inputView, inputFirst));
     }
   }
 
-  /** One Adam step (PyTorch's semantics) on all members with the gradients of `backward`. */
+  /**
+   * One Adam step (PyTorch's semantics) on all members with the gradients of `backward`.
+   *
+   * @param options learningRate >= 0, beta1 and beta2 in [0, 1), epsilon > 0
+   */
   adam(options: AdamOptions): void {
     this.#device.checkOpen();
-    checkNumber('learningRate', options.learningRate, 0);
+    checkAdam(options);
     this.#native.adam(options.learningRate, options.beta1, options.beta2, options.epsilon);
   }
 
   /** Polyak averaging: W += tau * (source.W - W), over dormant weights and biases too. */
   polyak(source: Mlp, tau: number): void {
-    this.#open().polyak(source.#open(), checkNumber('tau', tau, 0, 1));
+    this.#open().polyak(this.#nativeOf('source', source), checkNumber('tau', tau, 0, 1));
   }
 
   /**
@@ -224,7 +254,7 @@ export class Mlp {
    * replaced by those of shape `row`, here and in `followMasks`.
    */
   copyFrom(source: Mlp): void {
-    this.#open().copyFrom(source.#open());
+    this.#open().copyFrom(this.#nativeOf('source', source));
   }
 
   /** Project every sparse layer again. Returns the number of mask entries that changed. */
@@ -234,12 +264,13 @@ export class Mlp {
 
   /** Take another network's masks. Returns the number of mask entries that changed. */
   followMasks(source: Mlp): number {
-    return this.#open().followMasks(source.#open());
+    return this.#open().followMasks(this.#nativeOf('source', source));
   }
 
   /** Sparse architecture divergence (SAD): positions in which a member's masks differ in two networks. */
   divergence(other: Mlp, member = 0): number {
-    return this.#open().divergence(other.#open(), checkInteger('member', member, 0));
+    checkInteger('member', member, 0, this.members - 1);
+    return this.#open().divergence(this.#nativeOf('other', other), member);
   }
 
   /**
@@ -248,15 +279,18 @@ export class Mlp {
    */
   largestWeight(member = 0): number {
     this.#device.checkOpen();
-    return this.#native.largestWeight(checkInteger('member', member, 0));
+    return this.#native.largestWeight(checkInteger('member', member, 0, this.members - 1));
   }
 
   /** A copy of a part of a layer: [out, in] row-major, or [out]. */
   read(layer: number, part: LayerPart, member = 0): Float32Array {
     this.#device.checkOpen();
-    const target = new Float32Array(this.#partLength(layer, part, member));
-    this.#native.read(member, layer, parts.indexOf(part), target);
-    return target;
+    const length = this.#partLength(layer, part, member);
+    return allocating(() => {
+      const target = new Float32Array(length);
+      this.#native.read(member, layer, parts.indexOf(part), target);
+      return target;
+    });
   }
 
   /**
@@ -269,7 +303,9 @@ export class Mlp {
     if (values?.length !== length) {
       throw invalidValue(`${part} of layer ${layer}`, `an array of length ${length}`, values);
     }
-    this.#native.write(member, layer, parts.indexOf(part), Float32Array.from(values));
+    allocating(() =>
+      this.#native.write(member, layer, parts.indexOf(part), Float32Array.from(values)),
+    );
   }
 
   /** Adam steps taken so far; may be set when a state is restored. */
@@ -308,8 +344,17 @@ export class Mlp {
     return this.#native;
   }
 
-  #all(): MemberRange {
-    return { first: 0, count: this.members };
+  #checkMembers(range: MemberRange | undefined): MemberRange {
+    if (range === undefined) return { first: 0, count: this.members };
+    checkObject('members', range);
+    checkInteger('members.first', range.first, 0, this.members - 1);
+    checkInteger('members.count', range.count, 1, this.members - range.first);
+    return range;
+  }
+
+  #nativeOf(name: string, network: Mlp): NativeNetwork {
+    if (network instanceof Mlp && network.#device === this.#device) return network.#open();
+    throw invalidValue(name, 'a network of the same device', network);
   }
 
   #partLength(layer: number, part: LayerPart, member: number): number {

@@ -1,10 +1,11 @@
 /** NmMatrix: row-wise N:M sparse weights as a data structure, for those who want it alone. */
 import { checkInteger, invalidValue } from '../errors.js';
-import { maxWidth } from './limits.js';
 import { loadAddon } from './loader.js';
 import { checkMaskShape } from './mask-shape.js';
 import type { MaskShape } from './mask-shape.js';
+import { maxWidth } from './mlp.js';
 import type { NativeNmMatrix } from './native.js';
+import { allocating } from './native-error.js';
 
 /** The transposed index: which values belong to each input. */
 export interface TransposedIndex {
@@ -49,7 +50,9 @@ export class NmMatrix {
     checkMaskShape(maskShape, 'pattern', { n, m });
     this.#checkWeights(weights);
     const { addon } = loadAddon();
-    this.#native = new addon.NmMatrix(weights, this.outputs, this.inputs, n, m, maskShape);
+    this.#native = allocating(
+      () => new addon.NmMatrix(weights, this.outputs, this.inputs, n, m, maskShape),
+    );
   }
 
   /** Active weights, row by row in ascending column order. */
@@ -64,7 +67,7 @@ export class NmMatrix {
 
   /** The index from inputs to values that the data gradient uses. */
   transposedIndex(): TransposedIndex {
-    return this.#native.transposed();
+    return allocating(() => this.#native.transposed());
   }
 
   /** The dense masked matrix: zeros at dormant places. */
@@ -90,6 +93,7 @@ export class NmMatrix {
 
   /** Sparse architecture divergence: positions in which the two masks differ. */
   divergence(other: NmMatrix): number {
+    if (!(other instanceof NmMatrix)) throw invalidValue('other', 'an NmMatrix', other);
     return this.#native.divergence(other.#native);
   }
 

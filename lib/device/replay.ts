@@ -1,10 +1,11 @@
 /** The replay buffer: a ring of float32 rows in the device's memory. */
-import { checkInteger } from '../errors.js';
+import { checkFloat32, checkInteger, checkObject, invalidValue, isFloat32 } from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
 import { maxCapacity, maxElements } from './limits.js';
 import type { NativeReplay } from './native.js';
+import { allocating } from './native-error.js';
 
 export interface ReplayOptions {
   /** Transitions held, up to 2^32 - 1; the oldest are overwritten. */
@@ -29,6 +30,8 @@ export class Replay {
   readonly capacity: number;
   /** Floats in a row: observation, action, reward, next observation, terminated. */
   readonly rowLength: number;
+  readonly #observationSize: number;
+  readonly #actionSize: number;
   readonly #device: Device;
   readonly #make: () => NativeReplay;
   readonly #row: Float32Array;
@@ -42,15 +45,18 @@ export class Replay {
     options: ReplayOptions,
     make: (capacity: number, observations: number, actions: number) => NativeReplay,
   ) {
+    checkObject('options', options);
     const { capacity, observationSize, actionSize } = options;
-    this.capacity = checkInteger('capacity', capacity, 1, maxCapacity);
+    this.capacity = checkInteger('capacity (bufferSize)', capacity, 1, maxCapacity);
     const observations = checkInteger('observationSize', observationSize, 1, maxElements);
     const actions = checkInteger('actionSize', actionSize, 1, maxElements);
     this.rowLength = 2 * observations + actions + 2;
+    this.#observationSize = observations;
+    this.#actionSize = actions;
     this.#device = device;
     this.#make = () => make(this.capacity, observations, actions);
     this.#native = this.#make();
-    this.#row = new Float32Array(this.rowLength);
+    this.#row = allocating(() => new Float32Array(this.rowLength));
   }
 
   /** Transitions held now. */
@@ -63,7 +69,12 @@ export class Replay {
     return this.#next;
   }
 
-  /** Append one transition. Truncated episodes count as not terminated: they are bootstrapped. */
+  /**
+   * Append one transition. Truncated episodes count as not terminated: they are bootstrapped.
+   *
+   * @throws InvalidValueError for a wrong length or a number that is not finite in float32; nothing is
+   *   appended then
+   */
   add(transition: {
     observation: ArrayLike<number>;
     action: ArrayLike<number>;
@@ -72,24 +83,27 @@ export class Replay {
     terminated: boolean;
   }): void {
     this.#device.checkOpen();
+    checkObject('transition', transition);
     const { observation, action, reward, nextObservation, terminated } = transition;
-    const row = this.#row;
-    const afterAction = observation.length + action.length;
-    row.set(observation, 0);
-    row.set(action, observation.length);
-    row[afterAction] = reward;
-    row.set(nextObservation, afterAction + 1);
-    row[this.rowLength - 1] = terminated ? 1 : 0;
-    this.#push(row);
+    const afterAction = this.#observationSize + this.#actionSize;
+    this.#lay('observation', observation, this.#observationSize, 0);
+    this.#lay('action', action, this.#actionSize, this.#observationSize);
+    this.#row[afterAction] = checkFloat32('reward', reward);
+    this.#lay('nextObservation', nextObservation, this.#observationSize, afterAction + 1);
+    if (typeof terminated !== 'boolean') throw invalidValue('terminated', 'a boolean', terminated);
+    this.#row[this.rowLength - 1] = terminated ? 1 : 0;
+    this.#push(this.#row);
   }
 
   /** Draw uniformly with replacement; the rows depend on (seed, draw) and the contents alone. */
   sample(seed: number, draw: number, batch: BatchViews): void {
     this.#device.checkOpen();
+    checkInteger('seed', seed, 0);
+    checkInteger('draw', draw, 0);
     this.#native.sample(
       seed,
       draw,
-      ...checkView(this.#device, 'observation', batch.observation),
+      ...checkView(this.#device, 'observation', batch?.observation),
       ...checkView(this.#device, 'action', batch.action),
       ...checkView(this.#device, 'reward', batch.reward),
       ...checkView(this.#device, 'nextObservation', batch.nextObservation),
@@ -100,9 +114,13 @@ export class Replay {
   /** Rows [first, first + count) by age, oldest first: [count, rowLength]. */
   read(first: number, count: number): Float32Array {
     this.#device.checkOpen();
-    const rows = new Float32Array(checkInteger('count', count, 0) * this.rowLength);
-    this.#native.read(checkInteger('first', first, 0), count, rows);
-    return rows;
+    checkInteger('first', first, 0, this.size);
+    checkInteger('count', count, 0, this.size - first);
+    return allocating(() => {
+      const rows = new Float32Array(count * this.rowLength);
+      this.#native.read(first, count, rows);
+      return rows;
+    });
   }
 
   /** Free the rows now. Further use throws. */
@@ -111,10 +129,15 @@ export class Replay {
     this.#clear();
   }
 
-  /** Append rows as `read` returned them. */
+  /** Append rows as `read` returned them: [count, rowLength]. */
   append(rows: Float32Array): void {
     this.#device.checkOpen();
-    for (let at = 0; at + this.rowLength <= rows.length; at += this.rowLength) {
+    if (!(rows instanceof Float32Array) || rows.length % this.rowLength !== 0) {
+      throw invalidValue('rows', `a Float32Array of rows of ${this.rowLength} numbers`, rows);
+    }
+    const wrong = rows.findIndex((value) => !Number.isFinite(value));
+    if (wrong >= 0) throw invalidValue(`rows[${wrong}]`, 'a finite number', rows[wrong]);
+    for (let at = 0; at < rows.length; at += this.rowLength) {
       this.#push(rows.subarray(at, at + this.rowLength));
     }
   }
@@ -141,6 +164,15 @@ export class Replay {
     this.append(rows.subarray(first));
     this.append(rows.subarray(0, first));
     if (isFull) this.append(rows.subarray(first));
+  }
+
+  /** Put a part of a transition at its place in the row. */
+  #lay(name: string, values: ArrayLike<number>, length: number, at: number): void {
+    if (values?.length !== length) throw invalidValue(name, `an array of length ${length}`, values);
+    for (let i = 0; i < length; i++) {
+      const value = values[i];
+      this.#row[at + i] = isFloat32(value) ? value : checkFloat32(`${name}[${i}]`, value);
+    }
   }
 
   #push(row: Float32Array): void {

@@ -1,7 +1,8 @@
 /** Every hyperparameter of the agent: type, default, meaning and the values it may take. */
 import { z } from 'zod';
 import { checkMaskShape } from '../device/mask-shape.js';
-import { maxWidth } from '../device/limits.js';
+import { maxCapacity, maxRows } from '../device/limits.js';
+import { maxWidth } from '../device/mlp.js';
 import { invalidValue, isFloat32 } from '../errors.js';
 import { option, parseOptions, refineBy } from '../options.js';
 import type { OptionGroup } from '../options.js';
@@ -19,10 +20,23 @@ const scheduleRanges = {
 /** A hyperparameter that may be an expression of the environment step. */
 export type ScheduleName = keyof typeof scheduleRanges;
 
-function integer(group: OptionGroup, least: number, value: number, description: string) {
-  const schema = z.int().min(least).default(value);
+function integer(
+  group: OptionGroup,
+  least: number,
+  value: number,
+  description: string,
+  limit: (value: number, context: z.RefinementCtx) => void = () => {},
+) {
+  const schema = z.int().min(least).superRefine(limit).default(value);
   const expected = least === 1 ? 'a positive integer' : 'a non-negative integer';
   return option(schema, description, { group, expected, kind: 'number', placeholder: '<count>' });
+}
+
+/** What the native side counts in so many bits only. */
+function atMost(name: string, most: number) {
+  return refineBy((value: number) => {
+    if (value > most) throw invalidValue(name, `at most ${most}`, value);
+  });
 }
 
 /** A number in the interval that `expected` puts into words. */
@@ -111,7 +125,7 @@ const td3 = {
       placeholder: '<widths>',
     },
   ),
-  batchSize: integer('TD3', 1, 256, 'Transitions per update.'),
+  batchSize: integer('TD3', 1, 256, 'Transitions per update.', atMost('batchSize', maxRows)),
   gamma: number(0.99, z.number().min(0).max(1), 'a number from 0 to 1', 'Discount factor.'),
   tau: number(
     0.005,
@@ -162,6 +176,7 @@ const td3 = {
     1,
     1_000_000,
     'Transitions in the replay buffer; the oldest go first.',
+    atMost('bufferSize', maxCapacity),
   ),
   learningStarts: integer(
     'TD3',

@@ -428,6 +428,7 @@ describe('what does not fit is refused', () => {
   const input = device.matrix(3, 4);
 
   test('options', () => {
+    expect(() => device.mlp(undefined as never)).toThrow(/options/);
     expect(() => device.mlp({ sizes: [4] })).toThrow(/sizes/);
     expect(() => device.mlp({ sizes: [4, -3] })).toThrow(
       'Expected sizes[1] to be a positive integer but received -3',
@@ -444,6 +445,47 @@ describe('what does not fit is refused', () => {
     );
   });
 
+  const of = (low: number, high: number) => ({
+    low: Float32Array.of(low, -1),
+    high: Float32Array.of(high, 1),
+  });
+  test.each([
+    [of(NaN, 1), 'outputRange.low[0] to be a finite number but received NaN'],
+    [of(-Infinity, 1), 'outputRange.low[0] to be a finite number but received -Infinity'],
+    [of(-1, NaN), 'outputRange.high[0] to be above outputRange.low[0] (-1)'],
+    [of(1, 1 + 1e-12), 'outputRange.high[0] to be above outputRange.low[0] (1)'],
+    // Half of their difference is no float32 number.
+    [of(-3e38, 3e38), 'by a number that float32 can hold'],
+    [{ low: [-1, -1], high: [1, 1] }, 'outputRange.low to be a Float32Array of length 2'],
+    [{ low: new Float32Array(2) }, 'outputRange.high to be a Float32Array of length 2'],
+    [
+      { ...of(-1, 1), low: new Float32Array(3) },
+      'outputRange.low to be a Float32Array of length 2',
+    ],
+    [null, 'outputRange.low to be a Float32Array of length 2 but received undefined'],
+  ])('an output range, %#', (outputRange, message) => {
+    const options = { sizes: [4, 2], outputRange: outputRange as never };
+    expect(() => device.mlp(options)).toThrow(message);
+  });
+
+  test.each([
+    [{ learningRate: NaN }, 'learningRate'],
+    [{ learningRate: 1e39 }, 'learningRate to be a number that float32 can hold'],
+    [{ beta1: 1 }, 'beta1 to be a number from 0 to below 1, in float32 too, but received 1'],
+    [{ beta1: NaN }, 'beta1'],
+    [{ beta1: undefined }, 'beta1'],
+    [{ beta2: -0.1 }, 'beta2'],
+    [{ beta2: 1 - 1e-9 }, 'beta2 to be a number from 0 to below 1, in float32 too'],
+    [{ epsilon: 0 }, 'epsilon to be a positive number, in float32 too, but received 0'],
+    [{ epsilon: 1e-50 }, 'epsilon'],
+    [{ epsilon: Infinity }, 'epsilon'],
+  ])("Adam's %p", (change, message) => {
+    const before = mlp.read(0, 'weight');
+    expect(() => mlp.adam({ ...adam, ...(change as object) })).toThrow(message);
+    expect(mlp.adamSteps).toBe(0);
+    expect(mlp.read(0, 'weight')).toEqual(before);
+  });
+
   test('shapes and order of calls', () => {
     const output = device.matrix(3, 2);
     expect(() => mlp.forward(device.matrix(3, 5), output)).toThrow(/4 columns but received 5/);
@@ -452,9 +494,23 @@ describe('what does not fit is refused', () => {
     expect(() => mlp.forward(input, output, { members: { first: 1, count: 1 } })).toThrow(
       /members/,
     );
+    for (const members of [{}, { first: 0, count: 2 }, { first: -1, count: 1 }, null]) {
+      expect(() => mlp.forward(input, output, { members: members as never })).toThrow(/members/);
+      expect(() => mlp.backward(output, { members: members as never })).toThrow(/members/);
+    }
+    expect(() => mlp.forward(input, output, { keep: 1 as never })).toThrow(/keep to be a boolean/);
+    expect(() => mlp.forward({} as never, output)).toThrow(/input to be a batch matrix/);
     expect(() => mlp.write(0, 'mask', new Float32Array(32))).toThrow(/2 active entries in row 0/);
     expect(() => mlp.write(0, 'weight', new Float32Array(3))).toThrow(/length 32/);
     expect(() => mlp.read(2, 'weight')).toThrow(/layer/);
+    const elsewhere = new Device({ device: testDevice, threads: 1 }).mlp({ sizes: mlp.sizes });
+    for (const other of [{}, undefined, null, input, elsewhere] as never[]) {
+      const message = 'to be a network of the same device';
+      expect(() => mlp.polyak(other, 0.1)).toThrow(`Expected source ${message}`);
+      expect(() => mlp.copyFrom(other)).toThrow(`Expected source ${message}`);
+      expect(() => mlp.followMasks(other)).toThrow(`Expected source ${message}`);
+      expect(() => mlp.divergence(other)).toThrow(`Expected other ${message}`);
+    }
     expect(() => mlp.copyFrom(device.mlp({ sizes: [4, 9, 2] }))).toThrow(/same shape/);
     expect(() => device.mlp({ sizes: [4, 2], role: 'target' }).adam(adam)).toThrow(/target/);
   });

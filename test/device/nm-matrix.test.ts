@@ -114,5 +114,10 @@ describe('the data structure', () => {
     expect(() => make(1).assign(weights)).toThrow(/length 703/);
     const small = new NmMatrix(weights, { outputs: 3, inputs: 4 }, pattern);
     expect(() => small.divergence(make(1))).toThrow(/same shape/);
+    expect(() => small.divergence({} as never)).toThrow('Expected other to be an NmMatrix');
+    const tooWide = { outputs: 1, inputs: 65_536 };
+    expect(() => new NmMatrix(new Float32Array(65_536), tooWide, pattern)).toThrow(
+      /inputs to be an integer from 1 to 65535/,
+    );
   });
 });

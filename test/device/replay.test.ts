@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Device, loadAddon } from '../../lib/device/index.js';
+import { RunError } from '../../lib/errors.js';
 import type { Replay } from '../../lib/device/index.js';
 import { onCpu, testDevice } from './support.js';
 
@@ -88,6 +89,39 @@ describe('replay buffer', () => {
     expect(() => sample(replay, 4, 1, 1)).toThrow(/closed/);
   });
 
+  test.each([
+    ['observation', [1, 2, 3, 4], 'an array of length 3 but received Array of length 4'],
+    ['observation', [1, NaN, 3], 'observation[1] to be a finite number but received NaN'],
+    ['observation', ['1', 2, 3], 'observation[0] to be a finite number but received "1"'],
+    ['action', [5], 'Expected action to be an array of length 2'],
+    ['action', undefined, 'Expected action to be an array of length 2 but received undefined'],
+    [
+      'action',
+      [1, 1e39],
+      'action[1] to be a number that float32 can hold (up to 3.4e38) but received 1e+39',
+    ],
+    ['nextObservation', [], 'Expected nextObservation to be an array of length 3'],
+    ['nextObservation', [0, 0, -Infinity], 'nextObservation[2]'],
+    ['reward', Infinity, 'Expected reward to be a finite number'],
+    ['terminated', undefined, 'Expected terminated to be a boolean but received undefined'],
+  ])('%s %p is refused, and nothing is appended', (part, value, message) => {
+    const replay = filled(2, 5);
+    const before = replay.read(0, 2);
+    expect(() => replay.add({ ...transition(2), [part]: value } as never)).toThrow(message);
+    expect(replay.read(0, replay.size)).toEqual(before);
+  });
+
+  test('rows that are not whole or not finite are refused, and none is appended', () => {
+    const replay = filled(0, 5);
+    const { rowLength } = replay;
+    const rows = filled(3, 5).read(0, 3);
+    expect(() => replay.append(rows.subarray(1))).toThrow(/rows of 10 numbers.*length 29/);
+    expect(() => replay.append([...rows] as never)).toThrow(/a Float32Array/);
+    rows[2 * rowLength + 1] = NaN;
+    expect(() => replay.append(rows)).toThrow(/rows\[21\] to be a finite number/);
+    expect(replay.size).toBe(0);
+  });
+
   (onCpu ? test : test.skip)('the native side refuses sizes that overflow as well', () => {
     const { addon } = loadAddon();
     const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
@@ -104,10 +138,11 @@ describe('replay buffer', () => {
   test('what does not fit is refused', () => {
     const sizes = { observationSize: 3, actionSize: 2 };
     expect(() => device.replay({ capacity: 0, ...sizes })).toThrow(
-      'Expected capacity to be an integer from 1 to 4294967295 but received 0 of type number',
+      'Expected capacity (bufferSize) to be an integer from 1 to 4294967295 but received 0 of type number',
     );
     expect(() => device.replay({ capacity: 2 ** 32, ...sizes })).toThrow(/1 to 4294967295/);
     const huge = { capacity: 4e9, observationSize: 60_000, actionSize: 10 };
+    expect(() => device.replay(huge)).toThrow(RunError);
     expect(() => device.replay(huge)).toThrow(/use a smaller batchSize, hiddenSizes or bufferSize/);
     // In bytes this is 2^64 and a little: taken for the little, it would be granted.
     const wrapping = { capacity: 4294901821, observationSize: 536879095, actionSize: 1 };
@@ -115,6 +150,7 @@ describe('replay buffer', () => {
       'Expected observationSize to be an integer from 1 to 16777216 but received 536879095',
     );
     expect(() => sample(filled(0, 5), 4, 1, 1)).toThrow(/empty/);
-    expect(() => filled(3, 5).read(2, 2)).toThrow(/rows/);
+    expect(() => filled(3, 5).read(2, 2)).toThrow(/count to be an integer from 0 to 1 but/);
+    expect(() => filled(3, 5).read(0, 2 ** 40)).toThrow(/count/);
   });
 });

@@ -17,11 +17,14 @@ function usedMemory(): number {
   return 1024 * Number(kilobytes);
 }
 
+/** What Node itself may need meanwhile. */
+const reserve = 6 * megabyte;
+
 /** The errors of attempts with `step` bytes to spare, twice that, and so on until one succeeds. */
 function untilEnough(step: number, attempt: () => void): { name: string; message: string }[] {
   const errors = [];
   for (;;) {
-    limitMemory(usedMemory() + (errors.length + 1) * step);
+    limitMemory(usedMemory() + reserve + errors.length * step);
     try {
       attempt();
       limitMemory('unlimited');
@@ -87,9 +90,7 @@ function inputGradient(step?: number) {
 function construction(step?: number) {
   let mlp: Mlp | undefined;
   const construct = () => {
-    mlp = device.mlp({ sizes: [1024, 1024], patterns: [{ n: 1, m: 4 }], seed: 5 });
-    device.replay({ capacity: 2 ** 18, observationSize: 6, actionSize: 2 });
-    device.matrix(2 ** 18, 8);
+    mlp = device.mlp({ sizes: [2048, 2048], patterns: [{ n: 1, m: 4 }], seed: 5 });
   };
   const errors = step === undefined ? [] : untilEnough(step, construct);
   construct();

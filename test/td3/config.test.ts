@@ -88,6 +88,8 @@ describe('resolveConfig', () => {
   test.each<[object, string]>([
     [{ batchSize: -3 }, 'batchSize to be a positive integer but received -3 of type number'],
     [{ batchSize: '64' }, 'batchSize to be a positive integer but received "64"'],
+    [{ batchSize: 2 ** 31 }, 'batchSize to be at most 2147483647 but received 2147483648'],
+    [{ bufferSize: 1e13 }, 'bufferSize to be at most 4294967295 but received 10000000000000'],
     [{ batchSize: null }, 'batchSize to be a positive integer but received null'],
     [{ learningStarts: 0.5 }, 'learningStarts to be a non-negative integer but received 0.5'],
     [{ gamma: 1.01 }, 'gamma to be a number from 0 to 1 but received 1.01'],
