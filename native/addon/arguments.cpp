@@ -65,9 +65,10 @@ float* floatsAt(const Info& info, size_t index, size_t count) {
   return array.Data();
 }
 
-std::vector<float> floatVectorAt(const Info& info, size_t index) {
+const std::vector<float>& floatVectorAt(const Info& info, size_t index, std::vector<float>& copy) {
   Napi::Float32Array array = float32ArrayAt(info, index);
-  return std::vector<float>(array.Data(), array.Data() + array.ElementLength());
+  copy.assign(array.Data(), array.Data() + array.ElementLength());
+  return copy;
 }
 
 MaskShape maskShapeNamed(const std::string& name) {

@@ -23,7 +23,8 @@ bool boolAt(const Info& info, size_t index);
 std::string stringAt(const Info& info, size_t index);
 // A Float32Array of exactly `count` elements; its memory is only valid during the call.
 float* floatsAt(const Info& info, size_t index, size_t count);
-std::vector<float> floatVectorAt(const Info& info, size_t index);
+// A Float32Array's elements, in `copy`, whose memory is used again.
+const std::vector<float>& floatVectorAt(const Info& info, size_t index, std::vector<float>& copy);
 
 // "row" or "transposable"
 MaskShape maskShapeNamed(const std::string& name);

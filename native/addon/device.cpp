@@ -84,8 +84,8 @@ void DeviceObject::fillNormal(const Napi::CallbackInfo& info) {
 }
 
 void DeviceObject::smooth(const Napi::CallbackInfo& info) {
-  device_->backend().smooth(viewAt(info, 0), viewAt(info, 3), floatVectorAt(info, 6),
-                   floatVectorAt(info, 7), static_cast<float>(numberAt(info, 8)),
+  device_->backend().smooth(viewAt(info, 0), viewAt(info, 3), floatVectorAt(info, 6, low_),
+                            floatVectorAt(info, 7, high_), static_cast<float>(numberAt(info, 8)),
                    static_cast<float>(numberAt(info, 9)));
 }
 

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <vector>
 
 #include "addon/open_device.h"
 #include "core/backend.h"
@@ -31,6 +32,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void smooth(const Napi::CallbackInfo& info);
   void tdTarget(const Napi::CallbackInfo& info);
   void mseGradient(const Napi::CallbackInfo& info);
+  std::vector<float> low_, high_;  // of the last call of smooth
   std::shared_ptr<OpenDevice> device_;
 };
 
