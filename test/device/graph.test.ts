@@ -135,4 +135,38 @@ function runTwice(graph: Graph): void {
     value = 1;
     graph.run();
   });
+
+  // 130 actions are more than a kernel takes limits of.
+  test.each([2, 130])('smooth %i actions with other numbers than it recorded', (actions) => {
+    const [action, noise] = [device.matrix(3, actions), device.matrix(3, actions)];
+    const range = {
+      low: new Float32Array(actions).fill(-1),
+      high: new Float32Array(actions).fill(1),
+      noiseScale: 0.2,
+      noiseClip: 0.5,
+    };
+    let given = range;
+    const graph = device.capture(() => {
+      device.fill(action, 3);
+      device.smooth(action, noise, given);
+    });
+    runTwice(graph);
+    const last = (value: number) =>
+      new Float32Array(actions).fill(value, actions - 1).fill(Math.sign(value), 0, actions - 1);
+    for (const other of [
+      { high: last(5) },
+      { low: last(-5) },
+      { high: range.high.map((value) => value + 1e-6) },
+      { noiseScale: 0.3 },
+      { noiseClip: 0.4 },
+    ]) {
+      given = { ...range, ...other };
+      expect(() => graph.run()).toThrow(/ones that it recorded/);
+    }
+    // The same numbers in other arrays are the same calls.
+    given = { ...range, low: range.low.slice(), high: range.high.slice() };
+    device.fill(action, 0);
+    graph.run();
+    expect(new Set(action.get())).toEqual(new Set([1]));
+  });
 });
