@@ -27,9 +27,11 @@ void Graph::beginCapture() {
 }
 
 void Graph::endCapture() {
-  context_.end();
   cudaGraph_t recorded = nullptr;
-  check(cudaStreamEndCapture(context_.stream(), &recorded), "record a graph");
+  const cudaError_t ended = cudaStreamEndCapture(context_.stream(), &recorded);
+  // Frees memory, which would have spoilt the recording.
+  context_.end();
+  check(ended, "record a graph");
   const cudaError_t status = cudaGraphInstantiate(&executable_, recorded, 0);
   cudaGraphDestroy(recorded);
   if (status != cudaSuccess) executable_ = nullptr;

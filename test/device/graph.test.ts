@@ -1,6 +1,8 @@
 /** Graphs: the same numbers as the calls they were recorded from, and errors for what cannot be. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { Device } from '../../lib/device/index.js';
+import { Device, loadAddon } from '../../lib/device/index.js';
 import type { Graph } from '../../lib/device/index.js';
 import { randomFloats } from './reference.js';
 import { onCpu, testDevice } from './support.js';
@@ -134,6 +136,44 @@ function runTwice(graph: Graph): void {
     expect(() => graph.run()).toThrow(/ones that it recorded/);
     value = 1;
     graph.run();
+  });
+
+  test('be spoilt by what is freed while it is recorded', async () => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    // Finalizers of native objects run between turns of the event loop.
+    const collectGarbage = async () => {
+      for (let turn = 0; turn < 3; turn++) {
+        gc();
+        await new Promise(setImmediate);
+      }
+    };
+    // What other devices free is not held back.
+    await collectGarbage();
+    const { addon } = loadAddon();
+    const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
+    const matrix = new addon.Matrix(native, 2, 3);
+    const ended: string[] = [];
+    const registry = new FinalizationRegistry<string>((name) => ended.push(name));
+    const drop = () => {
+      registry.register(new addon.Matrix(native, 4, 4), 'matrix');
+      registry.register(new addon.Replay(native, 8, 2, 1), 'replay');
+    };
+    drop();
+    native.fill(matrix, 0, 3, 1);
+    const graph = new addon.Graph(native);
+    graph.beginCapture();
+    native.fill(matrix, 0, 3, 2);
+    await collectGarbage();
+    expect(ended.sort()).toEqual(['matrix', 'replay']);
+    graph.endCapture();
+    graph.beginRefresh();
+    native.fill(matrix, 0, 3, 2);
+    graph.launch();
+    const values = new Float32Array(6);
+    matrix.download(values, 0, 3);
+    expect(new Set(values)).toEqual(new Set([2]));
+    native.close();
   });
 
   // 130 actions are more than a kernel takes limits of.
