@@ -1,5 +1,8 @@
 #include "cuda/graph.h"
 
+#include <stdexcept>
+#include <string>
+
 #include "cuda/error.h"
 #include "cuda/kernels.h"
 
@@ -35,6 +38,11 @@ void Graph::endCapture() {
   const cudaError_t status = cudaGraphInstantiate(&executable_, recorded, 0);
   cudaGraphDestroy(recorded);
   if (status != cudaSuccess) executable_ = nullptr;
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw std::runtime_error(std::string("Not enough memory on the GPU for a graph: ") +
+                             kUseLessMemory);
+  }
   check(status, "make a graph of what was recorded");
   recordedCalls_ = calls_;
   epoch_ = context_.epoch();

@@ -104,12 +104,16 @@ function runTwice(graph: Graph): void {
   test('record copies, allocations, masks and other graphs', () => {
     const { y, online } = problem();
     const inner = device.capture(() => device.fill(y, 1));
+    const many = () => {
+      for (let i = 0; i < 33; i++) device.fillNormal(y, 1, i);
+    };
     const bad: [() => unknown, RegExp][] = [
       [() => y.get(), /copy to the host/],
       [() => y.set(new Float32Array(batch * outputs)), /copy from the host/],
       [() => device.matrix(2, 2), /allocation/],
       [() => online.updateMasks(), /change of masks/],
       [() => runTwice(inner), /another graph/],
+      [many, /at most 64 numbers that change.*record them as several graphs/],
     ];
     for (const [calls, message] of bad) {
       const graph = device.capture(() => void calls());
