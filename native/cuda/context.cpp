@@ -49,7 +49,6 @@ Context::~Context() {
   sparseBlas_.reset();
   freeDeferred();
   for (const Buffer& buffer : scratch_) cudaFree(buffer.memory);
-  cudaFreeHost(pinned_.memory);
   if (staged_) cudaEventDestroy(staged_);
   if (stream_) cudaStreamDestroy(stream_);
 }
@@ -82,14 +81,7 @@ void Context::requireNoGraph(const char* what) const {
 
 void* Context::allocate(size_t bytes, bool zeroed) {
   requireNoGraph("an allocation");
-  void* memory = nullptr;
-  const cudaError_t status = cudaMalloc(&memory, bytes);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    throw std::runtime_error("Not enough memory on the GPU for " + std::to_string(bytes / 1000000) +
-                             " MB: use a smaller batchSize, hiddenSizes or bufferSize");
-  }
-  check(status, "allocate memory");
+  void* memory = allocateOnDevice(bytes, kUseLessMemory);
   if (!zeroed) return memory;
   const cudaError_t cleared = cudaMemsetAsync(memory, 0, bytes, stream_);
   if (cleared != cudaSuccess) cudaFree(memory);
@@ -106,9 +98,19 @@ void Context::release(void* memory) noexcept {
   }
 }
 
+void Context::release(PinnedBuffer memory) noexcept {
+  if (graph_) {
+    deferredPinned_.push_back(std::move(memory));
+  } else {
+    cudaStreamSynchronize(stream_);
+  }
+}
+
 void Context::freeDeferred() noexcept {
   for (void* memory : deferred_) cudaFree(memory);
   deferred_.clear();
+  if (!deferredPinned_.empty()) cudaStreamSynchronize(stream_);
+  deferredPinned_.clear();
 }
 
 void* Context::scratch(Scratch slot, size_t bytes) {
@@ -122,14 +124,9 @@ void* Context::scratch(Scratch slot, size_t bytes) {
   return buffer.memory;
 }
 
-void* Context::pinned(size_t bytes) const {
-  if (pinned_.bytes < bytes) {
-    cudaFreeHost(pinned_.memory);
-    pinned_ = {};
-    check(cudaMallocHost(&pinned_.memory, bytes), "allocate pinned memory");
-    pinned_.bytes = bytes;
-  }
-  return pinned_.memory;
+void* Context::staging() const {
+  if (!staging_.data()) staging_ = PinnedBuffer(kStagingBytes);
+  return staging_.data();
 }
 
 void Context::upload(void* target, size_t pitch, const void* source, size_t rowBytes, size_t rows) {
@@ -144,13 +141,13 @@ void Context::upload(void* target, size_t pitch, const void* source, size_t rowB
     }
     return;
   }
-  void* staging = pinned(kStagingBytes);
+  void* buffer = staging();
   const size_t rowsAtOnce = kStagingBytes / rowBytes;
   for (size_t row = 0; row < rows; row += rowsAtOnce) {
     const size_t count = std::min(rowsAtOnce, rows - row);
     check(cudaEventSynchronize(staged_), "copy to the GPU");
-    std::memcpy(staging, static_cast<const char*>(source) + row * rowBytes, count * rowBytes);
-    check(cudaMemcpy2DAsync(static_cast<char*>(target) + row * pitch, pitch, staging, rowBytes,
+    std::memcpy(buffer, static_cast<const char*>(source) + row * rowBytes, count * rowBytes);
+    check(cudaMemcpy2DAsync(static_cast<char*>(target) + row * pitch, pitch, buffer, rowBytes,
                             rowBytes, count, cudaMemcpyHostToDevice, stream_),
           "copy to the GPU");
     check(cudaEventRecord(staged_, stream_), "copy to the GPU");
@@ -170,15 +167,15 @@ void Context::download(void* target, const void* source, size_t pitch, size_t ro
     }
     return;
   }
-  void* staging = pinned(kStagingBytes);
+  void* buffer = staging();
   const size_t rowsAtOnce = kStagingBytes / rowBytes;
   for (size_t row = 0; row < rows; row += rowsAtOnce) {
     const size_t count = std::min(rowsAtOnce, rows - row);
-    check(cudaMemcpy2DAsync(staging, rowBytes, static_cast<const char*>(source) + row * pitch,
+    check(cudaMemcpy2DAsync(buffer, rowBytes, static_cast<const char*>(source) + row * pitch,
                             pitch, rowBytes, count, cudaMemcpyDeviceToHost, stream_),
           "copy from the GPU");
     check(cudaStreamSynchronize(stream_), "compute on the GPU or copy from it");
-    std::memcpy(static_cast<char*>(target) + row * rowBytes, staging, count * rowBytes);
+    std::memcpy(static_cast<char*>(target) + row * rowBytes, buffer, count * rowBytes);
   }
 }
 

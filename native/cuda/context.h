@@ -9,9 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "cuda/device_buffer.h"
 #include "cuda/scalar.h"
 
 namespace rnm::cuda {
+
+// What to do where the GPU has too little memory.
+inline constexpr const char* kUseLessMemory =
+    "use a smaller batchSize, hiddenSizes or bufferSize";
 
 class Blas;
 class Graph;
@@ -70,6 +75,7 @@ class Context {
   // Device memory; release() may be called while work that uses it is still enqueued.
   void* allocate(size_t bytes, bool zeroed = true);
   void release(void* memory) noexcept;
+  void release(PinnedBuffer memory) noexcept;
   // Uninitialised device memory that the next call with the same slot may overwrite or move.
   enum class Scratch { input, hidden, otherHidden, output, inputGradient, partialSums, blas, count };
   void* scratch(Scratch slot, size_t bytes);
@@ -99,7 +105,7 @@ class Context {
     void* memory = nullptr;
     size_t bytes = 0;
   };
-  void* pinned(size_t bytes) const;
+  void* staging() const;
   void freeDeferred() noexcept;
 
   Precision precision_;
@@ -109,7 +115,7 @@ class Context {
   std::string description_, architecture_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t staged_ = nullptr;  // the last upload has left the pinned memory
-  mutable Buffer pinned_;
+  mutable PinnedBuffer staging_;
   Buffer scratch_[static_cast<int>(Scratch::count)];
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<SparseBlas> sparseBlas_;
@@ -117,7 +123,9 @@ class Context {
   Graph* graph_ = nullptr;
   bool refreshing_ = false;
   uint64_t epoch_ = 0;
-  std::vector<void*> deferred_;  // to be freed when no graph is being recorded
+  // To be freed when no graph is being recorded.
+  std::vector<void*> deferred_;
+  std::vector<PinnedBuffer> deferredPinned_;
 };
 
 }  // namespace rnm::cuda

@@ -1,4 +1,4 @@
-// Memory, streams and events of the GPU that end with their owner, outside of any Context.
+// Memory, streams and events for the GPU that end with their owner, outside of any Context.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,20 +11,28 @@
 
 namespace rnm::cuda {
 
+// What is asked for, rounded up: never 0.
+inline std::string megabytes(size_t bytes) { return std::to_string((bytes + 999999) / 1000000) + " MB"; }
+
+// Uninitialised device memory. `help` says what to do if there is not enough.
+inline void* allocateOnDevice(size_t bytes, const char* help) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw std::runtime_error("Not enough memory on the GPU for " + megabytes(bytes) + ": " + help);
+  }
+  check(status, "allocate memory");
+  return memory;
+}
+
 // Uninitialised device memory.
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
   // `help` says what to do if there is not enough memory.
   DeviceBuffer(size_t bytes, const char* help) : bytes_(bytes) {
-    if (bytes == 0) return;
-    const cudaError_t status = cudaMalloc(&data_, bytes);
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      throw std::runtime_error("Not enough memory on the GPU for " +
-                               std::to_string((bytes + 999999) / 1000000) + " MB: " + help);
-    }
-    check(status, "allocate memory");
+    if (bytes > 0) data_ = allocateOnDevice(bytes, help);
   }
   ~DeviceBuffer() {
     if (data_) cudaFree(data_);
@@ -45,6 +53,37 @@ class DeviceBuffer {
   }
   void* data_ = nullptr;
   size_t bytes_ = 0;
+};
+
+// Uninitialised memory of the host that the GPU copies from and to by itself.
+class PinnedBuffer {
+ public:
+  PinnedBuffer() = default;
+  explicit PinnedBuffer(size_t bytes) {
+    const cudaError_t status = cudaMallocHost(&data_, bytes);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      data_ = nullptr;
+      throw std::runtime_error("Not enough pinned memory on the host for " + megabytes(bytes) +
+                               ": close other programs, or allow this one more memory (a "
+                               "container's limit, or `ulimit -l`)");
+    }
+    check(status, "allocate pinned memory");
+  }
+  ~PinnedBuffer() {
+    if (data_) cudaFreeHost(data_);
+  }
+  PinnedBuffer(PinnedBuffer&& other) noexcept { std::swap(data_, other.data_); }
+  PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    return *this;
+  }
+
+  // Null if there is none.
+  void* data() const { return data_; }
+
+ private:
+  void* data_ = nullptr;
 };
 
 class Stream {

@@ -1,5 +1,8 @@
 #include "cuda/graph.h"
 
+#include <stdexcept>
+#include <string>
+
 #include "cuda/error.h"
 #include "cuda/kernels.h"
 
@@ -27,12 +30,19 @@ void Graph::beginCapture() {
 }
 
 void Graph::endCapture() {
-  context_.end();
   cudaGraph_t recorded = nullptr;
-  check(cudaStreamEndCapture(context_.stream(), &recorded), "record a graph");
+  const cudaError_t ended = cudaStreamEndCapture(context_.stream(), &recorded);
+  // Frees memory, which would have spoilt the recording.
+  context_.end();
+  check(ended, "record a graph");
   const cudaError_t status = cudaGraphInstantiate(&executable_, recorded, 0);
   cudaGraphDestroy(recorded);
   if (status != cudaSuccess) executable_ = nullptr;
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw std::runtime_error(std::string("Not enough memory on the GPU for a graph: ") +
+                             kUseLessMemory);
+  }
   check(status, "make a graph of what was recorded");
   recordedCalls_ = calls_;
   epoch_ = context_.epoch();

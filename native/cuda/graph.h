@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 
 #include "core/backend.h"
 #include "cuda/context.h"
@@ -38,7 +39,12 @@ class Graph : public rnm::Graph {
   template <typename T>
   Scalar<T> scalar(T value) {
     static_assert(sizeof(T) <= sizeof(uint64_t));
-    if (used_ == kMaxScalars) throw std::invalid_argument("Too many calls for one graph");
+    if (used_ == kMaxScalars) {
+      throw std::invalid_argument(
+          "Expected the calls of a graph to have at most " + std::to_string(kMaxScalars) +
+          " numbers that change from launch to launch (sampling and normals have 3 and 2, a step of "
+          "Adam 7, Polyak averaging 0): record them as several graphs");
+    }
     std::memcpy(&values_[used_], &value, sizeof(T));
     return {{value}, reinterpret_cast<const T*>(device_.data() + used_++)};
   }

@@ -31,16 +31,33 @@ inline Grid gridOf(int64_t threads) {
 // The number of this thread in a grid of gridOf().
 #define RNM_THREAD (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x)
 
+// Whether an argument's bytes are what it says: it has no padding. Of a struct with floats the compiler
+// does not tell, and the struct has to: `static constexpr bool kOnlyFloats = true`.
+template <typename T>
+constexpr bool recordable() {
+  if constexpr (requires { requires T::kOnlyFloats; }) {
+    return std::is_trivially_copyable_v<T> && alignof(T) == alignof(float);
+  } else {
+    return std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>;
+  }
+}
+
+// Scalars may differ from launch to launch, and so may structs of nothing else, which say so:
+// `static constexpr bool kOnlyScalars = true`.
+template <typename T>
+inline constexpr bool kOnlyScalars = requires { requires T::kOnlyScalars; };
+template <typename T>
+inline constexpr bool kOnlyScalars<Scalar<T>> = true;
+
 // Makes sure that a graph is brought up to date by the very calls that it was recorded from: their
-// kernels, grids and arguments. Scalars may differ, and so is only looked at what has no padding.
+// kernels, grids and arguments.
 template <typename T>
 void recordArgument(Context& context, const T& argument) {
-  if constexpr (std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>) {
+  if constexpr (!kOnlyScalars<T>) {
+    static_assert(recordable<T>(), "a graph could not tell calls with other such arguments apart");
     context.recordCall(&argument, sizeof argument);
   }
 }
-template <typename T>
-void recordArgument(Context&, const Scalar<T>&) {}
 
 template <typename... Parameters, typename... Arguments>
 void launch(Context& context, const char* name, void (*kernel)(Parameters...), const Grid& grid,

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "cuda/error.h"
 #include "cuda/graph.h"
@@ -29,18 +30,14 @@ CudaReplay::CudaReplay(Context& context, int64_t capacity, int observations, int
       actions_(actions),
       rows_(context, checkedFloats(capacity, observations, actions)) {
   for (Half& half : halves_) {
-    check(cudaMallocHost(reinterpret_cast<void**>(&half.rows), kHalf * rowLength() * sizeof(float)),
-          "allocate pinned memory");
+    half.memory = PinnedBuffer(static_cast<size_t>(kHalf) * rowLength() * sizeof(float));
     check(cudaEventCreateWithFlags(&half.sent, cudaEventDisableTiming), "create an event");
   }
 }
 
 CudaReplay::~CudaReplay() {
-  cudaStreamSynchronize(context_.stream());
-  for (Half& half : halves_) {
-    if (half.sent) cudaEventDestroy(half.sent);
-    cudaFreeHost(half.rows);
-  }
+  // Rows may be on their way.
+  for (Half& half : halves_) context_.release(std::move(half.memory));
 }
 
 void CudaReplay::add(const float* row) {
@@ -51,7 +48,7 @@ void CudaReplay::add(const float* row) {
     begin_ = end_ = 0;
     check(cudaEventSynchronize(halves_[filling_].sent), "copy transitions to the GPU");
   }
-  std::memcpy(halves_[filling_].rows + static_cast<size_t>(end_) * rowLength(), row,
+  std::memcpy(halves_[filling_].rows() + static_cast<size_t>(end_) * rowLength(), row,
               rowLength() * sizeof(float));
   ++end_;
   next_ = (next_ + 1) % capacity_;
@@ -72,7 +69,7 @@ void CudaReplay::send() {
   const Half& half = halves_[filling_];
   const int64_t count = std::min<int64_t>(end_ - begin_, capacity_);
   if (count == 0) return;
-  const float* rows = half.rows + static_cast<size_t>(end_ - count) * rowLength();
+  const float* rows = half.rows() + static_cast<size_t>(end_ - count) * rowLength();
   const int64_t place = (next_ - count + capacity_) % capacity_;
   const int64_t untilEnd = std::min(count, capacity_ - place);
   copy(place, rows, untilEnd);

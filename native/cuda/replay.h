@@ -22,7 +22,11 @@ class CudaReplay : public Replay {
   // New rows gather in pinned memory, in two halves: one fills up while the other is on its way.
   static constexpr int kHalf = 64;
   struct Half {
-    float* rows = nullptr;
+    ~Half() {
+      if (sent) cudaEventDestroy(sent);
+    }
+    float* rows() const { return static_cast<float*>(memory.data()); }
+    PinnedBuffer memory;
     cudaEvent_t sent = nullptr;
   };
   void send();

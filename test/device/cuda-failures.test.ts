@@ -12,9 +12,13 @@ interface Outcome {
 }
 
 async function fail(what: string): Promise<Outcome> {
+  return (await run('test/device/emulated-failure.ts', what)) as Outcome;
+}
+
+async function run(file: string, what: string): Promise<unknown> {
   const folder = join(import.meta.dirname, '..', '..');
   const shell = `export RNM_EMULATOR_FAIL='${what}'; exec`;
-  const { ended } = runTypeScript('test/device/emulated-failure.ts', [], folder, shell);
+  const { ended } = runTypeScript(file, [], folder, shell);
   const { code, signal, stdout, stderr } = await ended;
   // Whatever fails, the process goes on.
   expect({ code, signal, stderr: code === 0 ? '' : stderr }).toEqual({
@@ -22,7 +26,7 @@ async function fail(what: string): Promise<Outcome> {
     signal: null,
     stderr: '',
   });
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Outcome;
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as unknown;
 }
 
 (testDevice === 'cuda-emulated' ? describe : describe.skip)('failures', () => {
@@ -79,6 +83,7 @@ async function fail(what: string): Promise<Outcome> {
   test.each([
     ['malloc:3', 0, /Not enough memory|allocate/],
     ['malloc:60', 0, /Not enough memory on the GPU.*use a smaller batchSize|allocate/],
+    ['graph:1', 1, /Not enough memory on the GPU for a graph: use a smaller batchSize/],
     ['launch:40', 0, /could not .*too many resources|LaunchOutOfResources/],
     ['sticky:60', 0, /What the GPU held is lost: start again from the last checkpoint/],
     ['sticky:130', 1, /What the GPU held is lost: start again from the last checkpoint/],
@@ -96,4 +101,20 @@ async function fail(what: string): Promise<Outcome> {
     },
     60_000,
   );
+
+  // The device's memory, and then pinned memory twice.
+  test.each([
+    ['none', /^$/],
+    ['malloc:1', /^Not enough memory on the GPU for 1 MB: use a smaller .*bufferSize$/],
+    ['malloc:2', /^Not enough pinned memory on the host for 1 MB: close other programs, or allow/],
+    ['malloc:3', /^Not enough pinned memory on the host for 1 MB: close other programs, or allow/],
+  ])('a replay buffer: %s; what it had is free again', async (what, message) => {
+    // Room for one of 812,000 bytes.
+    const failures = what === 'none' ? [] : [what];
+    const outcome = await run(
+      'test/device/emulated-replay.ts',
+      [...failures, 'memory:1500000'].join(),
+    );
+    expect(outcome).toEqual({ error: expect.stringMatching(message), rows: 2 });
+  });
 });

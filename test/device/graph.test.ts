@@ -1,6 +1,8 @@
 /** Graphs: the same numbers as the calls they were recorded from, and errors for what cannot be. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { Device } from '../../lib/device/index.js';
+import { Device, loadAddon } from '../../lib/device/index.js';
 import type { Graph } from '../../lib/device/index.js';
 import { randomFloats } from './reference.js';
 import { onCpu, testDevice } from './support.js';
@@ -102,12 +104,16 @@ function runTwice(graph: Graph): void {
   test('record copies, allocations, masks and other graphs', () => {
     const { y, online } = problem();
     const inner = device.capture(() => device.fill(y, 1));
+    const many = () => {
+      for (let i = 0; i < 33; i++) device.fillNormal(y, 1, i);
+    };
     const bad: [() => unknown, RegExp][] = [
       [() => y.get(), /copy to the host/],
       [() => y.set(new Float32Array(batch * outputs)), /copy from the host/],
       [() => device.matrix(2, 2), /allocation/],
       [() => online.updateMasks(), /change of masks/],
       [() => runTwice(inner), /another graph/],
+      [many, /at most 64 numbers that change.*record them as several graphs/],
     ];
     for (const [calls, message] of bad) {
       const graph = device.capture(() => void calls());
@@ -134,5 +140,77 @@ function runTwice(graph: Graph): void {
     expect(() => graph.run()).toThrow(/ones that it recorded/);
     value = 1;
     graph.run();
+  });
+
+  test('be spoilt by what is freed while it is recorded', async () => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    // Finalizers of native objects run between turns of the event loop.
+    const collectGarbage = async () => {
+      for (let turn = 0; turn < 3; turn++) {
+        gc();
+        await new Promise(setImmediate);
+      }
+    };
+    // What other devices free is not held back.
+    await collectGarbage();
+    const { addon } = loadAddon();
+    const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
+    const matrix = new addon.Matrix(native, 2, 3);
+    const ended: string[] = [];
+    const registry = new FinalizationRegistry<string>((name) => ended.push(name));
+    const drop = () => {
+      registry.register(new addon.Matrix(native, 4, 4), 'matrix');
+      registry.register(new addon.Replay(native, 8, 2, 1), 'replay');
+    };
+    drop();
+    native.fill(matrix, 0, 3, 1);
+    const graph = new addon.Graph(native);
+    graph.beginCapture();
+    native.fill(matrix, 0, 3, 2);
+    await collectGarbage();
+    expect(ended.sort()).toEqual(['matrix', 'replay']);
+    graph.endCapture();
+    graph.beginRefresh();
+    native.fill(matrix, 0, 3, 2);
+    graph.launch();
+    const values = new Float32Array(6);
+    matrix.download(values, 0, 3);
+    expect(new Set(values)).toEqual(new Set([2]));
+    native.close();
+  });
+
+  // 130 actions are more than a kernel takes limits of.
+  test.each([2, 130])('smooth %i actions with other numbers than it recorded', (actions) => {
+    const [action, noise] = [device.matrix(3, actions), device.matrix(3, actions)];
+    const range = {
+      low: new Float32Array(actions).fill(-1),
+      high: new Float32Array(actions).fill(1),
+      noiseScale: 0.2,
+      noiseClip: 0.5,
+    };
+    let given = range;
+    const graph = device.capture(() => {
+      device.fill(action, 3);
+      device.smooth(action, noise, given);
+    });
+    runTwice(graph);
+    const last = (value: number) =>
+      new Float32Array(actions).fill(value, actions - 1).fill(Math.sign(value), 0, actions - 1);
+    for (const other of [
+      { high: last(5) },
+      { low: last(-5) },
+      { high: range.high.map((value) => value + 1e-6) },
+      { noiseScale: 0.3 },
+      { noiseClip: 0.4 },
+    ]) {
+      given = { ...range, ...other };
+      expect(() => graph.run()).toThrow(/ones that it recorded/);
+    }
+    // The same numbers in other arrays are the same calls.
+    given = { ...range, low: range.low.slice(), high: range.high.slice() };
+    device.fill(action, 0);
+    graph.run();
+    expect(new Set(action.get())).toEqual(new Set([1]));
   });
 });
