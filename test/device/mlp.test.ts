@@ -431,7 +431,7 @@ describe('what does not fit is refused', () => {
     expect(() => device.mlp(undefined as never)).toThrow(/options/);
     expect(() => device.mlp({ sizes: [4] })).toThrow(/sizes/);
     expect(() => device.mlp({ sizes: [4, -3] })).toThrow(
-      'Expected sizes[1] to be a positive integer but received -3',
+      'Expected sizes[1] to be an integer from 1 to 65535 but received -3',
     );
     for (const width of [65_536, 2 ** 32 + 5]) {
       expect(() => device.mlp({ sizes: [4, width] })).toThrow(/from 1 to 65535/);
