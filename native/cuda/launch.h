@@ -32,10 +32,10 @@ inline Grid gridOf(int64_t threads) {
 #define RNM_THREAD (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x)
 
 // Whether an argument's bytes are what it says: it has no padding. Of a struct with floats the compiler
-// does not tell, and the struct has to: `static constexpr bool kOnlyFloats = true`.
+// does not tell, and the struct has to: `using OnlyFloats = void`.
 template <typename T>
 constexpr bool recordable() {
-  if constexpr (requires { requires T::kOnlyFloats; }) {
+  if constexpr (requires { typename T::OnlyFloats; }) {
     return std::is_trivially_copyable_v<T> && alignof(T) == alignof(float);
   } else {
     return std::has_unique_object_representations_v<T> || std::is_floating_point_v<T>;
@@ -43,9 +43,9 @@ constexpr bool recordable() {
 }
 
 // Scalars may differ from launch to launch, and so may structs of nothing else, which say so:
-// `static constexpr bool kOnlyScalars = true`.
+// `using OnlyScalars = void`.
 template <typename T>
-inline constexpr bool kOnlyScalars = requires { requires T::kOnlyScalars; };
+inline constexpr bool kOnlyScalars = requires { typename T::OnlyScalars; };
 template <typename T>
 inline constexpr bool kOnlyScalars<Scalar<T>> = true;
 

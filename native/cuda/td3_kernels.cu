@@ -39,7 +39,7 @@ __global__ void fillNormalKernel(DeviceView target, Scalar<uint64_t> seed,
 // Limits travel as arguments of the kernel, which holds for this many actions at a time.
 constexpr int kLimits = 128;
 struct Limits {
-  static constexpr bool kOnlyFloats = true;
+  using OnlyFloats = void;
   float low[kLimits], high[kLimits];
 };
 

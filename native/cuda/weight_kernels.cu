@@ -12,7 +12,7 @@ namespace {
 
 // The constants of a step change with its number, and so within a graph.
 struct AdamScalars {
-  static constexpr bool kOnlyScalars = true;
+  using OnlyScalars = void;
   Scalar<float> beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;
 };
 

@@ -145,7 +145,12 @@ here('a NaN in a hidden layer ends the run, and no checkpoint has it', () => {
 
 here('what fails while the emulated GPU trains', () => {
   test.each<[string, string, RegExp, string[]]>([
-    ['no memory for a graph', 'graph:2', /make a graph.*: out of memory/, []],
+    [
+      'no memory for a graph',
+      'graph:2',
+      /Not enough memory on the GPU for a graph: use a smaller batchSize/,
+      [],
+    ],
     ['a launch', 'launch:300', /too many resources requested for launch/, []],
     ['a kernel', 'sticky:900', /illegal memory access.*What the GPU held is lost/, []],
     ['no memory', 'malloc:160', /Not enough memory on the GPU.*use a smaller/, sparseProducts],
