@@ -353,7 +353,8 @@ export class Mlp {
   }
 
   #nativeOf(name: string, network: Mlp): NativeNetwork {
-    if (network instanceof Mlp && network.#device === this.#device) return network.#open();
+    const native = network instanceof Mlp ? network.#open() : undefined;
+    if (native !== undefined && network.#device === this.#device) return native;
     throw invalidValue(name, 'a network of the same device', network);
   }
 
