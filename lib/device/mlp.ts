@@ -4,7 +4,7 @@ import { invalidValue, isFloat32 } from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
-import { maxMembers } from './limits.js';
+import { maxMembers, maxWidth } from './limits.js';
 import { checkMaskShape } from './mask-shape.js';
 import type { MaskShape } from './mask-shape.js';
 import type { NativeNetwork, NativeNetworkSpec } from './native.js';
@@ -52,9 +52,6 @@ export interface MemberRange {
   first: number;
   count: number;
 }
-
-/** Columns and rows are held in 16 bits. */
-export const maxWidth = 65_535;
 
 /** Parts of a layer's state, in the order of the native enumeration. */
 const parts = [

@@ -1,9 +1,9 @@
 /** NmMatrix: row-wise N:M sparse weights as a data structure, for those who want it alone. */
 import { checkInteger, invalidValue } from '../errors.js';
+import { maxWidth } from './limits.js';
 import { loadAddon } from './loader.js';
 import { checkMaskShape } from './mask-shape.js';
 import type { MaskShape } from './mask-shape.js';
-import { maxWidth } from './mlp.js';
 import type { NativeNmMatrix } from './native.js';
 import { allocating } from './native-error.js';
 

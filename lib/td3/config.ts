@@ -1,8 +1,7 @@
 /** Every hyperparameter of the agent: type, default, meaning and the values it may take. */
 import { z } from 'zod';
 import { checkMaskShape } from '../device/mask-shape.js';
-import { maxCapacity, maxRows } from '../device/limits.js';
-import { maxWidth } from '../device/mlp.js';
+import { maxCapacity, maxRows, maxWidth } from '../device/limits.js';
 import { invalidValue, isFloat32 } from '../errors.js';
 import { option, parseOptions, refineBy } from '../options.js';
 import type { OptionGroup } from '../options.js';

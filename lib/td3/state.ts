@@ -155,7 +155,8 @@ function checkRows({ rowLength }: Replay, found: FoundTensor, next = 0): Float32
   if (found === undefined) return undefined;
   const count = Array.isArray(found?.shape) ? Number(found.shape[0]) : 0;
   const rows = checkTensor('replay.rows', 'F32', [count, rowLength], found);
-  if (next <= count) return Float32Array.from(rows);
+  // A buffer may be as large as the machine's memory: no copy unless it takes another type.
+  if (next <= count) return rows instanceof Float32Array ? rows : Float32Array.from(rows);
   throw invalidValue('replayNext of the state', `an integer from 0 to ${count}`, next, damaged);
 }
 

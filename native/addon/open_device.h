@@ -18,7 +18,6 @@ namespace rnm::addon {
 // Memory of the host that V8 does not see: its garbage collector has to know what an object holds.
 class ExternalMemory {
  public:
-  ExternalMemory() = default;
   ExternalMemory(Napi::Env env, size_t bytes) : env_(env), bytes_(static_cast<int64_t>(bytes)) {
     adjust(bytes_);
   }
@@ -32,8 +31,8 @@ class ExternalMemory {
     int64_t total = 0;
     if (change != 0) napi_adjust_external_memory(env_, change, &total);
   }
-  napi_env env_ = nullptr;
-  int64_t bytes_ = 0;
+  napi_env env_;
+  int64_t bytes_;
 };
 
 // Used by one thread, that of its JavaScript.

@@ -3,9 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { Device, loadAddon } from '../../lib/device/index.js';
 import type { BatchMatrix } from '../../lib/device/index.js';
-import type { NativeNetworkSpec } from '../../lib/device/native.js';
 import { runTypeScript } from '../support/run-typescript.js';
-import { onCpu, testDevice } from './support.js';
+import { onCpu, oneDenseLayer, testDevice } from './support.js';
 
 const root = join(import.meta.dirname, '..', '..');
 const open = () => new Device({ device: testDevice, threads: 2 });
@@ -112,19 +111,7 @@ test('the native classes of a closed device throw, without the checks of TypeScr
   const { addon } = loadAddon();
   const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
   const matrix = new addon.Matrix(native, 2, 3);
-  const spec: NativeNetworkSpec = {
-    sizes: [3, 3],
-    patterns: [0, 0],
-    maskShape: 'row',
-    members: 1,
-    rule: 'masked',
-    srLambda: 0,
-    low: new Float32Array(0),
-    high: new Float32Array(0),
-    role: 'online',
-    seed: 0,
-    stream: 0,
-  };
+  const spec = oneDenseLayer(3, 3);
   const network = new addon.Network(native, spec);
   network.forward(matrix, 0, 3, new addon.Matrix(native, 2, 3), 0, 3, 0, 1, true);
   // What is read of a specification may be anybody's code.

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Device, loadAddon, NmMatrix } from '../../lib/device/index.js';
 import { randomSource } from './reference.js';
-import { testDevice } from './support.js';
+import { oneDenseLayer, testDevice } from './support.js';
 
 const device = new Device({ device: testDevice, threads: 2 });
 const matrix = device.matrix(5, 4);
@@ -97,23 +97,10 @@ describe('garbage in', () => {
   test('the native classes, without the checks of TypeScript', () => {
     const { addon } = loadAddon();
     const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
-    const spec = {
-      sizes: [3, 2],
-      patterns: [0, 0],
-      maskShape: 'row',
-      members: 1,
-      rule: 'masked',
-      srLambda: 0,
-      low: new Float32Array(0),
-      high: new Float32Array(0),
-      role: 'online',
-      seed: 0,
-      stream: 0,
-    };
     const objects = [
       native,
       new addon.Matrix(native, 3, 2),
-      new addon.Network(native, spec),
+      new addon.Network(native, oneDenseLayer(3, 2)),
       new addon.Replay(native, 4, 2, 1),
       new addon.NmMatrix(new Float32Array(12), 3, 4, 1, 2, 'row'),
     ];

@@ -9,6 +9,7 @@ import type {
   MlpOptions,
   NmMatrix,
 } from '../../lib/device/index.js';
+import type { NativeNetworkSpec } from '../../lib/device/native.js';
 import { projectMask, randomFloats } from './reference.js';
 import type { Pattern, ReferenceNetwork } from './reference.js';
 
@@ -33,6 +34,23 @@ export function openDevices(defaults: DeviceOptions = {}): (options?: DeviceOpti
     const device = new Device({ device: testDevice, threads: 2, ...defaults, ...options });
     devices.push(device);
     return device;
+  };
+}
+
+/** What the native class of networks takes for one dense layer. */
+export function oneDenseLayer(inputs: number, outputs: number): NativeNetworkSpec {
+  return {
+    sizes: [inputs, outputs],
+    patterns: [0, 0],
+    maskShape: 'row',
+    members: 1,
+    rule: 'masked',
+    srLambda: 0,
+    low: new Float32Array(0),
+    high: new Float32Array(0),
+    role: 'online',
+    seed: 0,
+    stream: 0,
   };
 }
 
