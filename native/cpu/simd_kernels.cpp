@@ -404,9 +404,11 @@ void weightGradient(const WeightGradientArgs& a) {
 
 // ---------------------------------------------------------------- optimiser and targets
 
-void adam(const AdamArgs& a) {
-  size_t i = 0;
-  for (; i + kLanes <= a.count; i += kLanes) {
+// The number of threads decides where arrays are cut, and must not decide what becomes of the weights at
+// a cut. So what is left of a whole number of vectors is computed by the same code, in one more vector:
+// hence noinline, as another copy could be contracted to other multiply-adds.
+__attribute__((noinline)) void adamVectors(const AdamArgs& a) {
+  for (size_t i = 0; i < a.count; i += kLanes) {
     const Vector g = loadLoose(a.gradient + i);
     const Vector m = a.beta1 * loadLoose(a.moment1 + i) + a.rest1 * g;
     const Vector v = a.beta2 * loadLoose(a.moment2 + i) + a.rest2 * g * g;
@@ -415,19 +417,44 @@ void adam(const AdamArgs& a) {
     storeLoose(a.moment2 + i, v);
     storeLoose(a.weights + i, loadLoose(a.weights + i) - a.stepSize * m / denominator);
   }
-  AdamArgs rest = a;
-  rest.weights += i, rest.gradient += i, rest.moment1 += i, rest.moment2 += i;
-  rest.count -= i;
-  if (rest.count > 0) kPlainKernels.adam(rest);
+}
+
+void adam(const AdamArgs& a) {
+  const size_t left = a.count % kLanes, whole = a.count - left;
+  AdamArgs vectors = a;
+  vectors.count = whole;
+  adamVectors(vectors);
+  if (left == 0) return;
+  float* const arrays[] = {a.weights + whole, a.moment1 + whole, a.moment2 + whole};
+  float copies[3][kLanes] = {}, gradient[kLanes] = {};
+  for (size_t i = 0; i < left; ++i) {
+    for (int c = 0; c < 3; ++c) copies[c][i] = arrays[c][i];
+    gradient[i] = a.gradient[whole + i];
+  }
+  vectors.weights = copies[0], vectors.moment1 = copies[1], vectors.moment2 = copies[2];
+  vectors.gradient = gradient;
+  vectors.count = kLanes;
+  adamVectors(vectors);
+  for (size_t i = 0; i < left; ++i) {
+    for (int c = 0; c < 3; ++c) arrays[c][i] = copies[c][i];
+  }
+}
+
+// One vector's average can be contracted in one way only, whether it is inlined or not.
+inline void polyakVector(float* target, const float* source, float tau) {
+  const Vector t = loadLoose(target);
+  storeLoose(target, t + tau * (loadLoose(source) - t));
 }
 
 void polyak(float* target, const float* source, size_t count, float tau) {
   size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    const Vector t = loadLoose(target + i);
-    storeLoose(target + i, t + tau * (loadLoose(source + i) - t));
-  }
-  if (i < count) kPlainKernels.polyak(target + i, source + i, count - i, tau);
+  for (; i + kLanes <= count; i += kLanes) polyakVector(target + i, source + i, tau);
+  const size_t left = count - i;
+  if (left == 0) return;
+  float mean[kLanes] = {}, other[kLanes] = {};
+  for (size_t k = 0; k < left; ++k) mean[k] = target[i + k], other[k] = source[i + k];
+  polyakVector(mean, other, tau);
+  for (size_t k = 0; k < left; ++k) target[i + k] = mean[k];
 }
 
 // ---------------------------------------------------------------- gathering

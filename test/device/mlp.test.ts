@@ -401,27 +401,6 @@ describe('masks and targets', () => {
   });
 });
 
-describe('results do not depend on the number of threads', () => {
-  test.each(['masked', 'ste'] as const)('bit for bit, %s', (gradientRule) => {
-    const run = (threads: number) => {
-      const device = new Device({ device: 'cpu', threads });
-      const options: MlpOptions = {
-        sizes: [30, 64, 64, 4],
-        patterns: Array(3).fill({ n: 1, m: 4 }),
-        gradientRule,
-      };
-      const { mlp } = makePair(device, options, 12);
-      for (let step = 0; step < 4; step++) {
-        learnOnce(device, mlp, randomFloats(100 * 30, 13), randomFloats(100 * 4, 14));
-        mlp.updateMasks();
-      }
-      return [0, 1, 2].map((l) => mlp.read(l, 'weight'));
-    };
-    const one = run(1);
-    for (const threads of [2, 3, 5]) expect(run(threads)).toEqual(one);
-  });
-});
-
 describe('what does not fit is refused', () => {
   const device = new Device({ device: testDevice, threads: 1 });
   const mlp = device.mlp({ sizes: [4, 8, 2], patterns: Array(2).fill({ n: 2, m: 4 }) });
