@@ -29,11 +29,15 @@ const training = {
     'Step the task in a worker while the update runs; actions lag one update.',
     { group: 'Training', expected: 'true or false', kind: 'flag' },
   ),
-  envs: steps(
-    1,
-    1,
+  envs: option(
+    z.int().min(1).max(256).default(1),
     'Tasks that step in workers at once, one update per transition (implies --overlap).',
-    '<count>',
+    {
+      group: 'Training',
+      expected: 'an integer from 1 to 256',
+      kind: 'number',
+      placeholder: '<count>',
+    },
   ),
   out: option(
     z.string().min(1).optional(),

@@ -96,13 +96,18 @@ function checkSchedules(config: RunConfig): void {
   }
 }
 
+/** About what a worker with a MuJoCo task of its own takes. */
+const workerBytes = 60e6;
+
 async function runTraining(config: RunConfig, report: TrainReport): Promise<TrainResult> {
   const { makeEnv, WorkerEnvironment } = await import('../envs/index.js');
   const { Td3Agent } = await import('../td3/agent.js');
   const { train } = await import('../train/index.js');
+  const { batchNeed, checkMemory, replayNeed } = await import('../td3/memory.js');
   const { envOptions, steps, seed, out, overlap, envs } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
   const workers = overlap || envs > 1 ? envs : 0;
+  checkMemory([{ what: 'tasks in workers (envs)', bytes: workers * workerBytes }]);
   const overlapped = await Promise.all(
     Array.from({ length: workers }, () => WorkerEnvironment.create(config.env, envOptions)),
   );
@@ -131,6 +136,10 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
       onEvaluation: (record) => report.evaluation(record),
     });
   try {
+    if (agent.device.info.name === 'cpu') {
+      const filled = Math.min(agent.config.bufferSize, steps);
+      checkMemory([batchNeed(agent.config), replayNeed(filled, agent.config)]);
+    }
     const result = await withSignals(run, () => report.stopping());
     report.end(result);
     return result;

@@ -14,6 +14,7 @@ import { BatchBuffers, checkFinite } from './batch-buffers.js';
 import type { TransitionBatch } from './batch-buffers.js';
 import { compileSchedules, resolveConfig } from './config.js';
 import type { ScheduleName, Td3Config, Td3Options } from './config.js';
+import { batchNeed, checkMemory } from './memory.js';
 import { makeNetworks } from './networks.js';
 import type { Td3Networks } from './networks.js';
 import { describeSparseChoices, describeUnused } from './sparse-notice.js';
@@ -75,6 +76,7 @@ export class Td3Agent {
    * @param options observationSize, actionSize, actionLow, actionHigh, and any hyperparameter
    * @param device share a device; default: a new one from `options.device` and `options.threads`
    * @throws InvalidValueError that names a wrong option
+   * @throws RunError when batches of this size do not fit the memory
    */
   constructor(options: Td3Options, device?: Device) {
     this.config = resolveConfig(options);
@@ -86,6 +88,7 @@ export class Td3Agent {
     this.#ownsDevice = device === undefined;
     const { device: name, threads, precision, sparse, dataGradient } = this.config;
     this.device = device ?? new Device({ device: name, threads, precision, sparse, dataGradient });
+    if (this.device.info.name === 'cpu') checkMemory([batchNeed(this.config)]);
     this.networks = makeNetworks(this.device, this.config);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
     this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);

@@ -1,4 +1,6 @@
 /** Errors of the file system, in words that say what to do next. */
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { RunError } from '../errors.js';
 
 const remedies: Readonly<Record<string, string>> = {
@@ -7,6 +9,7 @@ const remedies: Readonly<Record<string, string>> = {
   EFBIG: 'The file size limit is reached: raise it (ulimit -f) or choose another disk with --out',
   EACCES: 'You may not write there: change its permissions or choose another folder with --out',
   EPERM: 'You may not write there: change its permissions or choose another folder with --out',
+  ENOENT: 'That folder is not there or cannot be made: choose another one with --out',
   EROFS: 'The disk is read-only: choose a folder on another disk with --out',
   ENOTDIR: 'Something on that path is a file: remove it or choose another folder with --out',
   EEXIST: 'Something else is there: remove it or choose another folder with --out',
@@ -26,4 +29,22 @@ export function writeError(path: string, error: unknown): RunError {
   return new RunError(`Expected to write ${path} but received ${message}. ${remedy}`, {
     cause: error,
   });
+}
+
+/**
+ * Make a folder and those above it, unless they are there.
+ *
+ * @throws RunError when one cannot be made
+ */
+export function makeFolder(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory()) return;
+  const above = dirname(path);
+  if (above !== path) makeFolder(above);
+  try {
+    // Not `recursive`: Node 20 tries for ever where the system takes no folders, as in /proc.
+    mkdirSync(path);
+  } catch (error) {
+    const madeMeanwhile = existsSync(path) && statSync(path).isDirectory();
+    if (!madeMeanwhile) throw writeError(path, error);
+  }
 }

@@ -5,7 +5,7 @@ import { RunError } from '../errors.js';
 import { writeFileAtomic } from './atomic-file.js';
 import { decodeCheckpoint } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
-import { writeError } from './disk.js';
+import { makeFolder, writeError } from './disk.js';
 
 /** How a new run is named. */
 export interface RunName {
@@ -177,14 +177,6 @@ function makeNamedFolder({ envId, sparsity, seed }: RunName): string {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw writeError(candidate, error);
     }
-  }
-}
-
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (error) {
-    throw writeError(path, error);
   }
 }
 

@@ -120,6 +120,9 @@ describe('rnm-td3 train', () => {
     [['NoSuchTask-v5'], 'NoSuchTask-v5'],
     [['Hopper-v5', '--env-options={"ctrlCostWieght": 1}'], 'ctrlCostWieght'],
     [['Hopper-v5', '--threads=100000'], 'threads'],
+    [['Hopper-v5', '--envs=1000'], 'envs to be an integer from 1 to 256'],
+    [['Hopper-v5', '--batch-size=100000000000'], 'batchSize'],
+    [['Hopper-v5', '--batch-size=2000000000'], 'Not enough memory: .* for batches'],
     [['Hopper-v5', '--sparsity=1:8', '--mask-shape=transposable'], 'sparsity to be N:4'],
   ])('%j is one line of error that names the value', async (args, name) => {
     const { code, out, err } = await runCommand('train', ...args);

@@ -104,6 +104,22 @@ describe('RunFolder.open', () => {
   });
 });
 
+describe('a folder that cannot be made', () => {
+  test.each([
+    [
+      'below a file',
+      (folder: string) => join(folder, 'file', 'run'),
+      'Something else is there: remove it',
+    ],
+    // Where mkdir() says that there is no such folder, Node 20 tries for ever.
+    ['where there are no folders to make', () => '/proc/none/run', 'That folder is not there or'],
+  ])('%s', (_, place, remedy) => {
+    const folder = newFolder();
+    writeFileSync(join(folder, 'file'), '');
+    expect(() => RunFolder.create({ ...name, out: place(folder) })).toThrow(remedy);
+  });
+});
+
 describe('checkpoints of a run', () => {
   test('the newest is read, and the one before it is kept', () => {
     const run = runWithCheckpoints();
