@@ -72,9 +72,8 @@ neighbours: "last five" is the mean of a run's last five evaluations, over the s
 
 Written by \`node bench/learning/results.mjs\` (version ${version}, ${date}), which trains all of it
 again, or one run by the command below each table. It ran ${atOnce} at a time, with one thread each, on
-${machine.cpu} (${machine.cores} cores), Node ${machine.node}. Another number of
-threads rounds otherwise and gives another run. Speed depends on whatever else the machine was doing, and
-is measured elsewhere.
+${machine.cpu} (${machine.cores} cores), Node ${machine.node}. Returns do not depend on the number of
+threads; speed does, and on whatever else the machine was doing, so it is measured elsewhere.
 
 ${note}`;
 }
