@@ -135,8 +135,8 @@ const weightFamilies: KernelFamily[] = [
     make: (device, shape, sparsity) => {
       const { mlp } = makeLayer(device, shape, sparsity).linear;
       const target = makeLayer(device, shape, sparsity).linear.mlp;
-      // The whole stored W, dormant weights included: two read, one written.
-      const bytes = 3 * floatBytes * shape.inputs * shape.outputs;
+      // Two read, one written. A sparse layer's dormant weights are left for later (network.h).
+      const bytes = 3 * floatBytes * activeWeights(shape, sparsity);
       return { run: () => target.polyak(mlp, 0.005), ...moved(bytes) };
     },
   },

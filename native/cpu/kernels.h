@@ -96,8 +96,8 @@ struct KernelTable {
   void (*weightGradient)(const WeightGradientArgs&);
   // PyTorch's Adam: w -= stepSize * m / (sqrt(v) * inverseCorrection2 + epsilon).
   void (*adam)(const AdamArgs&);
-  // target += tau * (source - target).
-  void (*polyak)(float* target, const float* source, size_t count, float tau);
+  // target += tau * (source - target), so many times.
+  void (*polyak)(float* target, const float* source, size_t count, float tau, int times);
   // tile[c][b] = rows[b][c], for the 32 samples of a tile: how a batch is gathered.
   void (*gather)(const float* const* rows, int columns, float* tile);
 

@@ -118,8 +118,8 @@ void Layer::averageGroup(int row, const Group& group, const NmMatrix& source, fl
 // Values and dormant weights at the same place in both rows belong to the same column, except in
 // groups whose masks differ. Those, a few in a hundred, are averaged before the others, while the
 // weights are as they were, and written last.
-void Layer::polyakRow(int row, const NmMatrix& source, float tau, const KernelTable& kernels,
-                      Scratch scratch) {
+void Layer::polyakRow(int row, const NmMatrix& source, float tau, bool dormantToo,
+                      const KernelTable& kernels, Scratch scratch) {
   const auto [n, m] = weights.pattern();
   const int compared = weights.sparse() ? weights.perRow() : 0;
   int found = 0;
@@ -131,8 +131,10 @@ void Layer::polyakRow(int row, const NmMatrix& source, float tau, const KernelTa
     scratch.columns[found++] = static_cast<uint16_t>(index);
     k = std::min((index + 1) * n, compared);
   }
-  kernels.polyak(weights.rowValues(row), source.rowValues(row), weights.perRow(), tau);
-  kernels.polyak(weights.rowDormant(row), source.rowDormant(row), weights.dormantPerRow(), tau);
+  kernels.polyak(weights.rowValues(row), source.rowValues(row), weights.perRow(), tau, 1);
+  if (dormantToo) {
+    kernels.polyak(weights.rowDormant(row), source.rowDormant(row), weights.dormantPerRow(), tau, 1);
+  }
   for (int i = 0; i < found; ++i) {
     const Group group = groupAt(scratch.columns[i]);
     const float* mean = scratch.row + i * m;
@@ -142,10 +144,32 @@ void Layer::polyakRow(int row, const NmMatrix& source, float tau, const KernelTa
   }
 }
 
-void Layer::polyakRows(int begin, int end, const Layer& source, float tau,
+void Layer::polyakRows(int begin, int end, const Layer& source, float tau, bool dormantToo,
                        const KernelTable& kernels, Scratch scratch) {
-  kernels.polyak(bias.data() + begin, source.bias.data() + begin, end - begin, tau);
-  for (int row = begin; row < end; ++row) polyakRow(row, source.weights, tau, kernels, scratch);
+  kernels.polyak(bias.data() + begin, source.bias.data() + begin, end - begin, tau, 1);
+  for (int row = begin; row < end; ++row) {
+    polyakRow(row, source.weights, tau, dormantToo, kernels, scratch);
+  }
+}
+
+// The stretches between groups whose masks differ.
+void Layer::polyakDormantRows(int begin, int end, const Layer& source, float tau, int times,
+                              const KernelTable& kernels) {
+  if (!weights.sparse()) return;
+  const int n = weights.pattern().n, count = weights.perRow();
+  for (int row = begin; row < end; ++row) {
+    float* target = weights.rowDormant(row);
+    const float* other = source.weights.rowDormant(row);
+    int from = 0;
+    for (int k = 0; from < weights.dormantPerRow();) {
+      k = nextDifference(weights.rowColumns(row), source.weights.rowColumns(row), k, count);
+      const Group group = groupAt(k / n);
+      const int to = k == count ? weights.dormantPerRow() : group.dormant;
+      kernels.polyak(target + from, other + from, to - from, tau, times);
+      from = k == count ? to : to + group.size - group.active;
+      k = std::min((k / n + 1) * n, count);
+    }
+  }
 }
 
 // Under `masked` a newly active weight starts with zero moments and a weight that goes dormant

@@ -36,8 +36,12 @@ class Layer {
     uint16_t* columns;  // [kBandRows * inputs]
   };
   void adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
-  void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels,
-                  Scratch scratch);
+  // Polyak averaging. What is dormant in both networks' masks may be left out, and made up for `times` at
+  // once later, before either mask or the source's dormant weights change.
+  void polyakRows(int begin, int end, const Layer& source, float tau, bool dormantToo,
+                  const KernelTable& kernels, Scratch scratch);
+  void polyakDormantRows(int begin, int end, const Layer& source, float tau, int times,
+                         const KernelTable& kernels);
   // New masks from the layer's own weights, or another's masks. Returns changed mask entries.
   int64_t projectRows(int begin, int end, Scratch scratch);
   int64_t followRows(int begin, int end, const Layer& source, Scratch scratch);
@@ -58,8 +62,8 @@ class Layer {
   Group groupAt(int index) const;
   void averageGroup(int row, const Group& group, const NmMatrix& source, float tau,
                     float* mean) const;
-  void polyakRow(int row, const NmMatrix& source, float tau, const KernelTable& kernels,
-                 Scratch scratch);
+  void polyakRow(int row, const NmMatrix& source, float tau, bool dormantToo,
+                 const KernelTable& kernels, Scratch scratch);
   int changeRowMask(int row, const uint16_t* columns, Scratch scratch);
   void remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns, float* scratch);
   void straightThroughRow(int row, const AdamStep& step, const KernelTable& kernels, Scratch scratch);

@@ -29,6 +29,8 @@ constexpr int kPiecesPerThread = 4;
 constexpr int64_t kLeastPiece = 1024;
 // Inputs whose entries of a transposed index are refreshed as one piece.
 constexpr int kInputsPerPiece = 64;
+// Polyak averages that are put off at most: their memory traffic has become a trifle.
+constexpr int kMostPutOff = 64;
 
 }  // namespace
 
@@ -44,6 +46,11 @@ CpuNetwork::CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTa
   std::iota(allInputs_.begin(), allInputs_.end(), static_cast<uint16_t>(0));
   planRows(pool.threads());
   initialise();
+}
+
+CpuNetwork::~CpuNetwork() {
+  if (debt_.times > 0) std::erase(debt_.source->debtors_, this);
+  settleDebtors();
 }
 
 void CpuNetwork::reserveScratch(int threads) {
@@ -297,16 +304,46 @@ void CpuNetwork::polyak(const Network& source, float tau) {
   requireRole(Role::target, "Polyak averaging");
   const CpuNetwork& from = sameShape(source, "source");
   from.requireRole(Role::target, "part in Polyak averaging");
+  const bool putOff = from.dormantStandStill();
+  from.settle();
+  settleDebtors();
+  if (!putOff || debt_.source != &from || debt_.tau != tau) settle();
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
     const RowRange& r = ranges_[task];
-    layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_,
+    layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, !putOff, kernels_,
                                 scratch(thread));
   });
+  if (!putOff) return;
+  if (debt_.times == 0) from.debtors_.push_back(this);
+  debt_ = {&from, tau, debt_.times + 1};
+  if (debt_.times == kMostPutOff) settle();
+}
+
+bool CpuNetwork::dormantStandStill() const {
+  return spec_.role == Role::online && spec_.rule == GradientRule::masked;
+}
+
+// Before the network's dormant weights are read, and before its masks or its source's change.
+void CpuNetwork::settle() const {
+  if (debt_.times == 0) return;
+  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int) {
+    const RowRange& r = ranges_[task];
+    layers_[r.layer].polyakDormantRows(r.begin, r.end, debt_.source->layers_[r.layer], debt_.tau,
+                                       debt_.times, kernels_);
+  });
+  std::erase(debt_.source->debtors_, this);
+  debt_ = {};
+}
+
+void CpuNetwork::settleDebtors() const {
+  while (!debtors_.empty()) debtors_.back()->settle();
 }
 
 // Runs action(layer, range, scratch) -> changed entries over all rows, whose masks may change.
 template <typename Action>
 int64_t CpuNetwork::changeRows(const Action& action) {
+  settle();
+  settleDebtors();
   std::atomic<int64_t> changed{0};
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
     changed += action(layers_[ranges_[task].layer], ranges_[task], scratch(thread));
@@ -317,6 +354,7 @@ int64_t CpuNetwork::changeRows(const Action& action) {
 
 void CpuNetwork::copyFrom(const Network& source) {
   const CpuNetwork& from = maskSource(source);
+  from.settle();
   changeRows([&](Layer& target, const RowRange& r, Layer::Scratch s) {
     target.copyRows(r.begin, r.end, from.layers_[r.layer], s);
     return 0;
@@ -355,6 +393,7 @@ int64_t CpuNetwork::divergence(const Network& other, int member) const {
 
 float CpuNetwork::largestWeight(int member) const {
   checkMembers({member, 1});
+  settle();
   uint32_t most = 0;
   for (int l = 0; l < layers(); ++l) most = std::max(most, layer(member, l).largestBits());
   return std::bit_cast<float>(most);
@@ -364,11 +403,14 @@ float CpuNetwork::largestWeight(int member) const {
 
 void CpuNetwork::read(int member, int index, Part part, float* target) const {
   checkPlace(member, index);
+  if (part == Part::weight) settle();
   layer(member, index).read(part, target);
 }
 
 void CpuNetwork::write(int member, int index, Part part, const float* source) {
   checkPlace(member, index);
+  settle();
+  settleDebtors();
   layer(member, index).write(part, source);
 }
 

@@ -16,6 +16,9 @@ namespace rnm::cpu {
 class CpuNetwork : public Network {
  public:
   CpuNetwork(const NetworkSpec& spec, ThreadPool& pool, const KernelTable& kernels);
+  ~CpuNetwork() override;
+  CpuNetwork(const CpuNetwork&) = delete;
+  CpuNetwork& operator=(const CpuNetwork&) = delete;
 
   void forward(const MatrixView& input, const MatrixView& output, MemberRange members,
                bool keep) override;
@@ -52,6 +55,14 @@ class CpuNetwork : public Network {
   struct RowRange {
     int layer, begin, end;  // layer counts through all members
   };
+  // Polyak averages of dormant weights that were put off. Under `masked` a source's dormant weights stand
+  // still until its masks change: many averages at once give the same bits, and read and write each
+  // weight but once.
+  struct Debt {
+    const CpuNetwork* source = nullptr;
+    float tau = 0;
+    int times = 0;
+  };
 
   int width(int layer) const { return spec_.sizes[layer + 1]; }
   bool squashed() const { return !spec_.low.empty(); }
@@ -70,6 +81,9 @@ class CpuNetwork : public Network {
   void planRows(int threads);
   void reserveScratch(int threads);
   Layer::Scratch scratch(int thread);
+  bool dormantStandStill() const;
+  void settle() const;
+  void settleDebtors() const;
   void keepInput(const MatrixView& input, const TileView& view, MemberRange members);
   const CpuNetwork& sameShape(const Network& other, const char* name) const;
   const CpuNetwork& maskSource(const Network& source) const;
@@ -87,7 +101,10 @@ class CpuNetwork : public Network {
 
   ThreadPool& pool_;
   const KernelTable& kernels_;
-  std::vector<Layer> layers_;      // [member][layer]
+  // [member][layer]. Mutable, like the debt: what was put off is done when it is read.
+  mutable std::vector<Layer> layers_;
+  mutable Debt debt_;
+  mutable std::vector<const CpuNetwork*> debtors_;  // networks whose debt has this one as its source
   std::vector<RowRange> ranges_;   // all rows of all layers, in pieces of similar work
   std::vector<InputRange> indexPieces_;  // of the present backward pass
   std::vector<uint16_t> allInputs_;      // 0, 1, ... of the first layer

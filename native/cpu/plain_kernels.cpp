@@ -86,8 +86,10 @@ void adam(const AdamArgs& a) {
   }
 }
 
-void polyak(float* target, const float* source, size_t count, float tau) {
-  for (size_t i = 0; i < count; ++i) target[i] += tau * (source[i] - target[i]);
+void polyak(float* target, const float* source, size_t count, float tau, int times) {
+  for (int n = 0; n < times; ++n) {
+    for (size_t i = 0; i < count; ++i) target[i] += tau * (source[i] - target[i]);
+  }
 }
 
 void gather(const float* const* rows, int columns, float* tile) {

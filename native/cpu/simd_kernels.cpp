@@ -440,20 +440,33 @@ void adam(const AdamArgs& a) {
   }
 }
 
-// One vector's average can be contracted in one way only, whether it is inlined or not.
-inline void polyakVector(float* target, const float* source, float tau) {
-  const Vector t = loadLoose(target);
-  storeLoose(target, t + tau * (loadLoose(source) - t));
+// An average can be contracted in one way only, whether it is inlined or not. Each waits for the one before:
+// hence several vectors at once.
+template <int kCount>
+inline void polyakVectors(float* target, const float* source, float tau, int times) {
+  Vector mean[kCount], other[kCount];
+  for (int v = 0; v < kCount; ++v) {
+    mean[v] = loadLoose(target + v * kLanes);
+    other[v] = loadLoose(source + v * kLanes);
+  }
+  for (int n = 0; n < times; ++n) {
+    for (int v = 0; v < kCount; ++v) mean[v] += tau * (other[v] - mean[v]);
+  }
+  for (int v = 0; v < kCount; ++v) storeLoose(target + v * kLanes, mean[v]);
 }
 
-void polyak(float* target, const float* source, size_t count, float tau) {
+void polyak(float* target, const float* source, size_t count, float tau, int times) {
+  constexpr int kAtOnce = kLanes == 16 ? 8 : 4;
   size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) polyakVector(target + i, source + i, tau);
+  for (; i + kAtOnce * kLanes <= count; i += kAtOnce * kLanes) {
+    polyakVectors<kAtOnce>(target + i, source + i, tau, times);
+  }
+  for (; i + kLanes <= count; i += kLanes) polyakVectors<1>(target + i, source + i, tau, times);
   const size_t left = count - i;
   if (left == 0) return;
   float mean[kLanes] = {}, other[kLanes] = {};
   for (size_t k = 0; k < left; ++k) mean[k] = target[i + k], other[k] = source[i + k];
-  polyakVector(mean, other, tau);
+  polyakVectors<1>(mean, other, tau, times);
   for (size_t k = 0; k < left; ++k) target[i + k] = mean[k];
 }
 

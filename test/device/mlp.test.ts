@@ -252,7 +252,7 @@ function checkPolyak(device: Device, { sizes, patterns }: (typeof shapes)[number
 }
 
 function learnOnce(device: Device, mlp: Mlp, x: Float32Array, gradient: Float32Array): void {
-  const [inputs, outputs] = [mlp.sizes[0]!, mlp.sizes.at(-1)!];
+  const [inputs, outputs] = [mlp.sizes[0]!, mlp.members * mlp.sizes.at(-1)!];
   const rows = x.length / inputs;
   const input = device.matrix(rows, inputs);
   input.set(x);
@@ -398,6 +398,102 @@ describe('masks and targets', () => {
     const square = weight.reduce((sum, w) => sum + w * w, 0) / weight.length;
     expect(Math.abs(mean)).toBeLessThan(0.002);
     expect(square / ((bound * bound) / 3)).toBeCloseTo(1, 1);
+  });
+});
+
+/** Averages may be put off; none may be lost or see weights that it should not have seen. */
+describe('Polyak averaging that nobody looks at', () => {
+  const device = new Device({ device: testDevice, threads: 2 });
+  const rules = ['masked', 'ste'] as const;
+  const sizes = [19, 45, 30, 3];
+  const options = (gradientRule: (typeof rules)[number], n = 1, m = 4): MlpOptions => ({
+    sizes,
+    patterns: [{ n, m }, { n: 3, m: 7 }, null],
+    gradientRule,
+    members: 2,
+  });
+  const weights = (mlp: Mlp) =>
+    [0, 1, 2].flatMap((l) => [0, 1].flatMap((member) => [...mlp.read(l, 'weight', member)]));
+  /** An online network, another, and two equal targets, the second of which is read all the time. */
+  const make = (rule: (typeof rules)[number], n?: number, m?: number) => {
+    const of = options(rule, n, m);
+    const online = makePair(device, of, 30).mlp;
+    const other = makePair(device, of, 31).mlp;
+    const [late, watched] = [0, 1].map(() => makePair(device, { ...of, role: 'target' }, 32).mlp);
+    const average = (source: Mlp, tau: number, times = 1) => {
+      for (let i = 0; i < times; i++) {
+        learnOnce(device, online, randomFloats(5 * 19, 40 + i), randomFloats(5 * 6, 50 + i));
+        late!.polyak(source, tau);
+        watched!.polyak(source, tau);
+        weights(watched!);
+      }
+    };
+    return { online, other, late: late!, watched: watched!, average };
+  };
+
+  test.each(rules)('many averages, %s', (rule) => {
+    for (const [n, m] of [
+      [1, 4],
+      [2, 5],
+      [31, 32],
+    ]) {
+      const { online, late, watched, average } = make(rule, n, m);
+      expect(online.divergence(late)).toBeGreaterThan(0);
+      const before = weights(late);
+      average(online, 0.05, 150);
+      expect(weights(late)).toEqual(weights(watched));
+      expect(weights(late)).not.toEqual(before);
+    }
+  });
+
+  const closeOnline = ({ online }: ReturnType<typeof make>) => online.close();
+
+  test.each<[string, (nets: ReturnType<typeof make>) => void]>([
+    ['the online masks change', ({ online }) => void online.updateMasks()],
+    ['the online masks follow', ({ online, other }) => void online.followMasks(other)],
+    ['the online weights are copied', ({ online, other }) => online.copyFrom(other)],
+    [
+      'the online weights are written',
+      ({ online }) => online.write(0, 'weight', randomFloats(45 * 19, 3), 1),
+    ],
+    ['the online network is averaged', ({ online, other }) => online.polyak(other, 0.5)],
+    ['tau changes', ({ online, average }) => average(online, 0.3)],
+    ['the source changes', ({ other, average }) => average(other, 0.1, 2)],
+    [
+      'both targets get new masks',
+      ({ late, watched }) => {
+        late.updateMasks();
+        watched.updateMasks();
+      },
+    ],
+    [
+      'both targets follow the online masks',
+      ({ online, late, watched }) => {
+        late.followMasks(online);
+        watched.followMasks(online);
+      },
+    ],
+    [
+      'a target becomes the source',
+      ({ online, late, watched }) => {
+        online.polyak(late, 0.5);
+        online.polyak(watched, 0.5);
+      },
+    ],
+    ['the online network is closed', closeOnline],
+    ['the online network is averaged with itself', ({ online }) => online.polyak(online, 0.5)],
+  ])('%s in between', (_, change) => {
+    const nets = make('masked');
+    nets.average(nets.online, 0.1, 3);
+    change(nets);
+    if (change !== closeOnline) nets.average(nets.online, 0.1, 3);
+    expect(weights(nets.late)).toEqual(weights(nets.watched));
+    const [copy, copyOfWatched] = [nets.late, nets.watched].map((target) => {
+      const mlp = makePair(device, { ...options('masked'), role: 'target' }, 33).mlp;
+      mlp.copyFrom(target);
+      return mlp;
+    });
+    expect(weights(copy!)).toEqual(weights(copyOfWatched!));
   });
 });
 

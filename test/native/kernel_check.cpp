@@ -102,7 +102,7 @@ void checkAdam(const KernelTable& kernels) {
     for (int step = 0; step < 3; ++step) {
       table->adam({w.data(), m.data(), v.data(), gradient.data(), 77, 0.9f, 0.1f, 0.99f, 0.01f,
                    0.01f, 3.0f, 1e-8f});
-      table->polyak(w.data(), gradient.data(), 77, 0.1f);
+      table->polyak(w.data(), gradient.data(), 77, 0.1f, step + 1);
     }
     results[i++] = std::move(w);
   }
