@@ -22,20 +22,38 @@ try {
 
 /** Do what is asked until the environment is closed. */
 function takeTurns(env: Environment, shared: SharedStep): void {
-  const { control, text } = shared;
+  const { control } = shared;
+  process.once('exit', (code) => {
+    // The caller would wait for an answer that does not come.
+    if (Atomics.load(control, 0) !== turn.worker) return;
+    control[3] = 1;
+    tell(
+      `${env.id} ended its worker thread (exit code ${code}). Does it call process.exit()?`,
+      shared,
+    );
+    giveTurn(shared);
+  });
   for (let open = true; open;) {
     Atomics.wait(control, 0, turn.caller);
     control[2] = 0;
     try {
       open = answer(env, shared);
     } catch (error) {
-      const { written } = new TextEncoder().encodeInto(messageOf(error), text);
-      control[2] = Math.max(written, 1);
+      tell(messageOf(error), shared);
     }
-    Atomics.store(control, 0, turn.caller);
-    Atomics.notify(control, 0);
+    giveTurn(shared);
   }
   parentPort?.close();
+}
+
+function tell(message: string, { control, text }: SharedStep): void {
+  const { written } = new TextEncoder().encodeInto(message, text);
+  control[2] = Math.max(written, 1);
+}
+
+function giveTurn({ control }: SharedStep): void {
+  Atomics.store(control, 0, turn.caller);
+  Atomics.notify(control, 0);
 }
 
 /** One answer; false when it was the last. */

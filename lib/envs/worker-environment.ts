@@ -33,7 +33,7 @@ export const command = { step: 0, reset: 1, seededReset: 2, close: 3 } as const;
 
 /** What caller and worker share. */
 export class SharedStep {
-  /** [turn, command, length of the error's text or 0] */
+  /** [turn, command, length of the error's text or 0, whether the worker has ended] */
   readonly control: Int32Array;
   readonly action: Float64Array;
   readonly observation: Float64Array;
@@ -170,6 +170,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
       throw new RunError(`${this.id} did not answer for ${patience / 1000} s in its worker thread`);
     }
     this.#pending = false;
+    if (control[3] === 1) this.#closed = true;
     const length = control[2] ?? 0;
     if (length > 0) throw new RunError(new TextDecoder().decode(text.slice(0, length)));
   }

@@ -112,4 +112,24 @@ describe("a task of one's own in a worker", () => {
       /^RunError The worker thread of Gone-v0 ended \(exit code 3\) before it had made it/,
     );
   });
+
+  test('one that ends its worker in the middle is an error at once', () => {
+    const task = `
+      rnm.registerEnvironment('Going-v0', () => ({
+        id: 'Going-v0', observationSize: 1, actionSize: 1,
+        actionLow: Float32Array.of(-1), actionHigh: Float32Array.of(1),
+        reset: () => [0], step: () => process.exit(4), close() {},
+      }));`;
+    const script = `
+      const env = await rnm.WorkerEnvironment.create('Going-v0');
+      env.reset();
+      for (const method of ['step', 'step', 'reset']) {
+        try { env[method]([0]); } catch (error) { console.log(error.name, error.message); }
+      }
+      env.close();`;
+    const closed = 'RunError Going-v0 was closed: make a new environment';
+    const ended =
+      'RunError Going-v0 ended its worker thread (exit code 4). Does it call process.exit()?';
+    expect(runScript(task, script)).toBe(`${[ended, closed, closed].join('\n')}\n`);
+  });
 });
