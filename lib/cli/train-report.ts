@@ -46,8 +46,8 @@ export function jsonReport({ stdout }: Terminal): TrainReport {
 export function plainReport({ stdout, stderr }: Terminal): TrainReport {
   let bar: ProgressBar | undefined;
   let stopped = false;
-  const close = (): void => {
-    bar?.stop();
+  const close = (state?: string): void => {
+    bar?.stop(state);
     bar = undefined;
   };
   return {
@@ -64,10 +64,10 @@ export function plainReport({ stdout, stderr }: Terminal): TrainReport {
       print(stderr, 'Stopping and saving. Once more to stop at once.');
     },
     end(result) {
-      close();
+      close(result.finished ? 'done' : 'stopped');
       print(stdout, describeResult(result, stdout));
     },
-    close,
+    close: () => close(),
   };
 }
 
@@ -109,8 +109,9 @@ function describeResult(result: TrainResult, stdout: Output): string {
 function describeEnd({ interrupted, steps, env, sparsity, ...result }: TrainResult): string {
   const done = `${formatNumber(steps)} steps of ${env} (${sparsity})`;
   if (interrupted) return `Stopped after ${done}; all of it is saved.`;
-  const rate = `${formatNumber(result.stepsPerSecond)} steps/s`;
-  return `Trained ${done} in ${formatDuration(result.wallSeconds)}, at ${rate}.`;
+  const { trainSeconds, stepsPerSecond, evaluationSeconds } = result;
+  const training = `${formatDuration(trainSeconds)}, at ${formatNumber(stepsPerSecond)} steps/s`;
+  return `Trained ${done} in ${training}; evaluations took ${formatDuration(evaluationSeconds)}.`;
 }
 
 function describeEvaluation(record: EvaluationRecord, stdout: Output): string {

@@ -34,6 +34,10 @@ export class Session {
   readonly #seeds: Random;
   readonly #evaluationSeed: number;
   readonly #rollout: Rollout;
+  /** What the agent had done before. */
+  readonly #stepsBefore: number;
+  readonly #updatesBefore: number;
+  #learning = false;
   #loggedStep = -1;
   #savedStep = -1;
 
@@ -41,7 +45,9 @@ export class Session {
     this.#settings = settings;
     this.#folder = folder;
     this.#log = log;
-    this.#watch = new Stopwatch(settings.agent.steps, settings.agent.updates);
+    this.#stepsBefore = settings.agent.steps;
+    this.#updatesBefore = settings.agent.updates;
+    this.#watch = new Stopwatch(this.#stepsBefore, this.#updatesBefore);
     this.#seeds = new Random(settings.seed, randomStreams.evaluation);
     this.#evaluationSeed = this.#nextSeed();
     const { agent, env, overlapped = [] } = settings;
@@ -61,6 +67,7 @@ export class Session {
     while (agent.steps < steps && signal?.aborted !== true) {
       const before = agent.steps;
       this.#rollout.advance(steps - before);
+      if (!this.#learning && agent.updates > this.#updatesBefore) this.#beginLearning();
       await this.#atIntervals(before);
       if (pause.due) {
         this.#report(agent.ready ? 'training' : 'warm-up');
@@ -68,6 +75,13 @@ export class Session {
       }
     }
     return this.#finish();
+  }
+
+  /** Steps of the warm-up say nothing about the time that those with updates take. */
+  #beginLearning(): void {
+    const { agent } = this.#settings;
+    this.#learning = true;
+    this.#watch.beginPhase(agent.steps, agent.updates);
   }
 
   /** The error for a run that `error` has stopped, with what is left of it. */
@@ -163,6 +177,7 @@ export class Session {
 
   async #finish(): Promise<TrainResult> {
     const { agent, steps, signal } = this.#settings;
+    this.#watch.endTraining();
     if (this.#loggedStep !== agent.steps) this.#logTraining();
     this.#report('saving');
     if (this.#savedStep !== agent.steps) this.#saveCheckpoint();
@@ -211,7 +226,7 @@ export class Session {
 
   #result(): TrainResult {
     const { agent, env, seed, steps, signal } = this.#settings;
-    const { trainSeconds, wallSeconds } = this.#watch;
+    const { trainSeconds, evaluationSeconds, wallSeconds } = this.#watch;
     const evaluated = this.#evaluations.at(-1)?.step === agent.steps;
     const finished = agent.steps === steps && evaluated;
     return {
@@ -225,8 +240,9 @@ export class Session {
       finished,
       interrupted: !finished && signal?.aborted === true,
       trainSeconds,
+      evaluationSeconds,
       wallSeconds,
-      stepsPerSecond: agent.steps / trainSeconds,
+      stepsPerSecond: (agent.steps - this.#stepsBefore) / trainSeconds,
       finalEvaluation: this.#evaluations.at(-1),
       evaluations: this.#evaluations,
       notices: [...this.#notices, ...(agent.notices?.() ?? [])],
@@ -248,15 +264,17 @@ export class Session {
       lastReturn: this.#episodes.lastReturn,
       meanReturn: this.#episodes.meanReturn,
       evaluation: this.#evaluations.at(-1),
-      secondsLeft: agent.ready ? this.#secondsLeft(rates.steps) : undefined,
+      secondsLeft: this.#secondsLeft(rates.steps),
     });
   }
 
-  #secondsLeft(stepsPerSecond: number): number {
+  #secondsLeft(stepsPerSecond: number): number | undefined {
     const { agent, steps, evalInterval } = this.#settings;
     const left = steps - agent.steps;
+    if (!this.#learning || (left > 0 && !this.#watch.current)) return undefined;
     const evaluations = Math.ceil(left / evalInterval);
-    return left / Math.max(stepsPerSecond, 1e-9) + evaluations * this.#watch.secondsPerEvaluation;
+    const evaluating = evaluations * (this.#watch.lastEvaluation ?? 0);
+    return left / Math.max(stepsPerSecond, 1e-9) + evaluating;
   }
 
   #nextSeed(): number {

@@ -14,8 +14,12 @@ const leastStretch = 0.5;
 export class Stopwatch {
   readonly #start = performance.now();
   #evaluationSeconds = 0;
-  #evaluations = 0;
+  #lastEvaluation: number | undefined;
+  /** Seconds of training, once it is over. */
+  #trained: number | undefined;
   #mark: Mark;
+  /** The rates are of this phase, and not left over from the one before. */
+  #current = false;
   #stepsPerSecond = 0;
   #updatesPerSecond = 0;
 
@@ -29,14 +33,35 @@ export class Stopwatch {
     return (performance.now() - this.#start) / 1000;
   }
 
-  /** Seconds since the start without evaluations. */
+  /** Seconds of training, without evaluations and what comes after `endTraining()`. */
   get trainSeconds(): number {
-    return this.wallSeconds - this.#evaluationSeconds;
+    return this.#trained ?? this.wallSeconds - this.#evaluationSeconds;
   }
 
-  /** Mean duration of the evaluations so far. */
-  get secondsPerEvaluation(): number {
-    return this.#evaluations === 0 ? 0 : this.#evaluationSeconds / this.#evaluations;
+  /** Seconds of all evaluations. */
+  get evaluationSeconds(): number {
+    return this.#evaluationSeconds;
+  }
+
+  /** Seconds of the latest evaluation; undefined before the first. */
+  get lastEvaluation(): number | undefined {
+    return this.#lastEvaluation;
+  }
+
+  /** The rates tell of the present phase: enough of it has passed to say. */
+  get current(): boolean {
+    return this.#current;
+  }
+
+  /** What comes now has a speed of its own; what is known is kept until there is a new one. */
+  beginPhase(steps: number, updates: number): void {
+    this.#mark = { seconds: this.trainSeconds, steps, updates };
+    this.#current = false;
+  }
+
+  /** What follows, such as saving, is no training. */
+  endTraining(): void {
+    this.#trained = this.trainSeconds;
   }
 
   /** Run `work` and count its time as evaluation. */
@@ -45,8 +70,8 @@ export class Stopwatch {
     try {
       return await work();
     } finally {
-      this.#evaluationSeconds += this.wallSeconds - before;
-      this.#evaluations += 1;
+      this.#lastEvaluation = this.wallSeconds - before;
+      this.#evaluationSeconds += this.#lastEvaluation;
     }
   }
 
@@ -54,7 +79,9 @@ export class Stopwatch {
   rates(steps: number, updates: number, stretch = 2): { steps: number; updates: number } {
     const now = { seconds: this.trainSeconds, steps, updates };
     const seconds = now.seconds - this.#mark.seconds;
-    if (seconds >= leastStretch || this.#stepsPerSecond === 0) {
+    // In the beginning there is nothing to keep.
+    if (seconds >= leastStretch || this.#mark.seconds === 0) {
+      this.#current = seconds >= leastStretch;
       this.#stepsPerSecond = (steps - this.#mark.steps) / Math.max(seconds, 1e-9);
       this.#updatesPerSecond = (updates - this.#mark.updates) / Math.max(seconds, 1e-9);
     }

@@ -69,7 +69,10 @@ export interface TrainProgress {
   meanReturn?: number | undefined;
   /** The latest evaluation. */
   evaluation?: EvaluationRecord | undefined;
-  /** Estimate of the time left; not known during warm-up. */
+  /**
+   * Estimate of the time left, from the present speed of training and the latest evaluation; before
+   * the first evaluation it leaves out those to come. Not known before there are updates.
+   */
   secondsLeft?: number | undefined;
 }
 
@@ -103,9 +106,11 @@ export interface TrainResult {
   interrupted: boolean;
   /** Seconds of training, evaluations excluded. */
   trainSeconds: number;
-  /** Seconds in all. */
+  /** Seconds of all evaluations. */
+  evaluationSeconds: number;
+  /** Seconds in all, saving included. */
   wallSeconds: number;
-  /** Over all of training, warm-up included, evaluations excluded. */
+  /** Over all of this training, warm-up included, evaluations excluded. */
   stepsPerSecond: number;
   /** The last evaluation. */
   finalEvaluation?: EvaluationRecord | undefined;

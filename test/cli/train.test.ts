@@ -32,8 +32,10 @@ describe('rnm-td3 train', () => {
     expect(result.err).toMatch(
       /^Training InvertedPendulum-v5 for 300 steps: 2:4, seed 0, CPU .*, 1 thread$/m,
     );
-    expect(result.err).toMatch(/^█+ 100% {2}300\/300 {2}saving {2}return \d+\.0/m);
-    expect(result.out).toMatch(/^Trained 300 steps of InvertedPendulum-v5 \(2:4\) in \d+s, at /m);
+    expect(result.err).toMatch(/^100% {2}300\/300 {2}done {2}return \d+\.0 .* updates\/s\n$/m);
+    expect(result.out).toMatch(
+      /^Trained 300 steps of InvertedPendulum-v5 \(2:4\) in \d+s, at [\d,]+ steps\/s; evaluations took \d+s\.$/m,
+    );
     expect(result.out).toMatch(/^ {2}Evaluation +[\d.]+ ± [\d.]+ over 2 episodes at step 300$/m);
     expect(result.out).toContain(`npx rnm-td3 eval ${out}\n`);
     for (const name of ['policy.safetensors', 'learning-curve.png']) {

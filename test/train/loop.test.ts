@@ -40,6 +40,17 @@ function shortRun(changes: Partial<TrainOptions> = {}): TrainOptions & { out: st
   };
 }
 
+/** Its updates take time. */
+class SlowAgent extends LinearAgent {
+  static readonly seconds = 0.005;
+
+  override learn(): void {
+    super.learn();
+    const end = performance.now() + 1000 * SlowAgent.seconds;
+    while (performance.now() < end);
+  }
+}
+
 const filesOf = (folder: string): string[] =>
   readdirSync(folder, { recursive: true }).map(String).toSorted();
 
@@ -211,6 +222,31 @@ describe('train', () => {
     expect(seen.at(-1)).toMatchObject({ phase: 'saving', step: 3000, steps: 3000, secondsLeft: 0 });
     expect(seen.find(({ step }) => step < 1000)?.secondsLeft).toBeUndefined();
     for (const progress of seen) expect(progress.stepsPerSecond).toBeGreaterThan(0);
+  });
+
+  test('the time left is estimated from steps with updates, not from the quick warm-up', async () => {
+    const seen: TrainProgress[] = [];
+    const agent = new SlowAgent({ learningStarts: 2000 });
+    const onProgress = (progress: TrainProgress) => void seen.push(progress);
+    await train(shortRun({ agent, steps: 2400, evalInterval: 10_000, onProgress }));
+    const estimates = seen.filter(({ phase, secondsLeft }) => {
+      return phase === 'training' && secondsLeft !== undefined;
+    });
+    expect(estimates).not.toEqual([]);
+    for (const { step, steps, secondsLeft } of estimates) {
+      expect(secondsLeft).toBeGreaterThanOrEqual((SlowAgent.seconds * (steps - step)) / 2);
+    }
+  });
+
+  test('says how long training and evaluations took; saving is neither', async () => {
+    const agent = new LinearAgent();
+    agent.steps = 100;
+    const result = await train(shortRun({ agent, steps: 160 }));
+    const { trainSeconds, evaluationSeconds, wallSeconds } = result;
+    expect(result.stepsPerSecond).toBeCloseTo(60 / trainSeconds, 6);
+    expect(evaluationSeconds).toBeGreaterThan(0);
+    expect(wallSeconds).toBeGreaterThan(trainSeconds + evaluationSeconds);
+    expect(result.finalEvaluation?.trainSeconds).toBe(trainSeconds);
   });
 });
 

@@ -11,10 +11,42 @@ describe('Stopwatch', () => {
       throw new Error('no');
     });
     await expect(failing).rejects.toThrow('no');
-    const { trainSeconds, wallSeconds, secondsPerEvaluation } = watch;
+    const { trainSeconds, wallSeconds, evaluationSeconds } = watch;
     // Timers may fire a millisecond early.
-    expect(wallSeconds - trainSeconds).toBeGreaterThan(0.115);
-    expect(secondsPerEvaluation).toBeCloseTo((wallSeconds - trainSeconds) / 2, 3);
+    expect(evaluationSeconds).toBeGreaterThan(0.115);
+    expect(evaluationSeconds).toBeCloseTo(wallSeconds - trainSeconds, 3);
+  });
+
+  test('knows how long the latest evaluation took', async () => {
+    const watch = new Stopwatch(0, 0);
+    expect(watch.lastEvaluation).toBeUndefined();
+    await watch.evaluation(() => setTimeout(100));
+    await watch.evaluation(() => setTimeout(20));
+    expect(watch.lastEvaluation).toBeGreaterThan(0.018);
+    expect(watch.evaluationSeconds - (watch.lastEvaluation ?? 0)).toBeGreaterThan(0.098);
+  });
+
+  test('what comes after training is not counted as training', async () => {
+    const watch = new Stopwatch(0, 0);
+    watch.endTraining();
+    const { trainSeconds } = watch;
+    await setTimeout(20);
+    await watch.evaluation(() => setTimeout(20));
+    expect(watch.trainSeconds).toBe(trainSeconds);
+    expect(watch.wallSeconds).toBeGreaterThan(0.035);
+  });
+
+  test('a phase has a speed of its own, known when enough of it has passed', async () => {
+    const watch = new Stopwatch(0, 0);
+    await setTimeout(600);
+    const fast = watch.rates(600_000, 0).steps;
+    expect(watch.current).toBe(true);
+    watch.beginPhase(600_000, 0);
+    expect(watch.rates(600_001, 1).steps).toBe(fast);
+    expect(watch.current).toBe(false);
+    await setTimeout(600);
+    expect(watch.rates(600_060, 60).steps).toBeLessThanOrEqual(60 / 0.59);
+    expect(watch.current).toBe(true);
   });
 
   test('speed is that of training since it began, with what was done before left out', async () => {
