@@ -55,10 +55,7 @@ function drawTask(env, runs) {
         }),
       ),
   }));
-  const several = series.some((one) => one.runs.length > 1);
-  const band = several ? 'least to best seed' : 'least to best episode';
-  const line = several ? 'mean over seeds' : 'mean of noise-free episodes';
-  return renderLearningCurve({ title: env, subtitle: `Line: ${line}. Band: ${band}.`, series });
+  return renderLearningCurve({ title: env, series });
 }
 
 function describePage({ date, machine, version, atOnce, note }) {

@@ -14,7 +14,7 @@ export interface CurvePoint {
   high?: number | undefined;
 }
 
-/** A line of the picture: one run, or several whose mean is drawn with a band from least to best. */
+/** A line of the picture: one run, or the mean of several with a band between their extremes. */
 export interface CurveSeries {
   /** Name in the legend. */
   label: string;
@@ -27,6 +27,8 @@ export interface LearningCurveOptions {
   title: string;
   /** Line below the title. Default: what line and band mean. */
   subtitle?: string;
+  /** Episodes of each evaluation, for that default. */
+  episodes?: number;
   /** In the order of the legend; a single one gets no legend. */
   series: readonly CurveSeries[];
   /** Size of the plot itself in pixels. Default: 640. */
@@ -83,6 +85,7 @@ function summarize(series: string, runs: CurveSeries['runs']): Row[] {
 function describePlot(options: LearningCurveOptions, rows: readonly Row[]): object {
   const { title, series, width = 640, height = 360 } = options;
   const labels = series.map(({ label }) => label);
+  const steps = new Set(rows.map(({ step }) => step));
   const color = {
     field: 'series',
     type: 'nominal',
@@ -94,7 +97,7 @@ function describePlot(options: LearningCurveOptions, rows: readonly Row[]): obje
     type: 'quantitative',
     title: 'Environment steps',
     axis: { labelExpr: "datum.value ? format(datum.value, '~s') : '0'", tickCount: 8 },
-    scale: { domainMin: 0, nice: false },
+    scale: { domainMin: 0, ...aroundSingle(steps), nice: false },
   };
   const y = (field: string): object => ({
     field,
@@ -103,19 +106,29 @@ function describePlot(options: LearningCurveOptions, rows: readonly Row[]): obje
     axis: { format: ',~f', tickCount: 6 },
     scale: { zero: false, nice: true },
   });
+  const range = { y: y('low'), y2: { field: 'high' } };
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     width,
     height,
     padding: 16,
     background: 'white',
-    title: { text: title, subtitle: options.subtitle ?? describeBand(series) },
+    title: { text: title, subtitle: options.subtitle ?? describeMarks(options, steps.size) },
     data: { values: rows },
     encoding: { x, color },
     layer: [
-      { mark: { type: 'area', opacity: 0.16 }, encoding: { y: y('low'), y2: { field: 'high' } } },
+      { mark: { type: 'area', opacity: 0.16 }, encoding: range },
+      // An area has no width there.
+      ...(steps.size === 1
+        ? [{ mark: { type: 'rule', strokeWidth: 10, opacity: 0.3 }, encoding: range }]
+        : []),
       {
-        mark: { type: 'line', strokeWidth: 2.5, strokeJoin: 'round', point: { size: 28 } },
+        mark: {
+          type: 'line',
+          strokeWidth: 2.5,
+          strokeJoin: 'round',
+          point: { size: pointSize(steps.size) },
+        },
         encoding: { y: y('mean') },
       },
     ],
@@ -123,9 +136,22 @@ function describePlot(options: LearningCurveOptions, rows: readonly Row[]): obje
   };
 }
 
-function describeBand(series: readonly CurveSeries[]): string {
-  const several = series.some(({ runs }) => runs.length > 1);
-  return several
-    ? 'Line: mean over seeds. Band: least to best seed.'
-    : 'Line: mean of noise-free episodes. Band: least to best episode.';
+/** A single evaluation stands in the middle: at the edge nobody looks for it. */
+function aroundSingle(steps: ReadonlySet<number>): { domainMax?: number } {
+  const [only = 0] = steps;
+  return steps.size === 1 && only > 0 ? { domainMax: 2 * only } : {};
+}
+
+/** Area of a point in square pixels: the fewer there are, the more has to be seen of each. */
+function pointSize(count: number): number {
+  if (count === 1) return 160;
+  return count <= 10 ? 70 : 28;
+}
+
+function describeMarks({ series, episodes }: LearningCurveOptions, steps: number): string {
+  const [line, band] = steps === 1 ? ['Point', 'Bar'] : ['Line', 'Band'];
+  const of = series.some(({ runs }) => runs.length > 1)
+    ? 'mean over seeds'
+    : `mean of ${episodes === undefined ? '' : `${episodes} `}noise-free episodes`;
+  return `${line}: ${of}. ${band}: their minimum and maximum.`;
 }

@@ -208,13 +208,14 @@ export class Session {
 
   async #saveCurve(): Promise<void> {
     if (this.#evaluations.length === 0) return;
-    const { agent, env, seed } = this.#settings;
+    const { agent, env, evalEpisodes, seed } = this.#settings;
     const points = this.#evaluations.map(({ step, mean, min, max }) => {
       return { step, value: mean, low: min, high: max };
     });
     const curve = await renderLearningCurve({
       title: `${env.id}, ${describeSparsity(agent.config)}, seed ${seed}`,
       series: [{ label: 'evaluation', runs: [points] }],
+      episodes: evalEpisodes,
     }).catch((error: unknown) => {
       // A run is worth more than its picture.
       this.#notices.push(`The learning curve could not be drawn: ${(error as Error).message}`);

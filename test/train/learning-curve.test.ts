@@ -11,6 +11,13 @@ const shifted = (by: number) => points.map(({ step, value }) => ({ step, value: 
 const marks = (svg: string, kind: string): string[] =>
   [...svg.matchAll(new RegExp(`<g class="mark-${kind}[^]*?</g>`, 'g'))].map(([text]) => text);
 
+/** [x, y, radius] of the first point. */
+function pointOf(svg: string): [x: number, y: number, radius: number] {
+  const [symbols = ''] = marks(svg, 'symbol role-mark');
+  const [, x, y, radius] = /translate\(([\d.]+),([\d.]+)\)" d="M([\d.]+)/.exec(symbols) ?? [];
+  return [Number(x), Number(y), Number(radius)];
+}
+
 describe('renderLearningCurve', () => {
   test('draws one run with its band, as SVG and PNG of the same shape', async () => {
     const { svg, png } = await renderLearningCurve({
@@ -19,7 +26,7 @@ describe('renderLearningCurve', () => {
     });
     expect(svg).toContain('Point-v0 &lt;1:4&gt;');
     expect(svg).toContain('Environment steps');
-    expect(svg).toContain('Band: least to best episode');
+    expect(svg).toContain('Line: mean of noise-free episodes. Band: their minimum and maximum.');
     expect(marks(svg, 'line')).toHaveLength(1);
     expect(marks(svg, 'area')).toHaveLength(1);
     expect(svg).not.toContain('role-legend-label');
@@ -30,7 +37,7 @@ describe('renderLearningCurve', () => {
     expect([file.readUInt32BE(16), file.readUInt32BE(20)]).toEqual([2 * width, 2 * height]);
   });
 
-  test('draws the mean over several runs, with a band from least to best', async () => {
+  test('draws the mean over several runs, with a band between their extremes', async () => {
     const alone = await renderLearningCurve({
       title: 'x',
       series: [
@@ -54,7 +61,26 @@ describe('renderLearningCurve', () => {
       / d="([^"]+)"/.exec(marks(svg, kind)[0] ?? '')?.[1];
     expect(pathOf(several.svg, 'line')).toBe(pathOf(alone.svg, 'line'));
     expect(pathOf(several.svg, 'area')).toBe(pathOf(alone.svg, 'area'));
-    expect(several.svg).toContain('Band: least to best seed');
+    expect(several.svg).toContain('Line: mean over seeds. Band: their minimum and maximum.');
+  });
+
+  test('a single evaluation is a large point in the middle, with a bar for its range', async () => {
+    const draw = (count: number) =>
+      renderLearningCurve({
+        title: 'x',
+        series: [{ label: 'a', runs: [points.slice(0, count)] }],
+        episodes: 3,
+      });
+    const [{ svg }, two] = [await draw(1), await draw(2)];
+    expect(svg).toContain('Point: mean of 3 noise-free episodes. Bar: their minimum and maximum.');
+    const [x, y, radius] = pointOf(svg);
+    expect(x).toBeCloseTo(320, 0);
+    expect(radius).toBeGreaterThan(pointOf(two.svg)[2]);
+    // The rule's ends: 100 is halfway between 50 and 150.
+    const [bar = ''] = marks(svg, 'rule role-mark').filter((g) => g.includes('stroke-width="10"'));
+    const [, top, length] = /translate\(320,(-?[\d.]+)\)"[^>]* y2="(-?[\d.]+)"/.exec(bar) ?? [];
+    expect(Number(top) + Number(length) / 2).toBeCloseTo(y, 3);
+    expect(marks(two.svg, 'rule role-mark').join('')).not.toContain('stroke-width="10"');
   });
 
   test('names the series in the order given', async () => {
