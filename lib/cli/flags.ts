@@ -23,6 +23,14 @@ export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+/** Keys in a text become flags: only those of several words, as others may be no keys there. */
+export function nameFlags(text: string, keys: readonly string[]): string {
+  const known = new Set(keys);
+  return text.replace(/(?<![\w.-])[a-z]+(?:[A-Z][a-z]*\d?)+(?![\w-])/g, (word) => {
+    return known.has(word) ? `--${flagName(word)}` : word;
+  });
+}
+
 function placeholderOf({ placeholder, kind }: ListedOption): string {
   return kind === 'flag' ? '' : ` ${placeholder ?? `<${kind}>`}`;
 }

@@ -11,7 +11,13 @@ export interface Terminal {
   readonly stderr: Output;
 }
 
-const codes = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39] } as const;
+const codes = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+} as const;
 
 /** Mark up `text` if `output` is a terminal and NO_COLOR is not set. */
 export function paint(output: Output, style: keyof typeof codes, text: string): string {
@@ -23,6 +29,11 @@ export function paint(output: Output, style: keyof typeof codes, text: string): 
 /** A message about what went wrong, marked as one. */
 export function describeFault(output: Output, message: string): string {
   return `${paint(output, 'red', 'error:')} ${message}`;
+}
+
+/** A message about what may not be meant, marked as one. */
+export function describeWarning(output: Output, message: string): string {
+  return `${paint(output, 'yellow', 'warning:')} ${message}`;
 }
 
 /** Write one line. */

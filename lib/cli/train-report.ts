@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs';
 import type { Td3Agent } from '../td3/agent.js';
 import type { EvaluationRecord, TrainProgress, TrainResult } from '../train/index.js';
 import { RunFolder, describeSparsity } from '../train/index.js';
+import { nameFlags } from './flags.js';
 import { formatDuration, formatNumber } from './format.js';
 import { ProgressBar } from './progress.js';
-import { paint, print, printJson } from './terminal.js';
+import { describeWarning, paint, print, printJson } from './terminal.js';
 import type { Output, Terminal } from './terminal.js';
+import { runConfigSchema } from './train-config.js';
 import type { RunConfig } from './train-config.js';
 
 /** Told what happens during a run. */
@@ -20,6 +22,8 @@ export interface TrainReport {
   /** Called last, also after an error: leaves the terminal in order. */
   close(): void;
 }
+
+const optionKeys = Object.keys(runConfigSchema.shape);
 
 /** Milliseconds between two progress lines for machines. */
 const jsonInterval = 1000;
@@ -51,7 +55,14 @@ export function plainReport({ stdout, stderr }: Terminal): TrainReport {
     bar = undefined;
   };
   return {
-    start: (config, agent) => print(stderr, describeStart(config, agent)),
+    start(config, agent) {
+      print(stderr, describeStart(config, agent));
+      const { steps, learningStarts } = config;
+      if (steps >= learningStarts) return;
+      const remedy = 'Raise --steps or lower --learning-starts';
+      const why = `all ${formatNumber(steps)} steps are warm-up (--learning-starts ${learningStarts})`;
+      print(stderr, describeWarning(stderr, `No update will be made: ${why}. ${remedy}`));
+    },
     progress(progress) {
       if (stopped) return;
       bar ??= new ProgressBar(stderr, progress.steps);
@@ -89,7 +100,7 @@ function describeResult(result: TrainResult, stdout: Output): string {
     ['Run folder', folder.path],
     ['Policy', folder.policyPath],
     ...(existsSync(folder.curvePngPath) ? [['Learning curve', folder.curvePngPath]] : []),
-    ...result.notices.map((notice) => ['Note', notice]),
+    ...result.notices.map((notice) => ['Note', nameFlags(notice, optionKeys)]),
   ];
   const next = [
     `npx rnm-td3 eval ${folder.path}`,
@@ -109,9 +120,10 @@ function describeResult(result: TrainResult, stdout: Output): string {
 function describeEnd({ interrupted, steps, env, sparsity, ...result }: TrainResult): string {
   const done = `${formatNumber(steps)} steps of ${env} (${sparsity})`;
   if (interrupted) return `Stopped after ${done}; all of it is saved.`;
+  const did = result.updates === 0 ? `Took ${done}, without any update,` : `Trained ${done}`;
   const { trainSeconds, stepsPerSecond, evaluationSeconds } = result;
   const training = `${formatDuration(trainSeconds)}, at ${formatNumber(stepsPerSecond)} steps/s`;
-  return `Trained ${done} in ${training}; evaluations took ${formatDuration(evaluationSeconds)}.`;
+  return `${did} in ${training}; evaluations took ${formatDuration(evaluationSeconds)}.`;
 }
 
 function describeEvaluation(record: EvaluationRecord, stdout: Output): string {

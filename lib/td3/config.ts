@@ -12,7 +12,8 @@ import type { Schedule, ScheduleRange } from './schedule.js';
 /** The hyperparameters that may be expressions of the environment step, and their ranges. */
 const scheduleRanges = {
   explorationNoise: { min: 0 },
-  learningRate: { min: 0 },
+  // Adam moves every weight by about so much at every update.
+  learningRate: { min: 0, max: 1 },
   maskInterval: { min: 1, integer: true },
 } as const satisfies Record<string, ScheduleRange>;
 

@@ -246,8 +246,20 @@ export class Session {
       stepsPerSecond: (agent.steps - this.#stepsBefore) / trainSeconds,
       finalEvaluation: this.#evaluations.at(-1),
       evaluations: this.#evaluations,
-      notices: [...this.#notices, ...(agent.notices?.() ?? [])],
+      notices: [...this.#withoutUpdates(), ...this.#notices, ...(agent.notices?.() ?? [])],
     };
+  }
+
+  /** A run that ends within its warm-up looks like any other, but has learned nothing. */
+  #withoutUpdates(): string[] {
+    const { agent, steps } = this.#settings;
+    if (agent.steps < steps || agent.updates > this.#updatesBefore) return [];
+    const { learningStarts } = agent.config;
+    const warmUp = typeof learningStarts === 'number' ? ` of ${learningStarts} steps` : '';
+    return [
+      `No update was made, so nothing was learned: the run ended within its warm-up${warmUp}. ` +
+        'Train for more steps, or lower learningStarts',
+    ];
   }
 
   #report(phase: TrainProgress['phase']): void {

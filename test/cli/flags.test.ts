@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
-import { addFlags, checkKeys, flagName, readConfigFile } from '../../lib/cli/flags.js';
+import { addFlags, checkKeys, flagName, nameFlags, readConfigFile } from '../../lib/cli/flags.js';
 import { runConfigSchema } from '../../lib/cli/train-config.js';
 import { resolveRun } from '../../lib/cli/train.js';
 import { listOptions } from '../../lib/options.js';
@@ -29,6 +29,15 @@ describe('flags', () => {
   test('names are in kebab case', () => {
     expect(flagName('hiddenSizes')).toBe('hidden-sizes');
     expect(flagName('adamBeta1')).toBe('adam-beta1');
+  });
+
+  test('keys in a text are replaced, but no part of a longer word and no plain word', () => {
+    const keys = Object.keys(runConfigSchema.shape);
+    expect(nameFlags('Lower learningStarts, steps or adamBeta1.', keys)).toBe(
+      'Lower --learning-starts, steps or --adam-beta1.',
+    );
+    const others = 'myBatchSize batchSizes x.batchSize --batch-size ctrlCostWeight';
+    expect(nameFlags(others, keys)).toBe(others);
   });
 
   test('text becomes values', () => {

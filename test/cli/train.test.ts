@@ -29,6 +29,7 @@ describe('rnm-td3 train', () => {
     const out = join(makeFolder(), 'run');
     const result = await runCommand(...smallRun, '--out', out, '--threads', '1');
     expect(result.code).toBe(0);
+    expect(result.err).not.toContain('warning');
     expect(result.err).toMatch(
       /^Training InvertedPendulum-v5 for 300 steps: 2:4, seed 0, CPU .*, 1 thread$/m,
     );
@@ -139,6 +140,17 @@ describe('rnm-td3 train', () => {
     const { code, out, err } = await runCommand('train', 'Broken-v0');
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toMatch(/^error: the task is broken\n +at .*Please report it/s);
+  });
+
+  test('a run without any update says so, before and after, and what to change', async () => {
+    const out = join(makeFolder(), 'run');
+    const result = await runCommand(...smallRun, '--out', out, '--learning-starts=301');
+    expect(result.code).toBe(0);
+    expect(result.err).toMatch(
+      /^warning: No update will be made: all 300 steps are warm-up \(--learning-starts 301\)\./m,
+    );
+    expect(result.out).toMatch(/^Took 300 steps of .* \(2:4\), without any update, in /m);
+    expect(result.out).toMatch(/^ {2}Note +No update was made.*, or lower --learning-starts$/m);
   });
 
   test('a folder that holds something is left alone', async () => {

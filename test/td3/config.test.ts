@@ -141,6 +141,7 @@ describe('resolveConfig', () => {
     [{ actorSparsity: 4 }, 'actorSparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32'],
     [{ explorationNoise: -1 }, 'explorationNoise to be a finite number of at least 0, or an expr'],
     [{ explorationNoise: [1] }, 'explorationNoise to be a number or an expression of t but recei'],
+    [{ learningRate: 1000 }, 'learningRate to be a finite number from 0 to 1, or an expression'],
     [{ learningRate: 'exp(x)' }, 'learningRate to be a number or an expression of t (the name x'],
     [{ maskInterval: 0 }, 'maskInterval to be an integer of at least 1, or an expression of t'],
     [{ observationSize: undefined }, 'observationSize to be a positive integer but received undef'],

@@ -238,6 +238,15 @@ describe('train', () => {
     }
   });
 
+  test('says that nothing was learned where the run was all warm-up', async () => {
+    const run = async (learningStarts: number, steps: number) =>
+      (await train(shortRun({ agent: new LinearAgent({ learningStarts }), steps }))).notices;
+    expect(await run(50, 49)).toEqual([
+      expect.stringMatching(/^No update was made.* warm-up of 50 steps\. .*lower learningStarts$/),
+    ]);
+    expect(await run(50, 50)).toEqual([]);
+  });
+
   test('says how long training and evaluations took; saving is neither', async () => {
     const agent = new LinearAgent();
     agent.steps = 100;
