@@ -5,9 +5,28 @@
  * "Expected batchSize to be a positive integer but received -3 of type number".
  */
 
+/** What the message about a value is made of. */
+export interface InvalidValue {
+  /** The parameter's name, as the caller writes it. */
+  name: string;
+  /** What it has to be, e.g. "a positive integer". */
+  expected: string;
+  /** The value that came instead. */
+  received: unknown;
+  /** A sentence that says what to do next. */
+  remedy?: string | undefined;
+}
+
 /** An error caused by a value that a caller passed; the command line prints it without a stack. */
 export class InvalidValueError extends TypeError {
   override readonly name = 'InvalidValueError';
+  /** The parts of the message, where it has the usual form. */
+  readonly parts?: InvalidValue;
+
+  constructor(message: string, parts?: InvalidValue) {
+    super(message);
+    if (parts !== undefined) this.parts = parts;
+  }
 }
 
 /** An error of the world around the program (disk, file content, device), with what to do next. */
@@ -31,24 +50,24 @@ export function describeValue(value: unknown): string {
   return `object ${value.constructor?.name ?? ''}`.trim();
 }
 
-/**
- * Make (not throw) the error for a value that is not what was expected.
- *
- * @param name the parameter's name, as the caller writes it
- * @param expected what it has to be, e.g. "a positive integer"
- * @param received the value that came instead
- * @param remedy optional sentence that says what to do next
- */
+/** The sentence about a value; `received` is the value as it is to be shown. */
+export function wordInvalidValue(
+  { name, expected, remedy }: InvalidValue,
+  received: string,
+): string {
+  const tail = remedy === undefined ? '' : `. ${remedy}`;
+  return `Expected ${name} to be ${expected} but received ${received}${tail}`;
+}
+
+/** Make (not throw) the error for a value that is not what was expected; see `InvalidValue`. */
 export function invalidValue(
   name: string,
   expected: string,
   received: unknown,
   remedy?: string,
 ): InvalidValueError {
-  const tail = remedy === undefined ? '' : `. ${remedy}`;
-  return new InvalidValueError(
-    `Expected ${name} to be ${expected} but received ${describeValue(received)}${tail}`,
-  );
+  const parts = { name, expected, received, remedy };
+  return new InvalidValueError(wordInvalidValue(parts, describeValue(received)), parts);
 }
 
 /** Check that `value` is an integer within [minimum, maximum] (default: from 1 on) and return it. */

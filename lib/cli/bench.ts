@@ -16,6 +16,7 @@ import { listOptions, parseOptions } from '../options.js';
 import { describeKernels, describeSpeedup, describeUpdates } from './bench-tables.js';
 import { defineGpu } from './bench-gpu.js';
 import { addFlags } from './flags.js';
+import { listAfterError } from './program.js';
 import type { CommandContext } from './program.js';
 import { saveResults } from './save-results.js';
 import { withSignals } from './signals.js';
@@ -62,6 +63,7 @@ export function define(command: Command, { terminal }: CommandContext): void {
     add('speedup', 'What do I gain here? Dense against sparse, by width.', speedupSchema),
   ).action((flags: PeerFlags) => runSpeedup(flags, terminal));
   defineGpu(command, terminal);
+  listAfterError(command, 'Benchmarks');
 }
 
 async function runKernels(flags: CommonFlags, terminal: Terminal): Promise<void> {

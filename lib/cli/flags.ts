@@ -1,8 +1,11 @@
 /** Turns listed options into command-line flags, and flags and a config file into one set of options. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { RunError, invalidValue } from '../errors.js';
+import { RunError, describeValue, invalidValue, wordInvalidValue } from '../errors.js';
+import type { InvalidValue } from '../errors.js';
 import { unknownOption } from '../options.js';
 import type { ListedOption } from '../options.js';
 
@@ -31,6 +34,25 @@ export function nameFlags(text: string, keys: readonly string[]): string {
   });
 }
 
+/**
+ * The message about a value that came from a flag of `command`: by the flag's name, and the value as
+ * it was typed. Undefined if it came from elsewhere.
+ */
+export function describeFlagError(parts: InvalidValue, command: Command): string | undefined {
+  const [, key = '', index, rest = ''] =
+    /^(\w+)(?:\[(\d+)\])?((?: \(.*)?)$/s.exec(parts.name) ?? [];
+  if (command.getOptionValueSource(key) !== 'cli') return undefined;
+  const keys = command.options.map((option) => option.attributeName());
+  const flag = `--${flagName(key)}`;
+  const { expected, received, remedy } = parts;
+  const name = index === undefined ? `${flag}${rest}` : `number ${Number(index) + 1} of ${flag}`;
+  // Its type says nothing of a value that was typed.
+  const shown = typeof received === 'number' ? String(received) : describeValue(received);
+  const words = { ...parts, name, expected: nameFlags(expected, keys) };
+  const next = remedy === undefined ? remedy : nameFlags(remedy, keys);
+  return wordInvalidValue({ ...words, remedy: next }, shown);
+}
+
 function placeholderOf({ placeholder, kind }: ListedOption): string {
   return kind === 'flag' ? '' : ` ${placeholder ?? `<${kind}>`}`;
 }
@@ -52,15 +74,21 @@ export function formatDefault(value: unknown): string {
 }
 
 /** The value that `text` stands for; what it should have been is checked with all the others. */
-function parseFlag({ key, kind }: ListedOption, text: string): unknown {
+function parseFlag(option: ListedOption, text: string): unknown {
+  const { key, kind } = option;
   if (kind === 'number') return toNumber(text);
-  if (kind === 'numbers') return text.split(',').map(toNumber);
+  if (kind === 'numbers') return toNumbers(option, text);
   if (kind === 'schedule') return toNumber(text);
   if (kind === 'text') return text;
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw invalidValue(key, 'valid JSON', text, 'Put it in single quotes: \'{"name": 1}\'');
+    throw invalidValue(
+      `--${flagName(key)}`,
+      'valid JSON',
+      text,
+      'Put it in single quotes: \'{"name": 1}\'',
+    );
   }
 }
 
@@ -68,6 +96,14 @@ function parseFlag({ key, kind }: ListedOption, text: string): unknown {
 function toNumber(text: string): number | string {
   const number = Number(text);
   return text.trim() === '' || Number.isNaN(number) ? text : number;
+}
+
+function toNumbers({ key, defaultValue }: ListedOption, text: string): number[] {
+  const numbers = text.split(',').map(toNumber);
+  if (numbers.every((value) => typeof value === 'number')) return numbers;
+  const example = formatDefault(defaultValue) || '1,2';
+  const expected = `numbers with commas between them, such as ${example},`;
+  throw invalidValue(`--${flagName(key)}`, expected, text);
 }
 
 /**
@@ -90,11 +126,19 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    const reason = (cause as Error).message;
+    const { code, message: reason } = cause as NodeJS.ErrnoException;
+    if (code === 'EISDIR') throw configFolder(path, cause);
     throw new RunError(`Cannot read the config file: ${reason}. Check the path after --config`, {
       cause,
     });
   }
+}
+
+/** The folder of a run is near enough to be what was meant. */
+function configFolder(path: string, cause: unknown): RunError {
+  const file = join(path, 'config.json');
+  const remedy = existsSync(file) ? `Did you mean ${file}?` : 'Give a JSON file after --config';
+  return new RunError(`Cannot read the config file: ${path} is a folder. ${remedy}`, { cause });
 }
 
 function parseConfig(path: string, text: string): Record<string, unknown> {

@@ -1,7 +1,9 @@
 /** The command line: finds the command, runs it, words its errors, returns the exit code. */
 import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
+import { InvalidValueError } from '../errors.js';
 import { packageVersion } from '../train/package-version.js';
+import { describeFlagError } from './flags.js';
 import { interruptedExitCode } from './signals.js';
 import { describeFault, paint, print } from './terminal.js';
 import type { Terminal } from './terminal.js';
@@ -62,23 +64,30 @@ Examples:
  */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
   let code = 0;
+  let running: Command | undefined;
   const program = buildProgram({ terminal, exit: (value) => (code = value) });
+  program.hook('preAction', (_, command) => void (running = command));
   try {
     await program.parseAsync(normalize(args), { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     if (error instanceof Error && error.name === 'AbortError') return interruptedExitCode;
-    reportError(error, terminal, program.opts()['debug'] === true);
+    reportError(error, terminal, { debug: program.opts()['debug'] === true, running });
     return 1;
   }
 }
 
-/** Help on a command loads the command; no command at all asks for help and is no error. */
+/**
+ * Help on a command loads the command, which has to be one; no command at all asks for help and is
+ * no error.
+ */
 function normalize(args: readonly string[]): string[] {
   const [first, ...rest] = args;
   if (first === undefined) return ['--help'];
-  return first === 'help' && rest.length > 0 ? [...rest, '--help'] : [...args];
+  const [topic] = rest;
+  if (first !== 'help' || topic === undefined) return [...args];
+  return Object.hasOwn(commands, topic) ? [...rest, '--help'] : rest;
 }
 
 function buildProgram(context: CommandContext): Command {
@@ -98,7 +107,7 @@ function buildProgram(context: CommandContext): Command {
   for (const [name, { summary }] of Object.entries(commands)) {
     program.command(name).summary(summary).description(sentence(summary));
   }
-  return program;
+  return listAfterError(program, 'Commands');
 }
 
 function configureOutput(program: Command, { stdout, stderr }: Terminal): void {
@@ -120,20 +129,39 @@ function configureOutput(program: Command, { stdout, stderr }: Terminal): void {
     .showHelpAfterError('(--help lists what there is)');
 }
 
+/** After an error, name the commands that `parent` has; they keep their own words. */
+export function listAfterError(parent: Command, what: string): Command {
+  const names = parent.commands.map((command) => command.name()).join(', ');
+  return parent.showHelpAfterError(`(${what} are ${names}; --help says more)`);
+}
+
 /** Wide enough to read, narrow enough to scan. */
 function helpWidth(columns = 100): number {
   return Math.min(columns, 110);
 }
 
-function reportError(error: unknown, { stderr }: Terminal, debug: boolean): void {
+interface ReportOptions {
+  debug: boolean;
+  /** The command whose action it comes from. */
+  running: Command | undefined;
+}
+
+function reportError(error: unknown, { stderr }: Terminal, options: ReportOptions): void {
+  const { debug, running } = options;
   if (!(error instanceof Error)) return print(stderr, describeFault(stderr, String(error)));
   const expected = error.name === 'InvalidValueError' || error.name === 'RunError';
-  print(stderr, describeFault(stderr, error.message));
+  print(stderr, describeFault(stderr, messageOf(error, running)));
   if (debug || !expected) print(stderr, paint(stderr, 'dim', stackOf(error)));
   if (!expected) {
     print(stderr, 'This should not have happened. Please report it, with the lines above and');
     print(stderr, `what "rnm-td3 info" prints, to the issue tracker of rnm-td3.`);
   }
+}
+
+function messageOf(error: Error, running: Command | undefined): string {
+  const parts = error instanceof InvalidValueError ? error.parts : undefined;
+  if (parts === undefined || running === undefined) return error.message;
+  return describeFlagError(parts, running) ?? error.message;
 }
 
 /** The stack without its first line, which repeats the message, and the causes. */

@@ -1,6 +1,6 @@
 /** `rnm-td3 train <env>` */
 import type { Command } from 'commander';
-import { invalidValue } from '../errors.js';
+import { InvalidValueError, invalidValue } from '../errors.js';
 import { listOptions, parseOptions } from '../options.js';
 import {
   agentConfigSchema,
@@ -56,11 +56,20 @@ export function define(command: Command, { terminal, exit }: CommandContext): vo
 export async function resolveRun(env: string | undefined, flags: TrainFlags): Promise<RunConfig> {
   const { config: path, json: _, ...given } = flags;
   const file = path === undefined ? {} : await readOptions(path);
-  const config = { ...file, ...given, ...(env !== undefined && { env }) };
+  const config: Record<string, unknown> = { ...file, ...given, ...(env !== undefined && { env }) };
+  if (config['env'] === undefined) throw await missingTask();
   const resolved = parseOptions(runConfigSchema, config);
   checkMaskShapes(resolved);
   checkSchedules(resolved);
   return resolved;
+}
+
+async function missingTask(): Promise<InvalidValueError> {
+  const { environmentIds } = await import('../envs/index.js');
+  return new InvalidValueError(
+    'Expected a task to learn, as in "rnm-td3 train HalfCheetah-v5", but received none. ' +
+      `Known are ${environmentIds().join(', ')}`,
+  );
 }
 
 /** Options from a config file, or from the config.json of a run, to do it again. */

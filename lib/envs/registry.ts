@@ -25,7 +25,8 @@ export function environmentIds(): string[] {
 }
 
 /**
- * Give a name to an environment of your own, so that `makeEnv` and the command line know it.
+ * Give a name to an environment of your own, so that `makeEnv` knows it, and the command line where
+ * Node imports the module that does so first (`node --import`).
  *
  * @throws InvalidValueError when the name is empty or taken
  */
@@ -67,6 +68,7 @@ function unknownEnvironment(id: unknown): Error {
   const question = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
   return new InvalidValueError(
     `Unknown environment ${JSON.stringify(id)}.${question} Known are ${known.join(', ')}; ` +
-      'registerEnvironment() adds one of your own.',
+      'registerEnvironment() adds one of your own. For the command line call it in a module that ' +
+      'Node imports first: NODE_OPTIONS="--import ./my-task.js" npx rnm-td3 ...',
   );
 }

@@ -140,11 +140,13 @@ export async function verifyReference(
   }
 }
 
+const remedy =
+  'Pass the .json of a reference whose .safetensors lies beside it, or nothing for those of the package';
+
 function readBytes(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {
-    const remedy = 'Pass the .json of a reference whose .safetensors lies beside it';
     throw new RunError(`Could not read ${path}: ${(error as Error).message}. ${remedy}`);
   }
 }
@@ -155,11 +157,14 @@ function readReference(path: string): Reference {
   try {
     content = JSON.parse(text);
   } catch (error) {
-    throw new RunError(`${path} is not JSON: ${(error as Error).message}`);
+    throw new RunError(`${path} is not JSON: ${(error as Error).message}. ${remedy}`);
   }
   const parsed = referenceSchema.safeParse(content);
   if (parsed.success) return parsed.data;
-  throw new RunError(`${path} is no reference of TD3 updates: ${z.prettifyError(parsed.error)}`);
+  const problems = parsed.error.issues.map(({ path: keys, message }) => {
+    return `${keys.join('.')}: ${message.endsWith('received undefined') ? 'missing' : message}`;
+  });
+  throw new RunError(`${path} is no reference of TD3 updates (${problems.join('; ')}). ${remedy}`);
 }
 
 /** The tolerance of a kind of value, as a part of the largest value of its tensor. */

@@ -9,8 +9,9 @@ const remedies: Readonly<Record<string, string>> = {
   EFBIG: 'The file size limit is reached: raise it (ulimit -f) or choose another disk with --out',
   EACCES: 'You may not write there: change its permissions or choose another folder with --out',
   EPERM: 'You may not write there: change its permissions or choose another folder with --out',
-  ENOENT: 'That folder is not there or cannot be made: choose another one with --out',
   EROFS: 'The disk is read-only: choose a folder on another disk with --out',
+  ENOENT: 'The folder does not exist: make it first, or choose another with --out',
+  EISDIR: 'It is a folder: choose the path of a file with --out',
   ENOTDIR: 'Something on that path is a file: remove it or choose another folder with --out',
   EEXIST: 'Something else is there: remove it or choose another folder with --out',
   EIO: 'The disk reports a hardware error: choose a folder on another disk with --out',
@@ -26,7 +27,9 @@ const remedies: Readonly<Record<string, string>> = {
 export function writeError(path: string, error: unknown): RunError {
   const { code = '', message } = error as NodeJS.ErrnoException;
   const remedy = remedies[code] ?? 'Choose another folder with --out';
-  return new RunError(`Expected to write ${path} but received ${message}. ${remedy}`, {
+  // What follows is the call and its file, which may be a temporary one.
+  const reason = code === '' ? message : message.replace(/, \w+( '.*)?$/s, '');
+  return new RunError(`Expected to write ${path} but received ${reason}. ${remedy}`, {
     cause: error,
   });
 }

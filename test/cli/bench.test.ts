@@ -86,8 +86,8 @@ test('bench speedup prints both tables and writes the picture', async () => {
 
 test.each([
   [['update', '--sparsity=1:4,5:4'], 'Expected a pattern to be "dense" or a pattern N:M'],
-  [['update', '--hidden=0'], 'Expected hidden to be a positive integer but received 0'],
-  [['update', '--isa=mmx'], 'Expected isa (or RNM_ISA) to be one that this CPU can run'],
+  [['update', '--hidden=0'], 'Expected --hidden to be a positive integer but received 0\n'],
+  [['update', '--isa=mmx'], 'Expected --isa (or RNM_ISA) to be one that this CPU can run'],
   [['kernels', '--kernels=foward'], 'Did you mean forward?'],
   [['kernels', '--shapes=256'], 'Expected a shape to be inputs x outputs'],
   [['speedup', '--env=HalfCheeta-v5', '--budget=1'], 'HalfCheetah-v5'],

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
-import { addFlags, checkKeys, flagName, nameFlags, readConfigFile } from '../../lib/cli/flags.js';
+import {
+  addFlags,
+  checkKeys,
+  describeFlagError,
+  flagName,
+  nameFlags,
+  readConfigFile,
+} from '../../lib/cli/flags.js';
 import { runConfigSchema } from '../../lib/cli/train-config.js';
 import { resolveRun } from '../../lib/cli/train.js';
 import { listOptions } from '../../lib/options.js';
@@ -60,8 +67,7 @@ describe('flags', () => {
   });
 
   test('text that is no number is kept for the check to complain about', async () => {
-    const flags = parseFlags('--batch-size', 'many', '--hidden-sizes', '64,');
-    expect(flags).toEqual({ batchSize: 'many', hiddenSizes: [64, ''] });
+    expect(parseFlags('--batch-size', 'many')).toEqual({ batchSize: 'many' });
     await expect(resolveRun('X', { batchSize: 'many' })).rejects.toThrow(
       'Expected batchSize to be a positive integer but received "many"',
     );
@@ -70,9 +76,33 @@ describe('flags', () => {
     );
   });
 
+  test.each(['64,', '256x256', '[64]', ''])('%j is no list of numbers', (text) => {
+    expect(() => parseFlags('--hidden-sizes', text)).toThrow(
+      'Expected --hidden-sizes to be numbers with commas between them, such as 256,256, but ' +
+        `received ${JSON.stringify(text)}`,
+    );
+  });
+
+  test('an error about a flag says its name, one about a config file the key', () => {
+    const command = new Command();
+    addFlags(command, listOptions(runConfigSchema));
+    command.parse(['--batch-size=-3', '--hidden-sizes=1,2'], { from: 'user' });
+    const received = -3;
+    const describe = (name: string, expected = 'more', remedy?: string) =>
+      describeFlagError({ name, expected, received, remedy }, command);
+    expect(describe('batchSize')).toBe('Expected --batch-size to be more but received -3');
+    expect(describe('hiddenSizes[1]')).toMatch(/^Expected number 2 of --hidden-sizes to be more/);
+    expect(describe('batchSize', 'at most bufferSize', 'Raise bufferSize')).toBe(
+      'Expected --batch-size to be at most --buffer-size but received -3. Raise --buffer-size',
+    );
+    for (const name of ['tau', 'actionSize', 'batchSize in a.json', 'an option name']) {
+      expect(describe(name)).toBeUndefined();
+    }
+  });
+
   test('JSON that is none is an error', () => {
     expect(() => parseFlags('--env-options', '{a: 1}')).toThrow(
-      'Expected envOptions to be valid JSON but received "{a: 1}". Put it in single quotes',
+      'Expected --env-options to be valid JSON but received "{a: 1}". Put it in single quotes',
     );
   });
 });
@@ -137,6 +167,14 @@ describe('config file', () => {
     );
   });
 
+  test('for a folder the file in it that may be meant is named', async () => {
+    await expect(readConfigFile(folder)).rejects.toThrow(
+      `Cannot read the config file: ${folder} is a folder. Give a JSON file after --config`,
+    );
+    const path = write('{}');
+    await expect(readConfigFile(folder)).rejects.toThrow(`is a folder. Did you mean ${path}?`);
+  });
+
   test('a wrong value in the file is an error', async () => {
     await expect(resolveRun('X', { config: write('{"tau": "x"}') })).rejects.toThrow(
       'Expected tau to be a number from 0 to 1 but received "x"',
@@ -145,7 +183,7 @@ describe('config file', () => {
 
   test('without a task there is an error', async () => {
     await expect(resolveRun(undefined, {})).rejects.toThrow(
-      'Expected env to be the name of a task, such as "HalfCheetah-v5" but received undefined',
+      /^Expected a task to learn, as in "rnm-td3 train HalfCheetah-v5", but .* Known are Ant-v5, /,
     );
   });
 });

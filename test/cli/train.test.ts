@@ -123,10 +123,10 @@ describe('rnm-td3 train', () => {
     [['NoSuchTask-v5'], 'NoSuchTask-v5'],
     [['Hopper-v5', '--env-options={"ctrlCostWieght": 1}'], 'ctrlCostWieght'],
     [['Hopper-v5', '--threads=100000'], 'threads'],
-    [['Hopper-v5', '--envs=1000'], 'envs to be an integer from 1 to 256'],
-    [['Hopper-v5', '--batch-size=100000000000'], 'batchSize'],
+    [['Hopper-v5', '--envs=1000'], '--envs to be an integer from 1 to 256'],
+    [['Hopper-v5', '--batch-size=100000000000'], '--batch-size'],
     [['Hopper-v5', '--batch-size=2000000000'], 'Not enough memory: .* for batches'],
-    [['Hopper-v5', '--sparsity=1:8', '--mask-shape=transposable'], 'sparsity to be N:4'],
+    [['Hopper-v5', '--sparsity=1:8', '--mask-shape=transposable'], '--sparsity to be N:4'],
   ])('%j is one line of error that names the value', async (args, name) => {
     const { code, out, err } = await runCommand('train', ...args);
     expect({ code, out }).toEqual({ code: 1, out: '' });
@@ -215,6 +215,16 @@ describe('with a run', () => {
     expect(readFileSync(onnx).includes('actor.0.weight')).toBe(true);
   });
 
+  test('a run of a task that is not known here says how to make it known', async () => {
+    const run = await trainInto(makeFolder());
+    const config = join(run, 'config.json');
+    const text = readFileSync(config, 'utf8');
+    writeFileSync(config, text.replace('InvertedPendulum-v5', 'Mine'));
+    const { code, err } = await runCommand('eval', run);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^error: Unknown environment "Mine"\..*NODE_OPTIONS="--import /);
+  });
+
   test('a damaged checkpoint is told, and the one before it is used', async () => {
     const run = await trainInto(makeFolder(), '--checkpoint-interval=200');
     writeFileSync(join(run, 'checkpoints', 'latest.safetensors'), 'junk');
@@ -243,9 +253,12 @@ describe('with a run', () => {
   test.each([
     [['eval', 'nowhere'], 'Expected nowhere to be the folder of a run but there is nothing'],
     [['export', 'nowhere'], 'Expected nowhere to be the folder of a run but there is nothing'],
-    [['eval', 'x', '--episodes=0'], 'Expected episodes to be a positive integer but received 0'],
-    [['eval', 'x', '--seed=a'], 'Expected seed to be a non-negative integer but received "a"'],
-    [['export', 'x', '--format=h5'], 'Expected format to be one of "safetensors", "onnx" but rec'],
+    [
+      ['eval', 'x', '--episodes=0'],
+      'Expected --episodes to be a positive integer but received 0\n',
+    ],
+    [['eval', 'x', '--seed=a'], 'Expected --seed to be a non-negative integer but received "a"'],
+    [['export', 'x', '--format=h5'], 'Expected --format to be one of "safetensors", "onnx" but'],
     [['eval'], "missing required argument 'run'"],
   ])('%j is an error', async (args, message) => {
     const { code, out, err } = await runCommand(...args);

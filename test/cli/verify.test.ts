@@ -54,8 +54,13 @@ test('a difference within the tolerance is none', async () => {
   expect((await runCommand('verify', spoil(5e-7))).code).toBe(0);
 });
 
-test.each(['no.json', 'package.json'])('%s is no reference', async (path) => {
+test.each([
+  ['no.json', 'Could not read no.json: ENOENT'],
+  ['README.md', 'README.md is not JSON: '],
+  ['package.json', 'package.json is no reference of TD3 updates (config: missing). Pass the .json'],
+])('%s is no reference', async (path, message) => {
   const { code, out, err } = await runCommand('verify', path);
   expect({ code, out }).toEqual({ code: 1, out: '' });
-  expect(err).toMatch(new RegExp(`^error: .*${path}`));
+  expect(err).toContain(`error: ${message}`);
+  expect(err).toMatch(/Pass the \.json of a reference.*, or nothing for those of the package\n$/);
 });

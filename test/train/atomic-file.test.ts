@@ -45,7 +45,11 @@ describe('writeFileAtomic', () => {
     expect(() => writeFileAtomic(join(folder, 'taken'), 'x')).toThrow(RunError);
     expect(() => writeFileAtomic(join(folder, 'taken'), 'x')).toThrow(/Expected to write .*taken/);
     expect(readdirSync(folder)).toEqual(['taken']);
-    expect(() => writeFileAtomic(join(folder, 'no', 'file'), 'x')).toThrow(/ENOENT/);
+    const path = join(folder, 'no', 'file');
+    expect(() => writeFileAtomic(path, 'x')).toThrow(
+      `Expected to write ${path} but received ENOENT: no such file or directory. ` +
+        'The folder does not exist',
+    );
   });
 
   test('on a full disk the old content stays, and the error says what to do', () => {
