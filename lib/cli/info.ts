@@ -34,7 +34,9 @@ export function define(command: Command, context: CommandContext): void {
       if (json === true) printJson(stdout, info);
       else {
         for (const [name, text] of describeInfo(info)) {
-          print(stdout, `${paint(stdout, 'dim', name.padEnd(16))}${text}`);
+          // A heading alone needs no column.
+          const title = text === '' ? name : name.padEnd(16);
+          print(stdout, `${paint(stdout, 'dim', title)}${text}`);
         }
       }
       if ('error' in info.addon) context.exit(1);

@@ -31,6 +31,8 @@ describe('rnm-td3 info', () => {
     for (const name of ['rnm-td3', 'Node', 'Processor', 'Addon', 'SIMD', '  cpu', 'Tasks']) {
       expect(out).toMatch(new RegExp(`^${name} +\\S`, 'm'));
     }
+    expect(out).not.toMatch(/ $/m);
+    expect(out).toMatch(/^Devices$/m);
     const built =
       (JSON.parse((await runCommand('info', '--json')).out) as Info).patterns.length > 0;
     // Two of four, one of two, and what has more active weights than either.
