@@ -285,7 +285,7 @@ export class Session {
     const { agent, steps, evalInterval } = this.#settings;
     const left = steps - agent.steps;
     if (!this.#learning || (left > 0 && !this.#watch.current)) return undefined;
-    const evaluations = Math.ceil(left / evalInterval);
+    const evaluations = evaluationsLeft(agent.steps, steps, evalInterval);
     const evaluating = evaluations * (this.#watch.lastEvaluation ?? 0);
     return left / Math.max(stepsPerSecond, 1e-9) + evaluating;
   }
@@ -293,6 +293,12 @@ export class Session {
   #nextSeed(): number {
     return this.#seeds.integer(0, 2 ** 31 - 1);
   }
+}
+
+/** Evaluations between the step `step` and the last one, at which there is one too. */
+export function evaluationsLeft(step: number, steps: number, evalInterval: number): number {
+  if (step >= steps) return 0;
+  return Math.ceil(steps / evalInterval) - Math.floor(step / evalInterval);
 }
 
 function evaluationValues(record: EvaluationRecord): Record<string, number> {

@@ -17,6 +17,7 @@ import type {
   TrainOptions,
   TrainProgress,
 } from '../../lib/train/index.js';
+import { evaluationsLeft } from '../../lib/train/session.js';
 import { LinearAgent } from '../support/linear-agent.js';
 import { PointEnvironment } from '../support/point-environment.js';
 import { temporaryFolders } from '../support/temporary-folder.js';
@@ -236,6 +237,27 @@ describe('train', () => {
     for (const { step, steps, secondsLeft } of estimates) {
       expect(secondsLeft).toBeGreaterThanOrEqual((SlowAgent.seconds * (steps - step)) / 2);
     }
+  });
+
+  test.each([50, 70, 1000])('counts the evaluations to come, every %d steps', async (interval) => {
+    const seen: number[] = [];
+    const evaluations: number[] = [];
+    const options = shortRun({
+      steps: 200,
+      evalInterval: interval,
+      onEvaluation: ({ step }) => void evaluations.push(step),
+    });
+    const { agent } = options;
+    const observe = agent.observe.bind(agent);
+    agent.observe = (transition) => {
+      seen.push(evaluationsLeft(agent.steps, options.steps, interval));
+      observe(transition);
+    };
+    await train(options);
+    // An evaluation at a step comes before the next transition.
+    const expected = seen.map((_, step) => evaluations.filter((at) => at > step).length);
+    expect(seen).toEqual(expected);
+    expect(evaluationsLeft(200, 200, interval)).toBe(0);
   });
 
   test('says that nothing was learned where the run was all warm-up', async () => {
