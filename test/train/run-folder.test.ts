@@ -112,7 +112,11 @@ describe('a folder that cannot be made', () => {
       'Something else is there: remove it',
     ],
     // Where mkdir() says that there is no such folder, Node 20 tries for ever.
-    ['where there are no folders to make', () => '/proc/none/run', 'The folder does not exist: make it first, or choose another'],
+    [
+      'where there are no folders to make',
+      () => '/proc/none/run',
+      'The folder does not exist: make it first, or choose another',
+    ],
   ])('%s', (_, place, remedy) => {
     const folder = newFolder();
     writeFileSync(join(folder, 'file'), '');
