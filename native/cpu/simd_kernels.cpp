@@ -165,29 +165,29 @@ constexpr int kSparseRows = kLanes == 16 ? 4 : kLanes == 8 ? 2 : 1;
 constexpr int kDenseRows = kLanes == 16 ? 8 : kLanes == 8 ? 3 : 1;
 
 template <int kRows>
-inline void finishRows(const ForwardArgs& a, int row, Vector (&sum)[kRows][kVectors]) {
+inline void finishRows(const ForwardArgs& a, int row, Vector (&sum)[kRows][kVectors], bool relu) {
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) {
       Vector y = sum[r][v];
       // Not max(): a NaN has to stay visible.
-      if (a.relu) y = y < 0.0f ? Vector{} : y;
+      if (relu) y = y < 0.0f ? Vector{} : y;
       store(a.y + (row + r) * kTile + v * kLanes, y);
     }
   }
 }
 
-// sum[r] += the weights of row r of a block times the features they belong to. Rows of `length`
-// weights lie one after the other.
+// sum[r] += `length` weights of row r of a block times the features they belong to. From row to row it
+// is `stride` weights.
 template <int kRows>
 inline void addSparseRows(Vector (&sum)[kRows][kVectors], const float* values,
-                          const uint16_t* features, int length, const float* x) {
+                          const uint16_t* features, int length, int stride, const float* x) {
   int k = 0;
   for (; k + 4 <= length; k += 4) {
 // Without this the sums live in memory.
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const FourWeights weights(values + r * length + k);
-      const FourFeatures feature(features + r * length + k);
+      const FourWeights weights(values + r * stride + k);
+      const FourFeatures feature(features + r * stride + k);
       addScaled(sum[r], weights.spread<0>(), feature.of<0>(x));
       addScaled(sum[r], weights.spread<1>(), feature.of<1>(x));
       addScaled(sum[r], weights.spread<2>(), feature.of<2>(x));
@@ -197,21 +197,50 @@ inline void addSparseRows(Vector (&sum)[kRows][kVectors], const float* values,
   for (; k < length; ++k) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      addScaled(sum[r], broadcast(values[r * length + k]), x + features[r * length + k] * kTile);
+      addScaled(sum[r], broadcast(values[r * stride + k]), x + features[r * stride + k] * kTile);
     }
   }
 }
 
+// The values from `begin` to `end` of some rows.
 template <int kRows>
-void forwardSparseRows(const ForwardArgs& a, int row) {
+void forwardSparseRows(const ForwardArgs& a, int row, int begin, int end) {
   const int perRow = a.weights.perRow;
   Vector sum[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = broadcast(a.bias[row + r]);
+    for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = begin == 0 ? broadcast(a.bias[row + r])
+                             : load(a.y + (row + r) * kTile + v * kLanes);
+    }
   }
-  const size_t at = static_cast<size_t>(row) * perRow;
-  addSparseRows<kRows>(sum, a.weights.values + at, a.weights.columns + at, perRow, a.x);
-  finishRows<kRows>(a, row, sum);
+  const size_t at = static_cast<size_t>(row) * perRow + begin;
+  addSparseRows<kRows>(sum, a.weights.values + at, a.weights.columns + at, end - begin, perRow, a.x);
+  finishRows<kRows>(a, row, sum, a.relu && end == perRow);
+}
+
+// Wide inputs are taken in passes over all rows, so that what a pass reads of them stays in the L1 cache.
+// When that pays was measured (docs/performance.md): always with AVX2; with AVX-512 for few values in
+// short rows, while others are read ahead well enough as they lie; hardly with narrower vectors.
+int forwardPasses(const WeightsRef& w) {
+  const int values = 8 * w.perBlock;  // of about 256 inputs, which fill the cache
+  if (kLanes == 8) return (w.perRow + values - 1) / values;
+  const bool pays = kLanes == 16 && values <= 64 && w.perRow <= 256 && w.perRow >= values;
+  return pays ? w.perRow / values : 1;
+}
+
+void forwardSparse(const ForwardArgs& a) {
+  const WeightsRef& w = a.weights;
+  const int blocks = (w.perRow + w.perBlock - 1) / w.perBlock;
+  const int passes = forwardPasses(w);
+  const int step = (blocks + passes - 1) / passes * w.perBlock;
+  for (int begin = 0; begin < w.perRow; begin += step) {
+    const int end = begin + step < w.perRow ? begin + step : w.perRow;
+    int row = 0;
+    for (; row + kSparseRows <= w.outputs; row += kSparseRows) {
+      forwardSparseRows<kSparseRows>(a, row, begin, end);
+    }
+    for (; row < w.outputs; ++row) forwardSparseRows<1>(a, row, begin, end);
+  }
 }
 
 template <int kRows>
@@ -230,19 +259,15 @@ void forwardDenseRows(const ForwardArgs& a, int row) {
       for (int v = 0; v < kVectors; ++v) sum[r][v] += weight * x[v];
     }
   }
-  finishRows<kRows>(a, row, sum);
+  finishRows<kRows>(a, row, sum, a.relu);
 }
 
 void forward(const ForwardArgs& a) {
+  if (a.weights.columns) return forwardSparse(a);
   const int outputs = a.weights.outputs;
   int row = 0;
-  if (a.weights.columns) {
-    for (; row + kSparseRows <= outputs; row += kSparseRows) forwardSparseRows<kSparseRows>(a, row);
-    for (; row < outputs; ++row) forwardSparseRows<1>(a, row);
-  } else {
-    for (; row + kDenseRows <= outputs; row += kDenseRows) forwardDenseRows<kDenseRows>(a, row);
-    for (; row < outputs; ++row) forwardDenseRows<1>(a, row);
-  }
+  for (; row + kDenseRows <= outputs; row += kDenseRows) forwardDenseRows<kDenseRows>(a, row);
+  for (; row < outputs; ++row) forwardDenseRows<1>(a, row);
 }
 
 // ---------------------------------------------------------------- data gradient
@@ -263,8 +288,9 @@ void dataGradientSparseInputs(const DataGradientArgs& a, const uint16_t* inputs)
   const WeightsRef& w = a.weights;
   const uint32_t start = w.transposedStart[inputs[0]];
   Vector sum[kInputs][kVectors] = {};
-  addSparseRows<kInputs>(sum, w.transposedValues + start, w.transposedRows + start,
-                         w.transposedLength[inputs[0]], a.dy);
+  const int length = w.transposedLength[inputs[0]];
+  addSparseRows<kInputs>(sum, w.transposedValues + start, w.transposedRows + start, length, length,
+                         a.dy);
   for (int i = 0; i < kInputs; ++i) finishInput(a, inputs[i] - a.first, sum[i]);
 }
 

@@ -26,30 +26,40 @@ function expectedOutput(references: ReferenceNetwork[], x: Float32Array, inputs:
   ).flat();
 }
 
+function checkForward(device: Device, options: MlpOptions, rows: number, seed: number): void {
+  const [inputs, outputs] = [options.sizes[0]!, options.sizes.at(-1)!];
+  const { mlp, references } = makePair(device, { ...options, members: 2 }, seed);
+  const x = randomFloats(rows * inputs, 7 + rows);
+  const input = device.matrix(rows, inputs);
+  input.set(x);
+  const expected = expectedOutput(references, x, inputs);
+  for (const keep of [false, true]) {
+    const output = device.matrix(rows, 2 * outputs);
+    device.fill(output, NaN);
+    mlp.forward(input, output, { keep });
+    expect(deviation(output.get(), expected)).toBeLessThan(tolerance);
+  }
+}
+
 for (const [variant, variantOptions] of variants) {
   describe(`networks on ${variant}`, () => {
     const device = new Device({ ...variantOptions, threads: 2 });
 
+    test.each(['2:4', '1:4', '1:8', '3:7'])('forward, wide inputs, %s', (name) => {
+      const [n, m] = name.split(':').map(Number);
+      const patterns = Array(2).fill({ n, m });
+      for (const inputs of [300, 777])
+        checkForward(device, { sizes: [inputs, 37, 3], patterns }, 33, 3);
+    });
+
     for (const [index, shape] of shapes.entries()) {
       const { sizes, patterns } = shape;
-      const [inputs, outputs] = [sizes[0]!, sizes.at(-1)!];
+      const outputs = sizes.at(-1)!;
 
       test.each(batches)(`forward, ${shape.name}, batch %i`, (rows) => {
-        for (const squashed of [false, true]) {
-          const options: MlpOptions = { sizes, patterns, members: 2 };
-          if (squashed) options.outputRange = rangeOf(outputs);
-          const { mlp, references } = makePair(device, options, index + 1);
-          const x = randomFloats(rows * inputs, 7 + rows);
-          const input = device.matrix(rows, inputs);
-          input.set(x);
-          for (const keep of [false, true]) {
-            const output = device.matrix(rows, 2 * outputs);
-            device.fill(output, NaN);
-            mlp.forward(input, output, { keep });
-            const expected = expectedOutput(references, x, inputs);
-            expect(deviation(output.get(), expected)).toBeLessThan(tolerance);
-          }
-        }
+        const options: MlpOptions = { sizes, patterns };
+        checkForward(device, options, rows, index + 1);
+        checkForward(device, { ...options, outputRange: rangeOf(outputs) }, rows, index + 1);
       });
 
       test.each([1, 33, 256])(`gradients, ${shape.name}, batch %i`, (rows) => {

@@ -158,6 +158,8 @@ int main() {
                               NmPattern{3, 7}, NmPattern{1, 32}}) {
       checkLayer(kernels, 33, 41, pattern);
       checkLayer(kernels, 1, 70, pattern);
+      // Wide enough for forward passes to be taken in parts.
+      checkLayer(kernels, 9, 777, pattern);
     }
     checkAdam(kernels);
     for (int repeat = 0; repeat < 100; ++repeat) checkElementwise(kernels);
