@@ -158,6 +158,7 @@ export interface NativeGraph {
   endCapture(): void;
   cancel(): void;
   current(): boolean;
+  nodes(): number;
   beginRefresh(): void;
   launch(): void;
   release(): void;

@@ -112,6 +112,7 @@ class GraphObject : public Napi::ObjectWrap<GraphObject> {
   void endCapture(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
   Napi::Value current(const Napi::CallbackInfo& info);
+  Napi::Value nodes(const Napi::CallbackInfo& info);
   void beginRefresh(const Napi::CallbackInfo& info);
   void launch(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);

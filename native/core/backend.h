@@ -200,6 +200,8 @@ class Graph {
   virtual void cancel() noexcept = 0;
   // False before a capture, and when memory that the recording uses has moved since.
   virtual bool current() const = 0;
+  // Kernels, copies and fills that a launch consists of; 0 before a capture.
+  virtual size_t nodes() const = 0;
   virtual void beginRefresh() = 0;
   virtual void launch() = 0;
 };

@@ -32,6 +32,7 @@ class Graph : public rnm::Graph {
   void endCapture() override;
   void cancel() noexcept override;
   bool current() const override;
+  size_t nodes() const override { return nodes_; }
   void beginRefresh() override;
   void launch() override;
 
@@ -65,6 +66,7 @@ class Graph : public rnm::Graph {
   int used_ = 0;
   uint64_t calls_ = kNoCalls, recordedCalls_ = kNoCalls;
   uint64_t epoch_ = 0;
+  size_t nodes_ = 0;
   cudaGraphExec_t executable_ = nullptr;
 };
 
