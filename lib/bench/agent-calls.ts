@@ -5,7 +5,6 @@ import type { Td3Agent } from '../td3/agent.js';
 /** Kinds of calls within an update, in the order of the algorithm. */
 export const phases = [
   'sample',
-  'noise',
   'targetActor',
   'smoothing',
   'targetCritics',
@@ -59,7 +58,6 @@ export function timeCalls(agent: Td3Agent): CallTimes {
   const cover: Cover = (object, name, phase) => coverMethod(object, name, phase, times);
 
   cover(replay, 'sample', 'sample');
-  cover(device, 'fillNormal', 'noise');
   cover(device, 'smooth', 'smoothing');
   cover(device, 'tdTarget', 'tdTarget');
   cover(device, 'mseGradient', 'criticLoss');

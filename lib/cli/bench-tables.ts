@@ -21,7 +21,6 @@ export const interval = ({ low, high }: PairedRatio): string =>
 /** Names of an update's parts. */
 const partNames: Record<UpdatePart, string> = {
   sample: 'Gather the batch',
-  noise: 'Noise',
   targetActor: 'Target actor',
   smoothing: 'Smoothing',
   targetCritics: 'Target critics',

@@ -53,6 +53,17 @@ export interface NativeDevice {
       noiseClip: number,
     ]
   ): void;
+  smoothNormal(
+    ...args: [
+      ...action: ViewArguments,
+      seed: number,
+      stream: number,
+      low: Float32Array,
+      high: Float32Array,
+      noiseScale: number,
+      noiseClip: number,
+    ]
+  ): void;
   tdTarget(
     ...args: [
       ...reward: ViewArguments,

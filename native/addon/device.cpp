@@ -29,6 +29,7 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                       InstanceMethod<&DeviceObject::fill>("fill"),
                       InstanceMethod<&DeviceObject::fillNormal>("fillNormal"),
                       InstanceMethod<&DeviceObject::smooth>("smooth"),
+                      InstanceMethod<&DeviceObject::smoothNormal>("smoothNormal"),
                       InstanceMethod<&DeviceObject::tdTarget>("tdTarget"),
                       InstanceMethod<&DeviceObject::mseGradient>("mseGradient"),
                       InstanceMethod<&DeviceObject::close>("close")});
@@ -87,6 +88,14 @@ void DeviceObject::smooth(const Napi::CallbackInfo& info) {
   device_->backend().smooth(viewAt(info, 0), viewAt(info, 3), floatVectorAt(info, 6, low_),
                             floatVectorAt(info, 7, high_), static_cast<float>(numberAt(info, 8)),
                    static_cast<float>(numberAt(info, 9)));
+}
+
+void DeviceObject::smoothNormal(const Napi::CallbackInfo& info) {
+  device_->backend().smoothNormal(
+      viewAt(info, 0), static_cast<uint64_t>(int64At(info, 3)),
+      static_cast<uint64_t>(int64At(info, 4)), floatVectorAt(info, 5, low_),
+      floatVectorAt(info, 6, high_), static_cast<float>(numberAt(info, 7)),
+      static_cast<float>(numberAt(info, 8)));
 }
 
 void DeviceObject::tdTarget(const Napi::CallbackInfo& info) {

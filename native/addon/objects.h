@@ -30,9 +30,10 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void fill(const Napi::CallbackInfo& info);
   void fillNormal(const Napi::CallbackInfo& info);
   void smooth(const Napi::CallbackInfo& info);
+  void smoothNormal(const Napi::CallbackInfo& info);
   void tdTarget(const Napi::CallbackInfo& info);
   void mseGradient(const Napi::CallbackInfo& info);
-  std::vector<float> low_, high_;  // of the last call of smooth
+  std::vector<float> low_, high_;  // of the last smoothing
   std::shared_ptr<OpenDevice> device_;
 };
 

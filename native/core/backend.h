@@ -232,6 +232,9 @@ struct LayerChoice {
   }
 };
 
+// Throws unless there are limits for each of so many actions.
+void requireLimits(const std::vector<float>& low, const std::vector<float>& high, int actions);
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -254,6 +257,10 @@ class Backend {
   // action = clip(action + clip(noiseScale * noise, -noiseClip, noiseClip) * h, low, high).
   virtual void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
                       const std::vector<float>& high, float noiseScale, float noiseClip) = 0;
+  // The same with the normals that fillNormal draws, which are kept nowhere.
+  virtual void smoothNormal(const MatrixView& action, uint64_t seed, uint64_t stream,
+                            const std::vector<float>& low, const std::vector<float>& high,
+                            float noiseScale, float noiseClip) = 0;
   // target = reward + gamma * (1 - terminated) * min over the columns of q.
   virtual void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q, float gamma,
                         const MatrixView& target) = 0;

@@ -75,11 +75,17 @@ class CudaBackend : public Backend {
   void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
               const std::vector<float>& high, float noiseScale, float noiseClip) override {
     const DeviceView a = deviceView(action, "action");
-    if (low.size() != static_cast<size_t>(a.columns) || high.size() != low.size()) {
-      throw std::invalid_argument("Expected low and high to have one value for each action");
-    }
+    requireLimits(low, high, a.columns);
     const DeviceView n = deviceView(noise, "noise", a.rows, a.columns);
-    cuda::smooth(context_, a, n, low, high, noiseScale, noiseClip);
+    cuda::smooth(context_, a, n, low, high, {noiseScale, noiseClip});
+  }
+  void smoothNormal(const MatrixView& action, uint64_t seed, uint64_t stream,
+                    const std::vector<float>& low, const std::vector<float>& high, float noiseScale,
+                    float noiseClip) override {
+    const DeviceView a = deviceView(action, "action");
+    requireLimits(low, high, a.columns);
+    cuda::smoothNormal(context_, a, context_.scalar(seed), context_.scalar(stream), low, high,
+                       {noiseScale, noiseClip});
   }
   void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q,
                 float gamma, const MatrixView& target) override {

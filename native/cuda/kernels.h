@@ -21,9 +21,15 @@ struct DeviceView {
 void fill(Context& context, const DeviceView& target, float value);
 void fillNormal(Context& context, const DeviceView& target, Scalar<uint64_t> seed,
                 Scalar<uint64_t> stream);
+struct NoiseLimits {
+  using OnlyFloats = void;
+  float scale, clip;
+};
 void smooth(Context& context, const DeviceView& action, const DeviceView& noise,
-            const std::vector<float>& low, const std::vector<float>& high, float noiseScale,
-            float noiseClip);
+            const std::vector<float>& low, const std::vector<float>& high, NoiseLimits limits);
+void smoothNormal(Context& context, const DeviceView& action, Scalar<uint64_t> seed,
+                  Scalar<uint64_t> stream, const std::vector<float>& low,
+                  const std::vector<float>& high, NoiseLimits limits);
 void tdTarget(Context& context, const DeviceView& reward, const DeviceView& terminated,
               const DeviceView& q, float gamma, const DeviceView& target);
 void mseGradient(Context& context, const DeviceView& q, const DeviceView& target,

@@ -67,7 +67,7 @@ describe('timeCalls', () => {
     other.agent.learn();
     other.close();
     const calls = Object.fromEntries(times.calls);
-    for (const phase of ['sample', 'noise', 'targetActor', 'criticBackward', 'criticAdam']) {
+    for (const phase of ['sample', 'smoothing', 'targetActor', 'criticBackward', 'criticAdam']) {
       expect({ [phase]: calls[phase] }).toEqual({ [phase]: 10 });
     }
     for (const phase of ['actorForward', 'policyValue', 'actionGradient', 'actorAdam']) {

@@ -43,6 +43,7 @@ describe('a closed device', () => {
     ['fill', () => device.fill(x, 1)],
     ['fillNormal', () => device.fillNormal(x, 1, 1)],
     ['smooth', () => device.smooth(y, y, range)],
+    ['smooth by drawn noise', () => device.smooth(y, { seed: 1, stream: 1 }, range)],
     ['tdTarget', () => device.tdTarget({ reward: y, terminated: y, q: y, gamma: 1 }, y)],
     ['mseGradient', () => device.mseGradient(y, y, y)],
     ['set', () => x.set(new Float32Array(6))],

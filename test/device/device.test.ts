@@ -69,6 +69,14 @@ describe('batch matrices', () => {
     expect(() => device.smooth(matrix, matrix, { ...range, high: [1, 1, 1] as never })).toThrow(
       'Expected range.high to be a Float32Array of length 3 but received Array of length 3',
     );
+    const limits = { ...range, high: range.low };
+    for (const [noise, message] of [
+      [{ seed: -1, stream: 0 }, /noise.seed to be .*received -1/],
+      [{ seed: 1 }, /noise.stream to be .*received undefined/],
+      [null, /noise to be a batch matrix/],
+    ] as const) {
+      expect(() => device.smooth(matrix, noise as never, limits)).toThrow(message);
+    }
     expect(() => device.fill({ matrix: {} } as never, 0)).toThrow(/batch matrix/);
   });
 });
@@ -119,7 +127,36 @@ describe.each(cases)('TD3 kernels of $name, batch $rows', ({ options, rows }) =>
       device.smooth(matrix, matrixOf(rows, 1, noise), { ...limits, noiseScale: 1, noiseClip: 1 });
       expect(matrix.get().every(Number.isNaN)).toBe(true);
     }
+    const matrix = matrixOf(rows, 1, nan);
+    device.smooth(matrix, { seed: 1, stream: 2 }, { ...limits, noiseScale: 1, noiseClip: 1 });
+    expect(matrix.get().every(Number.isNaN)).toBe(true);
   });
+
+  // 131 actions are more than a GPU's kernel takes at a time.
+  test.each([1, 6, 131])(
+    'smoothing %i actions by drawn noise is smoothing by it, bit for bit',
+    (actions) => {
+      const range = {
+        low: randomFloats(actions, 8, 1).map((x) => x - 1.5),
+        high: randomFloats(actions, 9, 1).map((x) => x + 1.5),
+        noiseScale: 0.3,
+        noiseClip: 0.4,
+      };
+      const values = randomFloats(rows * (actions + 2), 10, 2);
+      const [fused, apart] = [1, 2].map(() => matrixOf(rows, actions + 2, values));
+      const noise = device.matrix(rows, actions);
+      for (const [seed, stream] of [
+        [5, 2 ** 40 + 1],
+        [2 ** 40, 3],
+      ] as const) {
+        device.fillNormal(noise, seed, stream);
+        device.smooth(apart!.view(1, actions), noise, range);
+        device.smooth(fused!.view(1, actions), { seed, stream }, range);
+      }
+      expect(fused!.get()).toEqual(apart!.get());
+      expect(fused!.get()).not.toEqual(values);
+    },
+  );
 
   test('TD target with the least of the target critics', () => {
     const reward = randomFloats(rows, 3, 10);
