@@ -8,7 +8,6 @@ export const phases = [
   'targetActor',
   'smoothing',
   'targetCritics',
-  'tdTarget',
   'criticForward',
   'criticLoss',
   'criticBackward',
@@ -59,8 +58,7 @@ export function timeCalls(agent: Td3Agent): CallTimes {
 
   cover(replay, 'sample', 'sample');
   cover(device, 'smooth', 'smoothing');
-  cover(device, 'tdTarget', 'tdTarget');
-  cover(device, 'mseGradient', 'criticLoss');
+  cover(device, 'tdGradient', 'criticLoss');
   cover(actorTarget, 'forward', 'targetActor');
   cover(criticTargets, 'forward', 'targetCritics');
   cover(actor, 'forward', 'actorForward');

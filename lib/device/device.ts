@@ -295,6 +295,31 @@ export class Device {
   }
 
   /**
+   * What `tdTarget` of `nextQ` and then `mseGradient` of `q` to that target do, for a GPU as one launch.
+   */
+  tdGradient(
+    batch: {
+      reward: BatchView;
+      terminated: BatchView;
+      nextQ: BatchView;
+      q: BatchView;
+      gamma: number;
+    },
+    target: BatchView,
+    gradient: BatchView,
+  ): void {
+    this.#open().tdGradient(
+      ...checkView(this, 'reward', batch?.reward),
+      ...checkView(this, 'terminated', batch.terminated),
+      ...checkView(this, 'nextQ', batch.nextQ),
+      ...checkView(this, 'q', batch.q),
+      checkNumber('gamma', batch.gamma),
+      ...checkView(this, 'target', target),
+      ...checkView(this, 'gradient', gradient),
+    );
+  }
+
+  /**
    * Release the device and the memory of all that was made on it, which throws from then on. Closing
    * it again does nothing.
    *

@@ -76,6 +76,17 @@ export interface NativeDevice {
   mseGradient(
     ...args: [...q: ViewArguments, ...target: ViewArguments, ...gradient: ViewArguments]
   ): void;
+  tdGradient(
+    ...args: [
+      ...reward: ViewArguments,
+      ...terminated: ViewArguments,
+      ...nextQ: ViewArguments,
+      ...q: ViewArguments,
+      gamma: number,
+      ...target: ViewArguments,
+      ...gradient: ViewArguments,
+    ]
+  ): void;
   /** Releases what was made on it too. */
   close(): void;
 }

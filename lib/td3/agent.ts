@@ -202,32 +202,35 @@ export class Td3Agent {
   }
 
   #update(everything: boolean, noise: BatchView | NormalSource): void {
-    this.#computeTarget(noise);
+    this.#valueNextState(noise);
     this.#updateCritics();
     if (!everything) return;
     this.#updateActor();
     this.#updateTargets();
   }
 
-  /** y = r + gamma * (1 - terminated) * min over both target critics, at the smoothed action. */
-  #computeTarget(noise: BatchView | NormalSource): void {
+  /** Both target critics' values of the next state, at the smoothed action of the target actor. */
+  #valueNextState(noise: BatchView | NormalSource): void {
     const { device, networks } = this;
     const b = this.#batch;
-    const { gamma, policyNoise, noiseClip } = this.config;
+    const { policyNoise, noiseClip } = this.config;
     networks.actorTarget.forward(b.nextObservation, b.nextAction);
     const range = { low: this.#low, high: this.#high, noiseScale: policyNoise, noiseClip };
     device.smooth(b.nextAction, noise, range);
     networks.criticTargets.forward(b.nextStateAction, b.targetQ);
-    const { reward, terminated } = b;
-    device.tdTarget({ reward, terminated, q: b.targetQ, gamma }, b.target);
   }
 
-  /** Both critics take a step down the mean squared error to the target. */
+  /**
+   * Both critics take a step down the mean squared error to the target
+   * y = r + gamma * (1 - terminated) * min over both target critics.
+   */
   #updateCritics(): void {
     const { critics } = this.networks;
     const b = this.#batch;
     critics.forward(b.stateAction, b.q, { keep: true });
-    this.device.mseGradient(b.q, b.target, b.qGradient);
+    const { reward, terminated, targetQ: nextQ, q } = b;
+    const { gamma } = this.config;
+    this.device.tdGradient({ reward, terminated, nextQ, q, gamma }, b.target, b.qGradient);
     critics.backward(b.qGradient);
     critics.adam(this.#adamOptions());
   }

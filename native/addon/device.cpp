@@ -32,6 +32,7 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                       InstanceMethod<&DeviceObject::smoothNormal>("smoothNormal"),
                       InstanceMethod<&DeviceObject::tdTarget>("tdTarget"),
                       InstanceMethod<&DeviceObject::mseGradient>("mseGradient"),
+                      InstanceMethod<&DeviceObject::tdGradient>("tdGradient"),
                       InstanceMethod<&DeviceObject::close>("close")});
 }
 
@@ -105,6 +106,12 @@ void DeviceObject::tdTarget(const Napi::CallbackInfo& info) {
 
 void DeviceObject::mseGradient(const Napi::CallbackInfo& info) {
   device_->backend().mseGradient(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6));
+}
+
+void DeviceObject::tdGradient(const Napi::CallbackInfo& info) {
+  device_->backend().tdGradient({viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
+                                 viewAt(info, 9), static_cast<float>(numberAt(info, 12))},
+                                viewAt(info, 13), viewAt(info, 16));
 }
 
 const std::shared_ptr<OpenDevice>& deviceAt(const Napi::CallbackInfo& info, size_t index) {

@@ -33,6 +33,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void smoothNormal(const Napi::CallbackInfo& info);
   void tdTarget(const Napi::CallbackInfo& info);
   void mseGradient(const Napi::CallbackInfo& info);
+  void tdGradient(const Napi::CallbackInfo& info);
   std::vector<float> low_, high_;  // of the last smoothing
   std::shared_ptr<OpenDevice> device_;
 };

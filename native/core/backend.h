@@ -266,6 +266,13 @@ class Backend {
                         const MatrixView& target) = 0;
   // gradient[:, e] = 2 * (q[:, e] - target) / rows: of the sum over e of the mean squared errors.
   virtual void mseGradient(const MatrixView& q, const MatrixView& target, const MatrixView& gradient) = 0;
+  // tdTarget of `nextQ`, and mseGradient of `q` to it.
+  struct TdBatch {
+    MatrixView reward, terminated, nextQ, q;
+    float gamma;
+  };
+  virtual void tdGradient(const TdBatch& batch, const MatrixView& target,
+                          const MatrixView& gradient) = 0;
 };
 
 }  // namespace rnm

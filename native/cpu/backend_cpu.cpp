@@ -107,6 +107,16 @@ class CpuBackend : public Backend {
     });
   }
 
+  void tdGradient(const TdBatch& batch, const MatrixView& target,
+                  const MatrixView& gradient) override {
+    // All that may be wrong is found before anything is written.
+    const TileView next = tileView(batch.nextQ, "nextQ");
+    const TileView value = tileView(batch.q, "q", next.rows, batch.q.columns);
+    tileView(gradient, "gradient", value.rows, value.columns);
+    tdTarget(batch.reward, batch.terminated, batch.nextQ, batch.gamma, target);
+    mseGradient(batch.q, target, gradient);
+  }
+
  private:
   // These matrices are a few columns wide: one thread is done before others would have woken.
   template <typename Action>

@@ -93,7 +93,7 @@ class CudaBackend : public Backend {
     const DeviceView r = deviceView(reward, "reward", value.rows, 1);
     const DeviceView end = deviceView(terminated, "terminated", value.rows, 1);
     const DeviceView y = deviceView(target, "target", value.rows, 1);
-    cuda::tdTarget(context_, r, end, value, gamma, y);
+    cuda::tdTarget(context_, {r, end, value}, gamma, y);
   }
   void mseGradient(const MatrixView& q, const MatrixView& target,
                    const MatrixView& gradient) override {
@@ -101,6 +101,16 @@ class CudaBackend : public Backend {
     const DeviceView y = deviceView(target, "target", value.rows, 1);
     const DeviceView g = deviceView(gradient, "gradient", value.rows, value.columns);
     cuda::mseGradient(context_, value, y, g);
+  }
+  void tdGradient(const TdBatch& batch, const MatrixView& target,
+                  const MatrixView& gradient) override {
+    const DeviceView next = deviceView(batch.nextQ, "nextQ");
+    const DeviceView r = deviceView(batch.reward, "reward", next.rows, 1);
+    const DeviceView end = deviceView(batch.terminated, "terminated", next.rows, 1);
+    const DeviceView q = deviceView(batch.q, "q", next.rows, batch.q.columns);
+    const DeviceView y = deviceView(target, "target", next.rows, 1);
+    const DeviceView g = deviceView(gradient, "gradient", next.rows, q.columns);
+    cuda::tdGradient(context_, {r, end, next}, batch.gamma, y, q, g);
   }
 
  private:

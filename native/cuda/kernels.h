@@ -30,10 +30,15 @@ void smooth(Context& context, const DeviceView& action, const DeviceView& noise,
 void smoothNormal(Context& context, const DeviceView& action, Scalar<uint64_t> seed,
                   Scalar<uint64_t> stream, const std::vector<float>& low,
                   const std::vector<float>& high, NoiseLimits limits);
-void tdTarget(Context& context, const DeviceView& reward, const DeviceView& terminated,
-              const DeviceView& q, float gamma, const DeviceView& target);
+struct TdViews {
+  DeviceView reward, terminated, q;  // q: of the target critics
+};
+void tdTarget(Context& context, const TdViews& views, float gamma, const DeviceView& target);
 void mseGradient(Context& context, const DeviceView& q, const DeviceView& target,
                  const DeviceView& gradient);
+// Both at once, of the critics' own q.
+void tdGradient(Context& context, const TdViews& views, float gamma, const DeviceView& target,
+                const DeviceView& q, const DeviceView& gradient);
 
 // ---- replay_kernels.cu
 struct SampleTargets {

@@ -88,17 +88,28 @@ __global__ void smoothNormalKernel(DeviceView action, int first, Scalar<uint64_t
   }
 }
 
-__global__ void tdTargetKernel(DeviceView reward, DeviceView terminated, DeviceView q, float gamma,
-                               DeviceView target) {
-  const int64_t row = RNM_THREAD;
-  if (row >= q.rows) return;
-  float least = at(q, row, 0);
-  for (int e = 1; e < q.columns; ++e) {
-    const float other = at(q, row, e);
+__device__ float targetOf(const TdViews& views, int64_t row, float gamma) {
+  float least = at(views.q, row, 0);
+  for (int e = 1; e < views.q.columns; ++e) {
+    const float other = at(views.q, row, e);
     // Not fminf(): a NaN of any critic has to stay visible.
     if (!(least <= other)) least = least != least ? least : other;
   }
-  at(target, row, 0) = at(reward, row, 0) + gamma * (1.0f - at(terminated, row, 0)) * least;
+  return at(views.reward, row, 0) + gamma * (1.0f - at(views.terminated, row, 0)) * least;
+}
+
+__global__ void tdTargetKernel(TdViews views, float gamma, DeviceView target) {
+  const int64_t row = RNM_THREAD;
+  if (row < target.rows) at(target, row, 0) = targetOf(views, row, gamma);
+}
+
+__global__ void tdGradientKernel(TdViews views, float gamma, DeviceView target, DeviceView q,
+                                 DeviceView gradient, float scale) {
+  const int64_t row = RNM_THREAD;
+  if (row >= target.rows) return;
+  const float y = targetOf(views, row, gamma);
+  at(target, row, 0) = y;
+  for (int e = 0; e < q.columns; ++e) at(gradient, row, e) = scale * (at(q, row, e) - y);
 }
 
 __global__ void mseGradientKernel(DeviceView q, DeviceView target, DeviceView gradient,
@@ -108,6 +119,9 @@ __global__ void mseGradientKernel(DeviceView q, DeviceView target, DeviceView gr
   const int e = static_cast<int>(i % q.columns);
   if (row < q.rows) at(gradient, row, e) = scale * (at(q, row, e) - at(target, row, 0));
 }
+
+// Of the mean over the batch of squared errors.
+float errorScale(const DeviceView& q) { return 2.0f / static_cast<float>(q.rows); }
 
 DeviceView part(DeviceView view, int first, int columns) {
   view.data += first;
@@ -163,16 +177,20 @@ void smoothNormal(Context& context, const DeviceView& action, Scalar<uint64_t> s
   });
 }
 
-void tdTarget(Context& context, const DeviceView& reward, const DeviceView& terminated,
-              const DeviceView& q, float gamma, const DeviceView& target) {
-  launch(context, "compute targets", tdTargetKernel, gridOf(q.rows), reward, terminated, q, gamma,
-         target);
+void tdTarget(Context& context, const TdViews& views, float gamma, const DeviceView& target) {
+  launch(context, "compute targets", tdTargetKernel, gridOf(target.rows), views, gamma, target);
 }
 
 void mseGradient(Context& context, const DeviceView& q, const DeviceView& target,
                  const DeviceView& gradient) {
   launch(context, "compute the loss's gradient", mseGradientKernel, gridOf(elements(q)), q, target,
-         gradient, 2.0f / static_cast<float>(q.rows));
+         gradient, errorScale(q));
+}
+
+void tdGradient(Context& context, const TdViews& views, float gamma, const DeviceView& target,
+                const DeviceView& q, const DeviceView& gradient) {
+  launch(context, "compute targets and the loss's gradient", tdGradientKernel, gridOf(q.rows), views,
+         gamma, target, q, gradient, errorScale(q));
 }
 
 }  // namespace rnm::cuda
