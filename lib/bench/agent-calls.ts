@@ -69,7 +69,7 @@ export function timeCalls(agent: Td3Agent): CallTimes {
   cover(critics, 'forward', (args) => (isPolicy(args[2]) ? 'policyValue' : 'criticForward'));
   cover(critics, 'backward', (args) => (isPolicy(args[1]) ? 'actionGradient' : 'criticBackward'));
   cover(critics, 'adam', 'criticAdam');
-  for (const target of [actorTarget, criticTargets]) cover(target, 'polyak', 'polyak');
+  cover(device, 'polyak', 'polyak');
   for (const network of [actor, actorTarget, critics, criticTargets]) {
     coverMasks(network, cover);
   }

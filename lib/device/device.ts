@@ -320,6 +320,17 @@ export class Device {
   }
 
   /**
+   * `target.polyak(source, tau)` of several pairs of networks, for a GPU as one launch.
+   *
+   * @throws InvalidValueError if a target is part of another pair too
+   */
+  polyak(pairs: readonly { target: Mlp; source: Mlp }[], tau: number): void {
+    const native = this.#open();
+    const networks = Mlp.nativePairs(this, pairs);
+    native.polyak(checkNumber('tau', tau, 0, 1), ...networks);
+  }
+
+  /**
    * Release the device and the memory of all that was made on it, which throws from then on. Closing
    * it again does nothing.
    *

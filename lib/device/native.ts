@@ -87,6 +87,8 @@ export interface NativeDevice {
       ...gradient: ViewArguments,
     ]
   ): void;
+  /** Targets and their sources in turn. */
+  polyak(tau: number, ...pairs: NativeNetwork[]): void;
   /** Releases what was made on it too. */
   close(): void;
 }

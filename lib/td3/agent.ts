@@ -255,8 +255,11 @@ export class Td3Agent {
 
   #updateTargets(): void {
     const { actor, actorTarget, critics, criticTargets } = this.networks;
-    actorTarget.polyak(actor, this.config.tau);
-    criticTargets.polyak(critics, this.config.tau);
+    const pairs = [
+      { target: actorTarget, source: actor },
+      { target: criticTargets, source: critics },
+    ];
+    this.device.polyak(pairs, this.config.tau);
   }
 
   /** Online networks first, then the targets: from their own weights, or following them. */

@@ -33,6 +33,7 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                       InstanceMethod<&DeviceObject::tdTarget>("tdTarget"),
                       InstanceMethod<&DeviceObject::mseGradient>("mseGradient"),
                       InstanceMethod<&DeviceObject::tdGradient>("tdGradient"),
+                      InstanceMethod<&DeviceObject::polyak>("polyak"),
                       InstanceMethod<&DeviceObject::close>("close")});
 }
 
@@ -112,6 +113,16 @@ void DeviceObject::tdGradient(const Napi::CallbackInfo& info) {
   device_->backend().tdGradient({viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
                                  viewAt(info, 9), static_cast<float>(numberAt(info, 12))},
                                 viewAt(info, 13), viewAt(info, 16));
+}
+
+// tau, then targets and their sources in turn
+void DeviceObject::polyak(const Napi::CallbackInfo& info) {
+  std::vector<TargetPair> pairs;
+  for (size_t i = 1; i < info.Length(); i += 2) {
+    pairs.push_back({&unwrapAt<NetworkObject>(info, i).network(),
+                     &unwrapAt<NetworkObject>(info, i + 1).network()});
+  }
+  device_->backend().polyak(pairs, static_cast<float>(numberAt(info, 0)));
 }
 
 const std::shared_ptr<OpenDevice>& deviceAt(const Napi::CallbackInfo& info, size_t index) {

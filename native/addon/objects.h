@@ -34,6 +34,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void tdTarget(const Napi::CallbackInfo& info);
   void mseGradient(const Napi::CallbackInfo& info);
   void tdGradient(const Napi::CallbackInfo& info);
+  void polyak(const Napi::CallbackInfo& info);
   std::vector<float> low_, high_;  // of the last smoothing
   std::shared_ptr<OpenDevice> device_;
 };
@@ -62,6 +63,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   static Napi::Function define(Napi::Env env);
   // (device, specification)
   explicit NetworkObject(const Napi::CallbackInfo& info);
+  Network& network() const { return *network_; }
 
  private:
   void forward(const Napi::CallbackInfo& info);

@@ -232,6 +232,14 @@ struct LayerChoice {
   }
 };
 
+// A network that Polyak averaging moves, and towards which.
+struct TargetPair {
+  Network* target;
+  const Network* source;
+};
+// Throws if what one pair moves is part of another, so that their order would matter.
+void requireApart(const std::vector<TargetPair>& pairs);
+
 // Throws unless there are limits for each of so many actions.
 void requireLimits(const std::vector<float>& low, const std::vector<float>& high, int actions);
 
@@ -273,6 +281,11 @@ class Backend {
   };
   virtual void tdGradient(const TdBatch& batch, const MatrixView& target,
                           const MatrixView& gradient) = 0;
+  // target->polyak(source, tau) of each pair, in any order.
+  virtual void polyak(const std::vector<TargetPair>& pairs, float tau) {
+    requireApart(pairs);
+    for (const TargetPair& pair : pairs) pair.target->polyak(*pair.source, tau);
+  }
 };
 
 }  // namespace rnm

@@ -113,6 +113,19 @@ class CudaBackend : public Backend {
     cuda::tdGradient(context_, {r, end, next}, batch.gamma, y, q, g);
   }
 
+  void polyak(const std::vector<TargetPair>& pairs, float tau) override {
+    requireApart(pairs);
+    std::vector<Average> averages;
+    for (const TargetPair& pair : pairs) {
+      const auto* target = dynamic_cast<const CudaNetwork*>(pair.target);
+      if (!target || !target->isOf(context_)) {
+        throw std::invalid_argument("Expected target to be a network of this device");
+      }
+      averages.push_back(target->averageOf(*pair.source));
+    }
+    cuda::polyak(context_, averages, tau);
+  }
+
  private:
 #if defined(RNM_CUDA_EMULATED)
   static constexpr const char* kName = "cuda-emulated";

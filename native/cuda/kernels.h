@@ -78,7 +78,9 @@ void sumMembers(Context& context, const float* source, const PassShape& shape, i
 // ---- weight_kernels.cu: the arrays of a network that weights.h describes
 struct WeightArrays;
 void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, float srLambda);
-void polyak(Context& context, const WeightArrays& arrays, const float* source, float tau);
+struct Average;
+// Of several networks at once; none of them is another one's source.
+void polyak(Context& context, const std::vector<Average>& averages, float tau);
 // What follows from weights and masks; `keepDormant`: else dormant weights become zero.
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
 // *largest = the larger of itself and the bits of every value without its sign: NaN is above all.

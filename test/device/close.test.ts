@@ -49,6 +49,7 @@ describe('a closed device', () => {
     ['tdTarget', () => device.tdTarget({ reward: y, terminated: y, q: y, gamma: 1 }, y)],
     ['mseGradient', () => device.mseGradient(y, y, y)],
     ['tdGradient', () => device.tdGradient(tdBatch(y), y, y)],
+    ['device.polyak', () => device.polyak([{ target: mlp, source: mlp }], 1)],
     ['set', () => x.set(new Float32Array(6))],
     ['get', () => x.get()],
     ['forward', () => mlp.forward(x, y)],
