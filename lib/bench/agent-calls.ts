@@ -5,11 +5,9 @@ import type { Td3Agent } from '../td3/agent.js';
 /** Kinds of calls within an update, in the order of the algorithm. */
 export const phases = [
   'sample',
-  'noise',
   'targetActor',
   'smoothing',
   'targetCritics',
-  'tdTarget',
   'criticForward',
   'criticLoss',
   'criticBackward',
@@ -59,10 +57,8 @@ export function timeCalls(agent: Td3Agent): CallTimes {
   const cover: Cover = (object, name, phase) => coverMethod(object, name, phase, times);
 
   cover(replay, 'sample', 'sample');
-  cover(device, 'fillNormal', 'noise');
   cover(device, 'smooth', 'smoothing');
-  cover(device, 'tdTarget', 'tdTarget');
-  cover(device, 'mseGradient', 'criticLoss');
+  cover(device, 'tdGradient', 'criticLoss');
   cover(actorTarget, 'forward', 'targetActor');
   cover(criticTargets, 'forward', 'targetCritics');
   cover(actor, 'forward', 'actorForward');
@@ -73,7 +69,7 @@ export function timeCalls(agent: Td3Agent): CallTimes {
   cover(critics, 'forward', (args) => (isPolicy(args[2]) ? 'policyValue' : 'criticForward'));
   cover(critics, 'backward', (args) => (isPolicy(args[1]) ? 'actionGradient' : 'criticBackward'));
   cover(critics, 'adam', 'criticAdam');
-  for (const target of [actorTarget, criticTargets]) cover(target, 'polyak', 'polyak');
+  cover(device, 'polyak', 'polyak');
   for (const network of [actor, actorTarget, critics, criticTargets]) {
     coverMasks(network, cover);
   }

@@ -21,13 +21,11 @@ export const interval = ({ low, high }: PairedRatio): string =>
 /** Names of an update's parts. */
 const partNames: Record<UpdatePart, string> = {
   sample: 'Gather the batch',
-  noise: 'Noise',
   targetActor: 'Target actor',
   smoothing: 'Smoothing',
   targetCritics: 'Target critics',
-  tdTarget: 'TD target',
   criticForward: 'Critics, forward',
-  criticLoss: 'Critics, loss gradient',
+  criticLoss: 'TD target, loss gradient',
   criticBackward: 'Critics, backward',
   criticAdam: 'Critics, Adam',
   actorForward: 'Actor, forward',

@@ -93,6 +93,16 @@ export function cudaReport(options: { emulated?: boolean } = {}): CudaReport | n
   }
 }
 
+/** Where standard normals come from: see `Device.fillNormal`. */
+export interface NormalSource {
+  seed: number;
+  stream: number;
+}
+
+function isSource(noise: BatchView | NormalSource): noise is NormalSource {
+  return typeof noise === 'object' && noise !== null && 'seed' in noise;
+}
+
 function bestDevice(): DeviceName {
   return cudaReport()?.status === 'usable' ? 'cuda' : 'cpu';
 }
@@ -231,23 +241,31 @@ export class Device {
   /**
    * Target policy smoothing (TD3, Fujimoto et al. 2018, eq. 14), per dimension with half-range h:
    * action = clip(action + clip(noiseScale * noise, -noiseClip, noiseClip) * h, low, high).
+   *
+   * @param noise standard normals, as many as actions; or the seed and stream of those that
+   *   `fillNormal` would draw, which are then kept nowhere and cost a GPU no launch
    */
   smooth(
     action: BatchView,
-    noise: BatchView,
+    noise: BatchView | NormalSource,
     range: { low: Float32Array; high: Float32Array; noiseScale: number; noiseClip: number },
   ): void {
     const actionView = checkView(this, 'action', action);
     checkLimits('range.low', range?.low, action.columns);
     checkLimits('range.high', range.high, action.columns);
-    this.#open().smooth(
-      ...actionView,
-      ...checkView(this, 'noise', noise),
+    const limits = [
       range.low,
       range.high,
       checkNumber('noiseScale', range.noiseScale, 0),
       checkNumber('noiseClip', range.noiseClip, 0),
-    );
+    ] as const;
+    if (isSource(noise)) {
+      checkInteger('noise.seed', noise.seed, 0);
+      checkInteger('noise.stream', noise.stream, 0);
+      this.#open().smoothNormal(...actionView, noise.seed, noise.stream, ...limits);
+    } else {
+      this.#open().smooth(...actionView, ...checkView(this, 'noise', noise), ...limits);
+    }
   }
 
   /**
@@ -274,6 +292,42 @@ export class Device {
       ...checkView(this, 'target', target),
       ...checkView(this, 'gradient', gradient),
     );
+  }
+
+  /**
+   * What `tdTarget` of `nextQ` and then `mseGradient` of `q` to that target do, for a GPU as one launch.
+   */
+  tdGradient(
+    batch: {
+      reward: BatchView;
+      terminated: BatchView;
+      nextQ: BatchView;
+      q: BatchView;
+      gamma: number;
+    },
+    target: BatchView,
+    gradient: BatchView,
+  ): void {
+    this.#open().tdGradient(
+      ...checkView(this, 'reward', batch?.reward),
+      ...checkView(this, 'terminated', batch.terminated),
+      ...checkView(this, 'nextQ', batch.nextQ),
+      ...checkView(this, 'q', batch.q),
+      checkNumber('gamma', batch.gamma),
+      ...checkView(this, 'target', target),
+      ...checkView(this, 'gradient', gradient),
+    );
+  }
+
+  /**
+   * `target.polyak(source, tau)` of several pairs of networks, for a GPU as one launch.
+   *
+   * @throws InvalidValueError if a target is part of another pair too
+   */
+  polyak(pairs: readonly { target: Mlp; source: Mlp }[], tau: number): void {
+    const native = this.#open();
+    const networks = Mlp.nativePairs(this, pairs);
+    native.polyak(checkNumber('tau', tau, 0, 1), ...networks);
   }
 
   /**

@@ -40,6 +40,15 @@ export class Graph {
     this.#native.launch();
   }
 
+  /**
+   * What a launch consists of: its kernels, copies and fills. 0 until it is recorded, which the second
+   * `run()` does, and on a device without graphs.
+   */
+  get nodes(): number {
+    this.#device.checkOpen();
+    return this.#native.supported() ? this.#native.nodes() : 0;
+  }
+
   /** Free the recording now. Further use throws. */
   close(): void {
     this.#native.release();

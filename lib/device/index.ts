@@ -1,7 +1,14 @@
 export { BatchMatrix } from './batch-matrix.js';
 export type { BatchView } from './batch-matrix.js';
 export { availableIsas, cudaReport, Device, deviceNames, precisions } from './device.js';
-export type { DataGradient, DeviceName, DeviceOptions, Precision, SparseUse } from './device.js';
+export type {
+  DataGradient,
+  DeviceName,
+  DeviceOptions,
+  NormalSource,
+  Precision,
+  SparseUse,
+} from './device.js';
 export { Graph } from './graph.js';
 export { Kernels, Linear } from './kernels.js';
 export type { LinearOptions } from './kernels.js';

@@ -336,6 +336,28 @@ export class Mlp {
     this.#native.release();
   }
 
+  /** For `Device.polyak`: targets and their sources in turn. */
+  static nativePairs(
+    device: Device,
+    pairs: readonly { target: Mlp; source: Mlp }[],
+  ): NativeNetwork[] {
+    if (!Array.isArray(pairs)) throw invalidValue('pairs', 'an array of networks', pairs);
+    return pairs.flatMap((pair, i) => {
+      checkObject(`pairs[${i}]`, pair);
+      const { target, source } = pair;
+      if (!(target instanceof Mlp) || target.#device !== device) {
+        throw invalidValue(`pairs[${i}].target`, 'a network of the device', target);
+      }
+      const isTwice = pairs.some((other, j) => {
+        return j !== i && (other?.target === target || other?.source === target);
+      });
+      if (isTwice) {
+        throw invalidValue(`pairs[${i}].target`, 'a network of no other pair', target);
+      }
+      return [target.#open(), target.#nativeOf(`pairs[${i}].source`, source)];
+    });
+  }
+
   #open(): NativeNetwork {
     this.#device.checkOpen();
     return this.#native;

@@ -53,6 +53,17 @@ export interface NativeDevice {
       noiseClip: number,
     ]
   ): void;
+  smoothNormal(
+    ...args: [
+      ...action: ViewArguments,
+      seed: number,
+      stream: number,
+      low: Float32Array,
+      high: Float32Array,
+      noiseScale: number,
+      noiseClip: number,
+    ]
+  ): void;
   tdTarget(
     ...args: [
       ...reward: ViewArguments,
@@ -65,6 +76,19 @@ export interface NativeDevice {
   mseGradient(
     ...args: [...q: ViewArguments, ...target: ViewArguments, ...gradient: ViewArguments]
   ): void;
+  tdGradient(
+    ...args: [
+      ...reward: ViewArguments,
+      ...terminated: ViewArguments,
+      ...nextQ: ViewArguments,
+      ...q: ViewArguments,
+      gamma: number,
+      ...target: ViewArguments,
+      ...gradient: ViewArguments,
+    ]
+  ): void;
+  /** Targets and their sources in turn. */
+  polyak(tau: number, ...pairs: NativeNetwork[]): void;
   /** Releases what was made on it too. */
   close(): void;
 }
@@ -158,6 +182,7 @@ export interface NativeGraph {
   endCapture(): void;
   cancel(): void;
   current(): boolean;
+  nodes(): number;
   beginRefresh(): void;
   launch(): void;
   release(): void;

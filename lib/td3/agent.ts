@@ -7,7 +7,15 @@
  * and the targets; every `maskInterval` updates the masks are projected again.
  */
 import { Device } from '../device/index.js';
-import type { AdamOptions, BatchMatrix, Graph, Mlp, Replay } from '../device/index.js';
+import type {
+  AdamOptions,
+  BatchMatrix,
+  BatchView,
+  Graph,
+  Mlp,
+  NormalSource,
+  Replay,
+} from '../device/index.js';
 import { checkFloat32, checkObject, invalidValue, RunError } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { BatchBuffers, checkFinite } from './batch-buffers.js';
@@ -104,7 +112,7 @@ export class Td3Agent {
     const updateOnSample = (everything: boolean) =>
       this.device.capture(() => {
         this.#sampleBatch();
-        this.#update(everything);
+        this.#update(everything, this.#noise());
       });
     return {
       act: this.device.capture(() => {
@@ -187,8 +195,8 @@ export class Td3Agent {
     if (batch === undefined && targetNoise === undefined) {
       this.#graphs[everything ? 'all' : 'critics'].run();
     } else {
-      this.#sampleBatch(batch, targetNoise);
-      this.#update(everything);
+      this.#sampleBatch(batch);
+      this.#update(everything, this.#noise(targetNoise));
     }
     this.#updates++;
     if (this.#updates - this.#lastMaskUpdate >= this.#schedules.maskInterval.at(this.#steps)) {
@@ -196,33 +204,36 @@ export class Td3Agent {
     }
   }
 
-  #update(everything: boolean): void {
-    this.#computeTarget();
+  #update(everything: boolean, noise: BatchView | NormalSource): void {
+    this.#valueNextState(noise);
     this.#updateCritics();
     if (!everything) return;
     this.#updateActor();
     this.#updateTargets();
   }
 
-  /** y = r + gamma * (1 - terminated) * min over both target critics, at the smoothed action. */
-  #computeTarget(): void {
+  /** Both target critics' values of the next state, at the smoothed action of the target actor. */
+  #valueNextState(noise: BatchView | NormalSource): void {
     const { device, networks } = this;
     const b = this.#batch;
-    const { gamma, policyNoise, noiseClip } = this.config;
+    const { policyNoise, noiseClip } = this.config;
     networks.actorTarget.forward(b.nextObservation, b.nextAction);
     const range = { low: this.#low, high: this.#high, noiseScale: policyNoise, noiseClip };
-    device.smooth(b.nextAction, b.noise, range);
+    device.smooth(b.nextAction, noise, range);
     networks.criticTargets.forward(b.nextStateAction, b.targetQ);
-    const { reward, terminated } = b;
-    device.tdTarget({ reward, terminated, q: b.targetQ, gamma }, b.target);
   }
 
-  /** Both critics take a step down the mean squared error to the target. */
+  /**
+   * Both critics take a step down the mean squared error to the target
+   * y = r + gamma * (1 - terminated) * min over both target critics.
+   */
   #updateCritics(): void {
     const { critics } = this.networks;
     const b = this.#batch;
     critics.forward(b.stateAction, b.q, { keep: true });
-    this.device.mseGradient(b.q, b.target, b.qGradient);
+    const { reward, terminated, targetQ: nextQ, q } = b;
+    const { gamma } = this.config;
+    this.device.tdGradient({ reward, terminated, nextQ, q, gamma }, b.target, b.qGradient);
     critics.backward(b.qGradient);
     critics.adam(this.#adamOptions());
   }
@@ -247,8 +258,11 @@ export class Td3Agent {
 
   #updateTargets(): void {
     const { actor, actorTarget, critics, criticTargets } = this.networks;
-    actorTarget.polyak(actor, this.config.tau);
-    criticTargets.polyak(critics, this.config.tau);
+    const pairs = [
+      { target: actorTarget, source: actor },
+      { target: criticTargets, source: critics },
+    ];
+    this.device.polyak(pairs, this.config.tau);
   }
 
   /** Online networks first, then the targets: from their own weights, or following them. */
@@ -272,16 +286,19 @@ export class Td3Agent {
     );
   }
 
-  /** The batch and the noise of this update: drawn by its number, or given. */
-  #sampleBatch(batch?: TransitionBatch, noise?: ArrayLike<number>): void {
-    const { seed } = this.config;
-    if (batch === undefined) this.replay.sample(seed, this.#updates, this.#batch);
+  /** The batch of this update: drawn by its number, or given. */
+  #sampleBatch(batch?: TransitionBatch): void {
+    if (batch === undefined) this.replay.sample(this.config.seed, this.#updates, this.#batch);
     else this.#batch.load(batch);
-    if (noise === undefined) {
-      this.device.fillNormal(this.#batch.noise, seed, noiseStream + this.#updates);
-    } else {
-      this.#batch.loadNoise(noise);
+  }
+
+  /** The standard normals of target policy smoothing: drawn by the update's number, or given. */
+  #noise(given?: ArrayLike<number>): BatchView | NormalSource {
+    if (given === undefined) {
+      return { seed: this.config.seed, stream: noiseStream + this.#updates };
     }
+    this.#batch.loadNoise(given);
+    return this.#batch.noise;
   }
 
   #adamOptions(): AdamOptions {

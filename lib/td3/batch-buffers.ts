@@ -27,7 +27,7 @@ export class BatchBuffers implements BatchViews {
   readonly nextAction: BatchView;
   readonly reward: BatchMatrix;
   readonly terminated: BatchMatrix;
-  /** [B, actions]: standard normals for target policy smoothing. */
+  /** [B, actions]: given standard normals for target policy smoothing; drawn ones lie nowhere. */
   readonly noise: BatchMatrix;
   /** [B, 2]: Q of both target critics, of both critics, and its gradient. */
   readonly targetQ: BatchMatrix;

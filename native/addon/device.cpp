@@ -29,8 +29,11 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                       InstanceMethod<&DeviceObject::fill>("fill"),
                       InstanceMethod<&DeviceObject::fillNormal>("fillNormal"),
                       InstanceMethod<&DeviceObject::smooth>("smooth"),
+                      InstanceMethod<&DeviceObject::smoothNormal>("smoothNormal"),
                       InstanceMethod<&DeviceObject::tdTarget>("tdTarget"),
                       InstanceMethod<&DeviceObject::mseGradient>("mseGradient"),
+                      InstanceMethod<&DeviceObject::tdGradient>("tdGradient"),
+                      InstanceMethod<&DeviceObject::polyak>("polyak"),
                       InstanceMethod<&DeviceObject::close>("close")});
 }
 
@@ -89,6 +92,14 @@ void DeviceObject::smooth(const Napi::CallbackInfo& info) {
                    static_cast<float>(numberAt(info, 9)));
 }
 
+void DeviceObject::smoothNormal(const Napi::CallbackInfo& info) {
+  device_->backend().smoothNormal(
+      viewAt(info, 0), static_cast<uint64_t>(int64At(info, 3)),
+      static_cast<uint64_t>(int64At(info, 4)), floatVectorAt(info, 5, low_),
+      floatVectorAt(info, 6, high_), static_cast<float>(numberAt(info, 7)),
+      static_cast<float>(numberAt(info, 8)));
+}
+
 void DeviceObject::tdTarget(const Napi::CallbackInfo& info) {
   device_->backend().tdTarget(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
                      static_cast<float>(numberAt(info, 9)), viewAt(info, 10));
@@ -96,6 +107,22 @@ void DeviceObject::tdTarget(const Napi::CallbackInfo& info) {
 
 void DeviceObject::mseGradient(const Napi::CallbackInfo& info) {
   device_->backend().mseGradient(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6));
+}
+
+void DeviceObject::tdGradient(const Napi::CallbackInfo& info) {
+  device_->backend().tdGradient({viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
+                                 viewAt(info, 9), static_cast<float>(numberAt(info, 12))},
+                                viewAt(info, 13), viewAt(info, 16));
+}
+
+// tau, then targets and their sources in turn
+void DeviceObject::polyak(const Napi::CallbackInfo& info) {
+  std::vector<TargetPair> pairs;
+  for (size_t i = 1; i < info.Length(); i += 2) {
+    pairs.push_back({&unwrapAt<NetworkObject>(info, i).network(),
+                     &unwrapAt<NetworkObject>(info, i + 1).network()});
+  }
+  device_->backend().polyak(pairs, static_cast<float>(numberAt(info, 0)));
 }
 
 const std::shared_ptr<OpenDevice>& deviceAt(const Napi::CallbackInfo& info, size_t index) {

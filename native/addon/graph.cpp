@@ -13,6 +13,7 @@ Napi::Function GraphObject::define(Napi::Env env) {
                       InstanceMethod<&GraphObject::endCapture>("endCapture"),
                       InstanceMethod<&GraphObject::cancel>("cancel"),
                       InstanceMethod<&GraphObject::current>("current"),
+                      InstanceMethod<&GraphObject::nodes>("nodes"),
                       InstanceMethod<&GraphObject::beginRefresh>("beginRefresh"),
                       InstanceMethod<&GraphObject::launch>("launch"),
                       InstanceMethod<&GraphObject::release>("release")});
@@ -43,6 +44,10 @@ void GraphObject::release(const Napi::CallbackInfo&) { graph_.release(); }
 
 Napi::Value GraphObject::current(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), graph().current());
+}
+
+Napi::Value GraphObject::nodes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(graph().nodes()));
 }
 
 Napi::Value cudaReport(const Napi::CallbackInfo& info) {

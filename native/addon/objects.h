@@ -30,9 +30,12 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void fill(const Napi::CallbackInfo& info);
   void fillNormal(const Napi::CallbackInfo& info);
   void smooth(const Napi::CallbackInfo& info);
+  void smoothNormal(const Napi::CallbackInfo& info);
   void tdTarget(const Napi::CallbackInfo& info);
   void mseGradient(const Napi::CallbackInfo& info);
-  std::vector<float> low_, high_;  // of the last call of smooth
+  void tdGradient(const Napi::CallbackInfo& info);
+  void polyak(const Napi::CallbackInfo& info);
+  std::vector<float> low_, high_;  // of the last smoothing
   std::shared_ptr<OpenDevice> device_;
 };
 
@@ -60,6 +63,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   static Napi::Function define(Napi::Env env);
   // (device, specification)
   explicit NetworkObject(const Napi::CallbackInfo& info);
+  Network& network() const { return *network_; }
 
  private:
   void forward(const Napi::CallbackInfo& info);
@@ -112,6 +116,7 @@ class GraphObject : public Napi::ObjectWrap<GraphObject> {
   void endCapture(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
   Napi::Value current(const Napi::CallbackInfo& info);
+  Napi::Value nodes(const Napi::CallbackInfo& info);
   void beginRefresh(const Napi::CallbackInfo& info);
   void launch(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);

@@ -35,6 +35,20 @@ void checkShape(const char* name, int rows, int columns, int expectedRows, int e
                               std::to_string(rows) + ", " + std::to_string(columns) + "]");
 }
 
+void requireApart(const std::vector<TargetPair>& pairs) {
+  for (const TargetPair& one : pairs) {
+    for (const TargetPair& other : pairs) {
+      if (&one == &other || (one.target != other.target && one.target != other.source)) continue;
+      throw std::invalid_argument("Expected no target of Polyak averaging to be in another pair");
+    }
+  }
+}
+
+void requireLimits(const std::vector<float>& low, const std::vector<float>& high, int actions) {
+  if (low.size() == static_cast<size_t>(actions) && high.size() == low.size()) return;
+  throw std::invalid_argument("Expected low and high to have one value for each action");
+}
+
 Network::Network(NetworkSpec spec) : spec_(std::move(spec)) {
   if (spec_.sizes.size() < 2) throw std::invalid_argument("Expected a network to have a layer");
   if (spec_.patterns.size() + 1 != spec_.sizes.size()) {

@@ -200,6 +200,8 @@ class Graph {
   virtual void cancel() noexcept = 0;
   // False before a capture, and when memory that the recording uses has moved since.
   virtual bool current() const = 0;
+  // Kernels, copies and fills that a launch consists of; 0 before a capture.
+  virtual size_t nodes() const = 0;
   virtual void beginRefresh() = 0;
   virtual void launch() = 0;
 };
@@ -230,6 +232,17 @@ struct LayerChoice {
   }
 };
 
+// A network that Polyak averaging moves, and towards which.
+struct TargetPair {
+  Network* target;
+  const Network* source;
+};
+// Throws if what one pair moves is part of another, so that their order would matter.
+void requireApart(const std::vector<TargetPair>& pairs);
+
+// Throws unless there are limits for each of so many actions.
+void requireLimits(const std::vector<float>& low, const std::vector<float>& high, int actions);
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -252,11 +265,27 @@ class Backend {
   // action = clip(action + clip(noiseScale * noise, -noiseClip, noiseClip) * h, low, high).
   virtual void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
                       const std::vector<float>& high, float noiseScale, float noiseClip) = 0;
+  // The same with the normals that fillNormal draws, which are kept nowhere.
+  virtual void smoothNormal(const MatrixView& action, uint64_t seed, uint64_t stream,
+                            const std::vector<float>& low, const std::vector<float>& high,
+                            float noiseScale, float noiseClip) = 0;
   // target = reward + gamma * (1 - terminated) * min over the columns of q.
   virtual void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q, float gamma,
                         const MatrixView& target) = 0;
   // gradient[:, e] = 2 * (q[:, e] - target) / rows: of the sum over e of the mean squared errors.
   virtual void mseGradient(const MatrixView& q, const MatrixView& target, const MatrixView& gradient) = 0;
+  // tdTarget of `nextQ`, and mseGradient of `q` to it.
+  struct TdBatch {
+    MatrixView reward, terminated, nextQ, q;
+    float gamma;
+  };
+  virtual void tdGradient(const TdBatch& batch, const MatrixView& target,
+                          const MatrixView& gradient) = 0;
+  // target->polyak(source, tau) of each pair, in any order.
+  virtual void polyak(const std::vector<TargetPair>& pairs, float tau) {
+    requireApart(pairs);
+    for (const TargetPair& pair : pairs) pair.target->polyak(*pair.source, tau);
+  }
 };
 
 }  // namespace rnm

@@ -56,15 +56,7 @@ class CpuBackend : public Backend {
   void fillNormal(const MatrixView& target, uint64_t seed, uint64_t stream) override {
     const TileView view = tileView(target, "target");
     pool_.run(view.tiles, [&](int tile, int) {
-      // Neighbouring samples of a column share a block of random bits.
-      constexpr uint64_t kBlocks = kTile / 4;
-      for (int c = 0; c < view.columns; ++c) {
-        Philox4 bits[kBlocks];
-        for (uint64_t i = 0; i < kBlocks; ++i) {
-          bits[i] = philox(seed, stream, (static_cast<uint64_t>(c) << 32) + tile * kBlocks + i);
-        }
-        kernels_.normals(bits[0].value, view.column(tile, c));
-      }
+      for (int c = 0; c < view.columns; ++c) drawNormals(seed, stream, tile, c, view.column(tile, c));
     });
   }
 
@@ -72,11 +64,23 @@ class CpuBackend : public Backend {
               const std::vector<float>& high, float noiseScale, float noiseClip) override {
     const TileView a = tileView(action, "action");
     const TileView n = tileView(noise, "noise", a.rows, a.columns);
-    if (low.size() != static_cast<size_t>(a.columns) || high.size() != low.size()) {
-      throw std::invalid_argument("Expected low and high to have one value for each action");
-    }
+    requireLimits(low, high, a.columns);
     forEachColumn(a, [&](int tile, int c) {
       kernels_.smooth(a.column(tile, c), n.column(tile, c), {low[c], high[c], noiseScale, noiseClip});
+    });
+  }
+
+  void smoothNormal(const MatrixView& action, uint64_t seed, uint64_t stream,
+                    const std::vector<float>& low, const std::vector<float>& high, float noiseScale,
+                    float noiseClip) override {
+    const TileView a = tileView(action, "action");
+    requireLimits(low, high, a.columns);
+    pool_.run(a.tiles, [&](int tile, int) {
+      float noise[kTile];
+      for (int c = 0; c < a.columns; ++c) {
+        drawNormals(seed, stream, tile, c, noise);
+        kernels_.smooth(a.column(tile, c), noise, {low[c], high[c], noiseScale, noiseClip});
+      }
     });
   }
 
@@ -103,6 +107,16 @@ class CpuBackend : public Backend {
     });
   }
 
+  void tdGradient(const TdBatch& batch, const MatrixView& target,
+                  const MatrixView& gradient) override {
+    // All that may be wrong is found before anything is written.
+    const TileView next = tileView(batch.nextQ, "nextQ");
+    const TileView value = tileView(batch.q, "q", next.rows, batch.q.columns);
+    tileView(gradient, "gradient", value.rows, value.columns);
+    tdTarget(batch.reward, batch.terminated, batch.nextQ, batch.gamma, target);
+    mseGradient(batch.q, target, gradient);
+  }
+
  private:
   // These matrices are a few columns wide: one thread is done before others would have woken.
   template <typename Action>
@@ -110,6 +124,16 @@ class CpuBackend : public Backend {
     for (int tile = 0; tile < view.tiles; ++tile) {
       for (int column = 0; column < view.columns; ++column) action(tile, column);
     }
+  }
+
+  // The normals of a column of a tile, of which neighbouring samples share a block of random bits.
+  void drawNormals(uint64_t seed, uint64_t stream, int tile, int column, float* normals) const {
+    constexpr uint64_t kBlocks = kTile / 4;
+    Philox4 bits[kBlocks];
+    for (uint64_t i = 0; i < kBlocks; ++i) {
+      bits[i] = philox(seed, stream, (static_cast<uint64_t>(column) << 32) + tile * kBlocks + i);
+    }
+    kernels_.normals(bits[0].value, normals);
   }
 
   const KernelTable& kernels_;

@@ -75,11 +75,17 @@ class CudaBackend : public Backend {
   void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
               const std::vector<float>& high, float noiseScale, float noiseClip) override {
     const DeviceView a = deviceView(action, "action");
-    if (low.size() != static_cast<size_t>(a.columns) || high.size() != low.size()) {
-      throw std::invalid_argument("Expected low and high to have one value for each action");
-    }
+    requireLimits(low, high, a.columns);
     const DeviceView n = deviceView(noise, "noise", a.rows, a.columns);
-    cuda::smooth(context_, a, n, low, high, noiseScale, noiseClip);
+    cuda::smooth(context_, a, n, low, high, {noiseScale, noiseClip});
+  }
+  void smoothNormal(const MatrixView& action, uint64_t seed, uint64_t stream,
+                    const std::vector<float>& low, const std::vector<float>& high, float noiseScale,
+                    float noiseClip) override {
+    const DeviceView a = deviceView(action, "action");
+    requireLimits(low, high, a.columns);
+    cuda::smoothNormal(context_, a, context_.scalar(seed), context_.scalar(stream), low, high,
+                       {noiseScale, noiseClip});
   }
   void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q,
                 float gamma, const MatrixView& target) override {
@@ -87,7 +93,7 @@ class CudaBackend : public Backend {
     const DeviceView r = deviceView(reward, "reward", value.rows, 1);
     const DeviceView end = deviceView(terminated, "terminated", value.rows, 1);
     const DeviceView y = deviceView(target, "target", value.rows, 1);
-    cuda::tdTarget(context_, r, end, value, gamma, y);
+    cuda::tdTarget(context_, {r, end, value}, gamma, y);
   }
   void mseGradient(const MatrixView& q, const MatrixView& target,
                    const MatrixView& gradient) override {
@@ -95,6 +101,29 @@ class CudaBackend : public Backend {
     const DeviceView y = deviceView(target, "target", value.rows, 1);
     const DeviceView g = deviceView(gradient, "gradient", value.rows, value.columns);
     cuda::mseGradient(context_, value, y, g);
+  }
+  void tdGradient(const TdBatch& batch, const MatrixView& target,
+                  const MatrixView& gradient) override {
+    const DeviceView next = deviceView(batch.nextQ, "nextQ");
+    const DeviceView r = deviceView(batch.reward, "reward", next.rows, 1);
+    const DeviceView end = deviceView(batch.terminated, "terminated", next.rows, 1);
+    const DeviceView q = deviceView(batch.q, "q", next.rows, batch.q.columns);
+    const DeviceView y = deviceView(target, "target", next.rows, 1);
+    const DeviceView g = deviceView(gradient, "gradient", next.rows, q.columns);
+    cuda::tdGradient(context_, {r, end, next}, batch.gamma, y, q, g);
+  }
+
+  void polyak(const std::vector<TargetPair>& pairs, float tau) override {
+    requireApart(pairs);
+    std::vector<Average> averages;
+    for (const TargetPair& pair : pairs) {
+      const auto* target = dynamic_cast<const CudaNetwork*>(pair.target);
+      if (!target || !target->isOf(context_)) {
+        throw std::invalid_argument("Expected target to be a network of this device");
+      }
+      averages.push_back(target->averageOf(*pair.source));
+    }
+    cuda::polyak(context_, averages, tau);
   }
 
  private:

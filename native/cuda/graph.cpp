@@ -15,6 +15,7 @@ Graph::~Graph() { destroy(); }
 void Graph::destroy() noexcept {
   if (executable_) cudaGraphExecDestroy(executable_);
   executable_ = nullptr;
+  nodes_ = 0;
 }
 
 void Graph::beginCapture() {
@@ -35,9 +36,13 @@ void Graph::endCapture() {
   // Frees memory, which would have spoilt the recording.
   context_.end();
   check(ended, "record a graph");
-  const cudaError_t status = cudaGraphInstantiate(&executable_, recorded, 0);
+  cudaError_t status = cudaGraphGetNodes(recorded, nullptr, &nodes_);
+  if (status == cudaSuccess) status = cudaGraphInstantiate(&executable_, recorded, 0);
   cudaGraphDestroy(recorded);
-  if (status != cudaSuccess) executable_ = nullptr;
+  if (status != cudaSuccess) {
+    executable_ = nullptr;
+    nodes_ = 0;
+  }
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     throw std::runtime_error(std::string("Not enough memory on the GPU for a graph: ") +

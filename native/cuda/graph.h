@@ -32,6 +32,7 @@ class Graph : public rnm::Graph {
   void endCapture() override;
   void cancel() noexcept override;
   bool current() const override;
+  size_t nodes() const override { return nodes_; }
   void beginRefresh() override;
   void launch() override;
 
@@ -43,7 +44,7 @@ class Graph : public rnm::Graph {
       throw std::invalid_argument(
           "Expected the calls of a graph to have at most " + std::to_string(kMaxScalars) +
           " numbers that change from launch to launch (sampling and normals have 3 and 2, a step of "
-          "Adam 7, Polyak averaging 0): record them as several graphs");
+          "Adam 7, Polyak averaging 1): record them as several graphs");
     }
     std::memcpy(&values_[used_], &value, sizeof(T));
     return {{value}, reinterpret_cast<const T*>(device_.data() + used_++)};
@@ -65,6 +66,7 @@ class Graph : public rnm::Graph {
   int used_ = 0;
   uint64_t calls_ = kNoCalls, recordedCalls_ = kNoCalls;
   uint64_t epoch_ = 0;
+  size_t nodes_ = 0;
   cudaGraphExec_t executable_ = nullptr;
 };
 

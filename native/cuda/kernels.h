@@ -21,13 +21,24 @@ struct DeviceView {
 void fill(Context& context, const DeviceView& target, float value);
 void fillNormal(Context& context, const DeviceView& target, Scalar<uint64_t> seed,
                 Scalar<uint64_t> stream);
+struct NoiseLimits {
+  using OnlyFloats = void;
+  float scale, clip;
+};
 void smooth(Context& context, const DeviceView& action, const DeviceView& noise,
-            const std::vector<float>& low, const std::vector<float>& high, float noiseScale,
-            float noiseClip);
-void tdTarget(Context& context, const DeviceView& reward, const DeviceView& terminated,
-              const DeviceView& q, float gamma, const DeviceView& target);
+            const std::vector<float>& low, const std::vector<float>& high, NoiseLimits limits);
+void smoothNormal(Context& context, const DeviceView& action, Scalar<uint64_t> seed,
+                  Scalar<uint64_t> stream, const std::vector<float>& low,
+                  const std::vector<float>& high, NoiseLimits limits);
+struct TdViews {
+  DeviceView reward, terminated, q;  // q: of the target critics
+};
+void tdTarget(Context& context, const TdViews& views, float gamma, const DeviceView& target);
 void mseGradient(Context& context, const DeviceView& q, const DeviceView& target,
                  const DeviceView& gradient);
+// Both at once, of the critics' own q.
+void tdGradient(Context& context, const TdViews& views, float gamma, const DeviceView& target,
+                const DeviceView& q, const DeviceView& gradient);
 
 // ---- replay_kernels.cu
 struct SampleTargets {
@@ -67,7 +78,9 @@ void sumMembers(Context& context, const float* source, const PassShape& shape, i
 // ---- weight_kernels.cu: the arrays of a network that weights.h describes
 struct WeightArrays;
 void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, float srLambda);
-void polyak(Context& context, const WeightArrays& arrays, const float* source, float tau);
+struct Average;
+// Of several networks at once; none of them is another one's source.
+void polyak(Context& context, const std::vector<Average>& averages, float tau);
 // What follows from weights and masks; `keepDormant`: else dormant weights become zero.
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
 // *largest = the larger of itself and the bits of every value without its sign: NaN is above all.

@@ -355,8 +355,12 @@ void CudaNetwork::adam(const AdamOptions& options) {
 }
 
 void CudaNetwork::polyak(const Network& source, float tau) {
+  cuda::polyak(context_, {averageOf(source)}, tau);
+}
+
+Average CudaNetwork::averageOf(const Network& source) const {
   requireRole(Role::target, "Polyak averaging");
-  weights_.polyak(sameShape(source, "source").weights_, tau);
+  return weights_.averageOf(sameShape(source, "source").weights_);
 }
 
 void CudaNetwork::copyFrom(const Network& source) {

@@ -31,6 +31,10 @@ class CudaNetwork : public Network {
   void write(int member, int layer, Part part, const float* source) override;
   size_t bytes() const override { return weights_.bytes(); }
 
+  // Polyak averaging as its kernel takes it; throws if there can be none of these two.
+  Average averageOf(const Network& source) const;
+  bool isOf(const Context& context) const { return &context_ == &context; }
+
  private:
   // What a kept forward pass leaves for the backward pass: of each layer, of every member,
   // [member][row][ld], room for `capacity` rows.

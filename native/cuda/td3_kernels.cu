@@ -18,21 +18,29 @@ __global__ void fillKernel(DeviceView target, float value) {
   if (row < target.rows) at(target, row, static_cast<int>(i % target.columns)) = value;
 }
 
-// A thread draws four neighbouring samples of a column: they share a block of random bits.
+// Four neighbouring samples of a column share a block of random bits.
+struct Normals4 {
+  float value[4];
+};
+
+__device__ Normals4 draw4(uint64_t seed, uint64_t stream, int column, int64_t block) {
+  const Philox4 bits = philox(seed, stream, (static_cast<uint64_t>(column) << 32) + block);
+  Normals4 normals;
+  normalsFrom(bits.value[0], bits.value[1], &normals.value[0], &normals.value[1]);
+  normalsFrom(bits.value[2], bits.value[3], &normals.value[2], &normals.value[3]);
+  return normals;
+}
+
 __global__ void fillNormalKernel(DeviceView target, Scalar<uint64_t> seed,
                                  Scalar<uint64_t> stream) {
   const int64_t i = RNM_THREAD;
   const int64_t block = i / target.columns;
   const int column = static_cast<int>(i % target.columns);
   if (4 * block >= target.rows) return;
-  const Philox4 bits =
-      philox(seed.get(), stream.get(), (static_cast<uint64_t>(column) << 32) + block);
-  float normals[4];
-  normalsFrom(bits.value[0], bits.value[1], &normals[0], &normals[1]);
-  normalsFrom(bits.value[2], bits.value[3], &normals[2], &normals[3]);
+  const Normals4 normals = draw4(seed.get(), stream.get(), column, block);
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
-    if (4 * block + k < target.rows) at(target, 4 * block + k, column) = normals[k];
+    if (4 * block + k < target.rows) at(target, 4 * block + k, column) = normals.value[k];
   }
 }
 
@@ -48,29 +56,60 @@ __device__ float clip(float value, float low, float high) {
   return value < low ? low : value > high ? high : value;
 }
 
-__global__ void smoothKernel(DeviceView action, DeviceView noise, Limits limits, float noiseScale,
-                             float noiseClip) {
+__device__ float smoothed(float action, float noise, float low, float high,
+                          const NoiseLimits& limits) {
+  const float draw = clip(limits.scale * noise, -limits.clip, limits.clip);
+  return clip(action + draw * (0.5f * (high - low)), low, high);
+}
+
+__global__ void smoothKernel(DeviceView action, DeviceView noise, Limits range,
+                             NoiseLimits limits) {
   const int64_t i = RNM_THREAD;
   const int64_t row = i / action.columns;
   const int c = static_cast<int>(i % action.columns);
   if (row >= action.rows) return;
-  const float low = limits.low[c], high = limits.high[c];
-  const float draw = clip(noiseScale * at(noise, row, c), -noiseClip, noiseClip);
   float& value = at(action, row, c);
-  value = clip(value + draw * (0.5f * (high - low)), low, high);
+  value = smoothed(value, at(noise, row, c), range.low[c], range.high[c], limits);
 }
 
-__global__ void tdTargetKernel(DeviceView reward, DeviceView terminated, DeviceView q, float gamma,
-                               DeviceView target) {
-  const int64_t row = RNM_THREAD;
-  if (row >= q.rows) return;
-  float least = at(q, row, 0);
-  for (int e = 1; e < q.columns; ++e) {
-    const float other = at(q, row, e);
+// `action` are the columns from `first` on of what fillNormal would draw normals for.
+__global__ void smoothNormalKernel(DeviceView action, int first, Scalar<uint64_t> seed,
+                                   Scalar<uint64_t> stream, Limits range, NoiseLimits limits) {
+  const int64_t i = RNM_THREAD;
+  const int64_t block = i / action.columns;
+  const int c = static_cast<int>(i % action.columns);
+  if (4 * block >= action.rows) return;
+  const Normals4 normals = draw4(seed.get(), stream.get(), first + c, block);
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    if (4 * block + k >= action.rows) continue;
+    float& value = at(action, 4 * block + k, c);
+    value = smoothed(value, normals.value[k], range.low[c], range.high[c], limits);
+  }
+}
+
+__device__ float targetOf(const TdViews& views, int64_t row, float gamma) {
+  float least = at(views.q, row, 0);
+  for (int e = 1; e < views.q.columns; ++e) {
+    const float other = at(views.q, row, e);
     // Not fminf(): a NaN of any critic has to stay visible.
     if (!(least <= other)) least = least != least ? least : other;
   }
-  at(target, row, 0) = at(reward, row, 0) + gamma * (1.0f - at(terminated, row, 0)) * least;
+  return at(views.reward, row, 0) + gamma * (1.0f - at(views.terminated, row, 0)) * least;
+}
+
+__global__ void tdTargetKernel(TdViews views, float gamma, DeviceView target) {
+  const int64_t row = RNM_THREAD;
+  if (row < target.rows) at(target, row, 0) = targetOf(views, row, gamma);
+}
+
+__global__ void tdGradientKernel(TdViews views, float gamma, DeviceView target, DeviceView q,
+                                 DeviceView gradient, float scale) {
+  const int64_t row = RNM_THREAD;
+  if (row >= target.rows) return;
+  const float y = targetOf(views, row, gamma);
+  at(target, row, 0) = y;
+  for (int e = 0; e < q.columns; ++e) at(gradient, row, e) = scale * (at(q, row, e) - y);
 }
 
 __global__ void mseGradientKernel(DeviceView q, DeviceView target, DeviceView gradient,
@@ -81,10 +120,30 @@ __global__ void mseGradientKernel(DeviceView q, DeviceView target, DeviceView gr
   if (row < q.rows) at(gradient, row, e) = scale * (at(q, row, e) - at(target, row, 0));
 }
 
+// Of the mean over the batch of squared errors.
+float errorScale(const DeviceView& q) { return 2.0f / static_cast<float>(q.rows); }
+
 DeviceView part(DeviceView view, int first, int columns) {
   view.data += first;
   view.columns = columns;
   return view;
+}
+
+int64_t blocksOf(const DeviceView& view) { return (view.rows + 3) / 4; }
+
+// Takes as many columns at a time as limits fit a kernel's arguments.
+template <typename Action>
+void forLimits(int columns, const std::vector<float>& low, const std::vector<float>& high,
+               const Action& action) {
+  for (int first = 0; first < columns; first += kLimits) {
+    const int count = columns - first < kLimits ? columns - first : kLimits;
+    Limits limits{};
+    for (int c = 0; c < count; ++c) {
+      limits.low[c] = low[first + c];
+      limits.high[c] = high[first + c];
+    }
+    action(first, count, limits);
+  }
 }
 
 }  // namespace
@@ -95,37 +154,43 @@ void fill(Context& context, const DeviceView& target, float value) {
 
 void fillNormal(Context& context, const DeviceView& target, Scalar<uint64_t> seed,
                 Scalar<uint64_t> stream) {
-  const int64_t blocks = (target.rows + 3) / 4;
-  launch(context, "draw normals", fillNormalKernel, gridOf(blocks * target.columns), target, seed,
-         stream);
+  launch(context, "draw normals", fillNormalKernel, gridOf(blocksOf(target) * target.columns),
+         target, seed, stream);
 }
 
 void smooth(Context& context, const DeviceView& action, const DeviceView& noise,
-            const std::vector<float>& low, const std::vector<float>& high, float noiseScale,
-            float noiseClip) {
-  for (int first = 0; first < action.columns; first += kLimits) {
-    const int count = action.columns - first < kLimits ? action.columns - first : kLimits;
-    Limits limits{};
-    for (int c = 0; c < count; ++c) {
-      limits.low[c] = low[first + c];
-      limits.high[c] = high[first + c];
-    }
+            const std::vector<float>& low, const std::vector<float>& high, NoiseLimits limits) {
+  forLimits(action.columns, low, high, [&](int first, int count, const Limits& range) {
     const DeviceView a = part(action, first, count);
     launch(context, "smooth actions", smoothKernel, gridOf(elements(a)), a,
-           part(noise, first, count), limits, noiseScale, noiseClip);
-  }
+           part(noise, first, count), range, limits);
+  });
 }
 
-void tdTarget(Context& context, const DeviceView& reward, const DeviceView& terminated,
-              const DeviceView& q, float gamma, const DeviceView& target) {
-  launch(context, "compute targets", tdTargetKernel, gridOf(q.rows), reward, terminated, q, gamma,
-         target);
+void smoothNormal(Context& context, const DeviceView& action, Scalar<uint64_t> seed,
+                  Scalar<uint64_t> stream, const std::vector<float>& low,
+                  const std::vector<float>& high, NoiseLimits limits) {
+  forLimits(action.columns, low, high, [&](int first, int count, const Limits& range) {
+    const DeviceView a = part(action, first, count);
+    launch(context, "smooth actions by drawn noise", smoothNormalKernel,
+           gridOf(blocksOf(a) * a.columns), a, first, seed, stream, range, limits);
+  });
+}
+
+void tdTarget(Context& context, const TdViews& views, float gamma, const DeviceView& target) {
+  launch(context, "compute targets", tdTargetKernel, gridOf(target.rows), views, gamma, target);
 }
 
 void mseGradient(Context& context, const DeviceView& q, const DeviceView& target,
                  const DeviceView& gradient) {
   launch(context, "compute the loss's gradient", mseGradientKernel, gridOf(elements(q)), q, target,
-         gradient, 2.0f / static_cast<float>(q.rows));
+         gradient, errorScale(q));
+}
+
+void tdGradient(Context& context, const TdViews& views, float gamma, const DeviceView& target,
+                const DeviceView& q, const DeviceView& gradient) {
+  launch(context, "compute targets and the loss's gradient", tdGradientKernel, gridOf(q.rows), views,
+         gamma, target, q, gradient, errorScale(q));
 }
 
 }  // namespace rnm::cuda

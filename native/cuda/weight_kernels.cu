@@ -117,11 +117,25 @@ __global__ void adamKernel(WeightArrays a, AdamScalars scalars, float srLambda) 
   }
 }
 
+// Networks of a launch, each from its first block on.
+constexpr int kAverages = 4;
+struct Averages {
+  int64_t count;
+  Average of[kAverages];
+};
+
 template <typename T>
-__global__ void polyakKernel(WeightArrays a, const float* source, Scalar<float> tau) {
-  const int64_t i = 4 * RNM_THREAD;
+__global__ void polyakKernel(Averages averages, Scalar<float> tau) {
+  const int64_t block = blockIdx.x;
+  int which = 0;
+#pragma unroll
+  for (int k = 1; k < kAverages; ++k) {
+    which = k < averages.count && block >= averages.of[k].firstBlock ? k : which;
+  }
+  const WeightArrays& a = averages.of[which].arrays;
+  const int64_t i = 4 * ((block - averages.of[which].firstBlock) * blockDim.x + threadIdx.x);
   if (i >= a.size) return;
-  const Floats4 s = load4(source + i);
+  const Floats4 s = load4(averages.of[which].source + i);
   const float rate = tau.get();
   Floats4 w = load4(a.weights + i);
 #pragma unroll
@@ -175,11 +189,20 @@ void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, fl
   launch(context, "take an Adam step", kernel, grid, arrays, scalarsOf(context, step), srLambda);
 }
 
-void polyak(Context& context, const WeightArrays& arrays, const float* source, float tau) {
+void polyak(Context& context, const std::vector<Average>& averages, float tau) {
   const auto kernel =
       context.precision() == Precision::bf16 ? polyakKernel<__nv_bfloat16> : polyakKernel<float>;
-  launch(context, "average targets", kernel, gridOf(arrays.size / 4), arrays, source,
-         context.scalar(tau));
+  for (size_t done = 0; done < averages.size(); done += kAverages) {
+    Averages some{};
+    int64_t blocks = 0;
+    for (size_t k = done; k < averages.size() && some.count < kAverages; ++k) {
+      Average& one = some.of[some.count++];
+      one = averages[k];
+      one.firstBlock = blocks;
+      blocks += gridOf(one.arrays.size / 4).blocks.x;
+    }
+    launch(context, "average targets", kernel, gridOf(blocks * kThreads), some, context.scalar(tau));
+  }
 }
 
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant) {

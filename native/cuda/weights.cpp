@@ -265,8 +265,8 @@ const uint8_t* NetworkWeights::gradientMask() const {
 
 void NetworkWeights::adam(const AdamStep& step) { cuda::adam(context_, arrays_, step, srLambda_); }
 
-void NetworkWeights::polyak(const NetworkWeights& source, float tau) {
-  cuda::polyak(context_, arrays_, source.weights_.data(), tau);
+Average NetworkWeights::averageOf(const NetworkWeights& source) const {
+  return {arrays_, source.weights_.data(), 0};
 }
 
 void NetworkWeights::refresh() {

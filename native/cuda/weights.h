@@ -58,6 +58,13 @@ struct WeightArrays {
   int64_t pieceCount;
 };
 
+// What Polyak averaging moves, and towards which weights.
+struct Average {
+  WeightArrays arrays;
+  const float* source;
+  int64_t firstBlock;  // of the launch; filled in there
+};
+
 // The masks that a tile may have: see core/mask_shape.h.
 struct TileMasks {
   const uint16_t* masks;
@@ -113,7 +120,7 @@ class NetworkWeights {
   const SparseLayers* transposed() const { return transposed_.get(); }
 
   void adam(const AdamStep& step);
-  void polyak(const NetworkWeights& source, float tau);
+  Average averageOf(const NetworkWeights& source) const;
   void copyFrom(const NetworkWeights& source);
   int64_t updateMasks();
   int64_t followMasks(const NetworkWeights& source);

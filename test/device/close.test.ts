@@ -27,6 +27,8 @@ function batchOf(x: BatchMatrix, y: BatchMatrix) {
   return { observation: one, action: one, reward: y, nextObservation: one, terminated: y };
 }
 
+const tdBatch = (y: BatchMatrix) => ({ reward: y, terminated: y, nextQ: y, q: y, gamma: 1 });
+
 describe('a closed device', () => {
   const { device, mlp, replay, x, y, graph } = make();
   device.close();
@@ -43,8 +45,11 @@ describe('a closed device', () => {
     ['fill', () => device.fill(x, 1)],
     ['fillNormal', () => device.fillNormal(x, 1, 1)],
     ['smooth', () => device.smooth(y, y, range)],
+    ['smooth by drawn noise', () => device.smooth(y, { seed: 1, stream: 1 }, range)],
     ['tdTarget', () => device.tdTarget({ reward: y, terminated: y, q: y, gamma: 1 }, y)],
     ['mseGradient', () => device.mseGradient(y, y, y)],
+    ['tdGradient', () => device.tdGradient(tdBatch(y), y, y)],
+    ['device.polyak', () => device.polyak([{ target: mlp, source: mlp }], 1)],
     ['set', () => x.set(new Float32Array(6))],
     ['get', () => x.get()],
     ['forward', () => mlp.forward(x, y)],

@@ -69,7 +69,27 @@ describe('batch matrices', () => {
     expect(() => device.smooth(matrix, matrix, { ...range, high: [1, 1, 1] as never })).toThrow(
       'Expected range.high to be a Float32Array of length 3 but received Array of length 3',
     );
+    const limits = { ...range, high: range.low };
+    for (const [noise, message] of [
+      [{ seed: -1, stream: 0 }, /noise.seed to be .*received -1/],
+      [{ seed: 1 }, /noise.stream to be .*received undefined/],
+      [null, /noise to be a batch matrix/],
+    ] as const) {
+      expect(() => device.smooth(matrix, noise as never, limits)).toThrow(message);
+    }
     expect(() => device.fill({ matrix: {} } as never, 0)).toThrow(/batch matrix/);
+    const one = device.matrix(4, 1);
+    const batch = { reward: one, terminated: one, nextQ: matrix, q: matrix, gamma: 1 };
+    for (const [wrong, gradient, message] of [
+      [{ q: device.matrix(5, 3) }, matrix, /q to have shape \[4, 3\] but received \[5, 3\]/],
+      [{ reward: matrix }, matrix, /reward to have shape \[4, 1\]/],
+      [{ gamma: '1' as never }, matrix, /gamma to be a finite number/],
+      [{ nextQ: undefined as never }, matrix, /nextQ to be a batch matrix/],
+      [{}, one, /gradient to have shape \[4, 3\]/],
+    ] as const) {
+      expect(() => device.tdGradient({ ...batch, ...wrong }, one, gradient)).toThrow(message);
+    }
+    expect(() => device.tdGradient(undefined as never, one, matrix)).toThrow(/reward to be/);
   });
 });
 
@@ -119,7 +139,36 @@ describe.each(cases)('TD3 kernels of $name, batch $rows', ({ options, rows }) =>
       device.smooth(matrix, matrixOf(rows, 1, noise), { ...limits, noiseScale: 1, noiseClip: 1 });
       expect(matrix.get().every(Number.isNaN)).toBe(true);
     }
+    const matrix = matrixOf(rows, 1, nan);
+    device.smooth(matrix, { seed: 1, stream: 2 }, { ...limits, noiseScale: 1, noiseClip: 1 });
+    expect(matrix.get().every(Number.isNaN)).toBe(true);
   });
+
+  // 131 actions are more than a GPU's kernel takes at a time.
+  test.each([1, 6, 131])(
+    'smoothing %i actions by drawn noise is smoothing by it, bit for bit',
+    (actions) => {
+      const range = {
+        low: randomFloats(actions, 8, 1).map((x) => x - 1.5),
+        high: randomFloats(actions, 9, 1).map((x) => x + 1.5),
+        noiseScale: 0.3,
+        noiseClip: 0.4,
+      };
+      const values = randomFloats(rows * (actions + 2), 10, 2);
+      const [fused, apart] = [1, 2].map(() => matrixOf(rows, actions + 2, values));
+      const noise = device.matrix(rows, actions);
+      for (const [seed, stream] of [
+        [5, 2 ** 40 + 1],
+        [2 ** 40, 3],
+      ] as const) {
+        device.fillNormal(noise, seed, stream);
+        device.smooth(apart!.view(1, actions), noise, range);
+        device.smooth(fused!.view(1, actions), { seed, stream }, range);
+      }
+      expect(fused!.get()).toEqual(apart!.get());
+      expect(fused!.get()).not.toEqual(values);
+    },
+  );
 
   test('TD target with the least of the target critics', () => {
     const reward = randomFloats(rows, 3, 10);
@@ -148,6 +197,43 @@ describe.each(cases)('TD3 kernels of $name, batch $rows', ({ options, rows }) =>
     const expected = q.map((value, i) => (2 * (value - y[i >> 1]!)) / rows);
     expect(deviation(gradient.get(), expected)).toBeLessThan(1e-6);
   });
+
+  // As many target critics as critics, and not.
+  test.each([
+    [2, 2],
+    [1, 3],
+    [5, 1],
+  ])(
+    'targets of %i and gradients of %i critics are those of two calls, bit for bit',
+    (nexts, qs) => {
+      const nextQ = randomFloats(rows * nexts, 11, 50);
+      nextQ[nextQ.length - 1] = NaN;
+      const batch = {
+        reward: matrixOf(rows, 1, randomFloats(rows, 12, 10)),
+        terminated: matrixOf(
+          rows,
+          1,
+          randomFloats(rows, 13).map((x) => (x > 0.5 ? 1 : 0)),
+        ),
+        gamma: 0.97,
+      };
+      const [q, next] = [
+        matrixOf(rows, qs, randomFloats(rows * qs, 14, 50)),
+        matrixOf(rows, nexts, nextQ),
+      ];
+      const [fused, apart] = [1, 2].map(() => {
+        const results = [device.matrix(rows, 3), device.matrix(rows, qs + 2)] as const;
+        for (const matrix of results) device.fill(matrix, 7);
+        return results;
+      });
+      const [target, gradient] = [apart![0].view(1, 1), apart![1].view(1, qs)];
+      device.tdTarget({ ...batch, q: next }, target);
+      device.mseGradient(q, target, gradient);
+      device.tdGradient({ ...batch, q, nextQ: next }, fused![0].view(1, 1), fused![1].view(1, qs));
+      for (const i of [0, 1] as const) expect(fused![i].get()).toEqual(apart![i].get());
+      expect(gradient.matrix.get().filter(Number.isNaN).length).toBe(qs);
+    },
+  );
 
   test('a NaN of either critic stays visible in the target', () => {
     for (const critic of [0, 1]) {

@@ -281,8 +281,11 @@ function weightSteps({ agent, kind }: Made): Candidate {
   const graph = agent.device.capture(() => {
     for (let i = 0; i < agent.config.policyDelay; i++) critics.adam(noStep);
     actor.adam(noStep);
-    actorTarget.polyak(actor, tau);
-    criticTargets.polyak(critics, tau);
+    const pairs = [
+      { target: actorTarget, source: actor },
+      { target: criticTargets, source: critics },
+    ];
+    agent.device.polyak(pairs, tau);
   });
   return enqueue(agent.device, kind.name, () => graph.run());
 }
