@@ -283,9 +283,7 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
     }
   }
   planTransposed(rows);
-  const auto biasGradient = [&](int l) {
-    return weightGradient ? weights_.biasGradient(l, members.first) : nullptr;
-  };
+  const BiasSums sums = biasSums(members, weightGradient);
   const auto shape = [&](int l) { return shapeOf(l, members.count, rows, kept_.capacity); };
   const auto delta = [&](int l) { return keptRef(kept_.delta, l, members.first, type()); };
   MatrixRef from = delta(last());
@@ -295,7 +293,7 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
     const auto* squash = static_cast<const float*>(
         keptRef(kept_.activity, last(), members.first, ElementType::float32).data);
     outputDelta(context_, dy, squash, half_.data(), from.data, shape(last()),
-                biasGradient(last()), weights_.layer(last()).biasStride);
+                sums.of(last()));
   }
   bool clean = true;
   for (int l = last(); l > 0; --l) {
@@ -306,12 +304,22 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
     from = delta(l - 1);
     hiddenDelta(context_, delta(l - 1).data,
                 keptRef(kept_.activity, l - 1, members.first, type()).data, shape(l - 1),
-                biasGradient(l - 1), weights_.layer(l - 1).biasStride);
+                sums.of(l - 1));
   }
+  sums.finish();
   if (weightGradient) {
     for (int l = 0; l < layers(); ++l) weightGradientOf(l, members);
   }
   if (dx.data) storeInputGradient(members, from, dx, inputFirst);
+}
+
+BiasSums CudaNetwork::biasSums(MemberRange members, bool wanted) const {
+  std::vector<BiasGradient> gradients;
+  for (int l = 0; wanted && l < layers(); ++l) {
+    gradients.push_back(
+        {weights_.biasGradient(l, members.first), weights_.layer(l).biasStride, width(l)});
+  }
+  return BiasSums(context_, members.count, kept_.input.rows, std::move(gradients));
 }
 
 // Whether the gradient of one member's output is dL/d(pre-activation) as it lies, in the products' type.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "cuda/bias_sums.h"
 #include "cuda/blas.h"
 #include "cuda/kernels.h"
 #include "cuda/memory.h"
@@ -81,6 +82,7 @@ class CudaNetwork : public Network {
                       const MatrixRef& input, const MatrixRef& output, bool clean);
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
+  BiasSums biasSums(MemberRange members, bool wanted) const;
   void dataGradient(int layer, MemberRange members, const MatrixRef& delta,
                     const MatrixRef& target);
   void weightGradientOf(int layer, MemberRange members);
