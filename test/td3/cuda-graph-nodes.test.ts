@@ -62,6 +62,7 @@ function observe(agent: Td3Agent): void {
 (testDevice === 'cuda-emulated' ? describe : describe.skip)('nodes of an update', () => {
   test.each<[string, Partial<Td3Options>, { critics: number; all: number }]>([
     ['dense, fp32', {}, { critics: 24, all: 47 }],
+    ['dense, tf32', { precision: 'tf32' }, { critics: 24, all: 47 }],
     ['dense, bf16', { precision: 'bf16' }, { critics: 27, all: 53 }],
     ['dense, fp32, a batch of 512', { batchSize: 512 }, { critics: 25, all: 49 }],
     [
