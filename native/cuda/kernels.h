@@ -64,13 +64,13 @@ void clearPadding(Context& context, void* activity, const PassShape& shape);
 // (centre and half range per output), tanh is applied, and replaces the pre-activations.
 void storeOutput(Context& context, float* values, const PassShape& shape, const float* centre,
                  const float* half, const DeviceView& output);
-// dL/d(pre-activation) of the last layer, and the sums of its columns if biasGradient is given.
+struct ColumnSums;
+// dL/d(pre-activation) of the last layer, and the sums of its columns: see bias_sums.h.
 void outputDelta(Context& context, const DeviceView& outputGradient, const float* squashed,
-                 const float* half, void* delta, const PassShape& shape, float* biasGradient,
-                 int64_t biasStride);
-// delta = 0 where the activity is not above 0, and the sums of delta's columns if wanted.
+                 const float* half, void* delta, const PassShape& shape, const ColumnSums& sums);
+// delta = 0 where the activity is not above 0, and the sums of delta's columns.
 void hiddenDelta(Context& context, void* delta, const void* activity, const PassShape& shape,
-                 float* biasGradient, int64_t biasStride);
+                 const ColumnSums& sums);
 // target[:, j] = sum over the members of source[member, :, first + j] (float32).
 void sumMembers(Context& context, const float* source, const PassShape& shape, int first,
                 const DeviceView& target);

@@ -12,6 +12,9 @@ namespace {
 // Passes of fewer decide nothing about sparse products.
 constexpr int kLeastRows = 8;
 
+// Products read and write it as fast as what a network keeps itself.
+bool isAligned(const DeviceView& view) { return reinterpret_cast<uintptr_t>(view.data) % 16 == 0; }
+
 }  // namespace
 
 CudaNetwork::CudaNetwork(const NetworkSpec& spec, Context& context)
@@ -114,6 +117,12 @@ MatrixRef CudaNetwork::activityBuffer(int layer, MemberRange members, int rows, 
 
 // ---------------------------------------------------------------- forward
 
+// The last product of one member's linear output needs no kernel to bring it where it belongs. A first
+// layer may read what the output overwrites.
+bool CudaNetwork::writesOutput(MemberRange members, const DeviceView& output) const {
+  return !squashed() && members.count == 1 && layers() > 1 && isAligned(output);
+}
+
 void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, MemberRange members,
                           bool keep) {
   checkMembers(members);
@@ -126,13 +135,16 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   // What pads rows is left alone by dense products. There may be anything: other layers' activities,
   // or NaN where a sparse product met it.
   bool clean = true;
+  const bool direct = writesOutput(members, y);
   for (int l = 0; l < layers(); ++l) {
-    const MatrixRef to = activityBuffer(l, members, x.rows, keep);
+    const MatrixRef to = direct && l == last() ? MatrixRef{y.data, y.ld, 0, ElementType::float32}
+                                               : activityBuffer(l, members, x.rows, keep);
     const bool sparse = multiplySparse(weights_.sparse(), l, members, x.rows, from, to, clean);
     if (!sparse) forwardLayer(l, members, x.rows, from, to);
     clean = sparse;
     from = to;
   }
+  if (direct) return;
   const PassShape shape = {from.ld, from.stride, members.count, x.rows, width(last())};
   storeOutput(context_, static_cast<float*>(from.data), shape, centre_.data(), half_.data(), y);
 }
@@ -271,40 +283,60 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
     }
   }
   planTransposed(rows);
-  const auto biasGradient = [&](int l) {
-    return weightGradient ? weights_.biasGradient(l, members.first) : nullptr;
-  };
+  const BiasSums sums = biasSums(members, weightGradient);
   const auto shape = [&](int l) { return shapeOf(l, members.count, rows, kept_.capacity); };
   const auto delta = [&](int l) { return keptRef(kept_.delta, l, members.first, type()); };
-  const auto* squash = static_cast<const float*>(
-      keptRef(kept_.activity, last(), members.first, ElementType::float32).data);
-  outputDelta(context_, dy, squash, half_.data(), delta(last()).data, shape(last()),
-              biasGradient(last()), weights_.layer(last()).biasStride);
+  MatrixRef from = delta(last());
+  if (isDelta(members, dy) && !weightGradient) {
+    from = {dy.data, dy.ld, 0, ElementType::float32};
+  } else {
+    const auto* squash = static_cast<const float*>(
+        keptRef(kept_.activity, last(), members.first, ElementType::float32).data);
+    outputDelta(context_, dy, squash, half_.data(), from.data, shape(last()),
+                sums.of(last()));
+  }
   bool clean = true;
   for (int l = last(); l > 0; --l) {
     const bool sparse =
-        multiplySparse(weights_.transposed(), l, members, rows, delta(l), delta(l - 1), clean);
-    if (!sparse) dataGradient(l, members, delta(l - 1));
+        multiplySparse(weights_.transposed(), l, members, rows, from, delta(l - 1), clean);
+    if (!sparse) dataGradient(l, members, from, delta(l - 1));
     clean = sparse;
+    from = delta(l - 1);
     hiddenDelta(context_, delta(l - 1).data,
                 keptRef(kept_.activity, l - 1, members.first, type()).data, shape(l - 1),
-                biasGradient(l - 1), weights_.layer(l - 1).biasStride);
+                sums.of(l - 1));
   }
+  sums.finish();
   if (weightGradient) {
     for (int l = 0; l < layers(); ++l) weightGradientOf(l, members);
   }
-  if (dx.data) storeInputGradient(members, dx, inputFirst);
+  if (dx.data) storeInputGradient(members, from, dx, inputFirst);
+}
+
+BiasSums CudaNetwork::biasSums(MemberRange members, bool wanted) const {
+  std::vector<BiasGradient> gradients;
+  for (int l = 0; wanted && l < layers(); ++l) {
+    gradients.push_back(
+        {weights_.biasGradient(l, members.first), weights_.layer(l).biasStride, width(l)});
+  }
+  return BiasSums(context_, members.count, kept_.input.rows, std::move(gradients));
+}
+
+// Whether the gradient of one member's output is dL/d(pre-activation) as it lies, in the products' type.
+bool CudaNetwork::isDelta(MemberRange members, const DeviceView& outputGradient) const {
+  return !squashed() && !bf16() && members.count == 1 && isAligned(outputGradient);
 }
 
 // target = delta W: the gradient of a layer's input.
-void CudaNetwork::dataGradient(int index, MemberRange members, const MatrixRef& target) {
+void CudaNetwork::dataGradient(int index, MemberRange members, const MatrixRef& delta,
+                               const MatrixRef& target) {
   const NetworkWeights::Layer& layer = weights_.layer(index);
   Product product{};
   product.rows = kept_.input.rows;
   product.columns = layer.inputs;
   product.depth = layer.outputs;
   product.batch = members.count;
-  product.a = keptRef(kept_.delta, index, members.first, type());
+  product.a = delta;
   product.b = {const_cast<void*>(weights_.effective(index, members.first)), layer.ld, layer.stride,
                type()};
   product.result = target;
@@ -335,11 +367,12 @@ void CudaNetwork::weightGradientOf(int index, MemberRange members) {
 
 // The whole input's gradient of each member, of which the wanted columns are summed: products of
 // some columns alone would begin at addresses that tensor cores cannot read.
-void CudaNetwork::storeInputGradient(MemberRange members, const DeviceView& target, int first) {
+void CudaNetwork::storeInputGradient(MemberRange members, const MatrixRef& delta,
+                                     const DeviceView& target, int first) {
   const int rows = kept_.input.rows;
   const int64_t ld = paddedWidth(spec_.sizes.front()), stride = rows * ld;
   void* full = context_.scratch(Context::Scratch::inputGradient, members.count * stride * 4);
-  dataGradient(0, members, {full, ld, stride, ElementType::float32});
+  dataGradient(0, members, delta, {full, ld, stride, ElementType::float32});
   sumMembers(context_, static_cast<const float*>(full),
              {ld, stride, members.count, rows, spec_.sizes.front()}, first, target);
 }

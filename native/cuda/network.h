@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "cuda/bias_sums.h"
 #include "cuda/blas.h"
 #include "cuda/kernels.h"
 #include "cuda/memory.h"
@@ -68,6 +69,8 @@ class CudaNetwork : public Network {
   std::string obstacle(int layer, bool transposed) const;
   // Whether tensor cores have a way for the masks that such products read.
   bool masksFit(int layer, bool transposed) const;
+  bool writesOutput(MemberRange members, const DeviceView& output) const;
+  bool isDelta(MemberRange members, const DeviceView& outputGradient) const;
   bool decidesRows(int rows, bool keep) const;
   void planForward(int rows, bool keep);
   void planTransposed(int rows);
@@ -79,9 +82,12 @@ class CudaNetwork : public Network {
                       const MatrixRef& input, const MatrixRef& output, bool clean);
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
-  void dataGradient(int layer, MemberRange members, const MatrixRef& target);
+  BiasSums biasSums(MemberRange members, bool wanted) const;
+  void dataGradient(int layer, MemberRange members, const MatrixRef& delta,
+                    const MatrixRef& target);
   void weightGradientOf(int layer, MemberRange members);
-  void storeInputGradient(MemberRange members, const DeviceView& target, int first);
+  void storeInputGradient(MemberRange members, const MatrixRef& delta, const DeviceView& target,
+                          int first);
 
   Context& context_;
   NetworkWeights weights_;

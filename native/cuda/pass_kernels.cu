@@ -2,6 +2,7 @@
 // element-wise parts with the sums over the batch that biases get.
 #include <cuda_bf16.h>
 
+#include "cuda/bias_sums.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/pack.h"
@@ -9,12 +10,22 @@
 namespace rnm::cuda {
 namespace {
 
+// Four elements to a thread, read as one where they lie so: `ld` is a multiple of four.
 template <typename T>
 __global__ void convertInputKernel(DeviceView input, T* target, int64_t ld) {
-  const int64_t i = RNM_THREAD;
-  const int64_t row = i / ld, column = i % ld;
+  const int64_t i = 4 * RNM_THREAD;
+  const int64_t row = i / ld;
   if (row >= input.rows) return;
-  store(target + i, column < input.columns ? input.data[row * input.ld + column] : 0.0f);
+  const int column = static_cast<int>(i % ld);
+  const float* source = input.data + row * input.ld + column;
+  Floats4 values;
+  if (column + 4 <= input.columns && reinterpret_cast<uintptr_t>(source) % 16 == 0) {
+    values = load4(source);
+  } else {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) values.value[k] = column + k < input.columns ? source[k] : 0.0f;
+  }
+  store4(target + i, values);
 }
 
 template <typename T>
@@ -43,18 +54,7 @@ __global__ void storeOutputKernel(float* values, PassShape shape, const float* c
   output.data[row * output.ld + column] = result;
 }
 
-// A block takes kChunk rows of some columns: column sums of one chunk need no second kernel.
-constexpr int kChunk = 256;
-
-int chunksOf(int rows) { return (rows + kChunk - 1) / kChunk; }
-
-// Where a block leaves the sums of its columns: [member][chunk][width], or the bias's gradient
-// itself if there is one chunk.
-struct ColumnSums {
-  float* data;  // null if they are not wanted
-  int64_t memberStride, chunkStride;
-};
-
+// A block takes kChunkRows rows of some columns.
 constexpr int kOutputColumns = 32, kOutputRows = 8;
 
 template <typename T>
@@ -65,10 +65,10 @@ __global__ void outputDeltaKernel(DeviceView outputGradient, const float* squash
   const int line = static_cast<int>(threadIdx.x) / kOutputColumns;
   const int j = static_cast<int>(blockIdx.x) * kOutputColumns + lane;
   const int member = static_cast<int>(blockIdx.z);
-  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunk);
+  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunkRows);
   float sum = 0.0f;
   if (j < shape.width) {
-    for (int row = static_cast<int>(blockIdx.y) * kChunk + line; row < end; row += kOutputRows) {
+    for (int row = static_cast<int>(blockIdx.y) * kChunkRows + line; row < end; row += kOutputRows) {
       const int64_t at = member * shape.stride + row * shape.ld + j;
       float value = outputGradient.data[row * outputGradient.ld + member * shape.width + j];
       if (half) value *= half[j] * (1.0f - squashed[at] * squashed[at]);
@@ -94,11 +94,11 @@ __global__ void hiddenDeltaKernel(T* delta, const T* activity, PassShape shape, 
   const int line = static_cast<int>(threadIdx.x) / kQuads;
   const int j = (static_cast<int>(blockIdx.x) * kQuads + quad) * 4;
   const int member = static_cast<int>(blockIdx.z);
-  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunk);
+  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunkRows);
   float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
   if (j < shape.width) {
 #pragma unroll 4
-    for (int row = static_cast<int>(blockIdx.y) * kChunk + line; row < end; row += kHiddenRows) {
+    for (int row = static_cast<int>(blockIdx.y) * kChunkRows + line; row < end; row += kHiddenRows) {
       const int64_t at = member * shape.stride + row * shape.ld + j;
       Floats4 d = load4(delta + at);
       const Floats4 a = load4(activity + at);
@@ -122,16 +122,6 @@ __global__ void hiddenDeltaKernel(T* delta, const T* activity, PassShape shape, 
   sums.data[member * sums.memberStride + blockIdx.y * sums.chunkStride + first + column] = total;
 }
 
-__global__ void addChunksKernel(const float* partial, int chunks, int width, float* target,
-                                int64_t targetStride) {
-  const int64_t j = RNM_THREAD;
-  if (j >= width) return;
-  const float* mine = partial + static_cast<int64_t>(blockIdx.y) * chunks * width + j;
-  float sum = 0.0f;
-  for (int chunk = 0; chunk < chunks; ++chunk) sum += mine[static_cast<int64_t>(chunk) * width];
-  target[blockIdx.y * targetStride + j] = sum;
-}
-
 __global__ void sumMembersKernel(const float* source, PassShape shape, int first,
                                  DeviceView target) {
   const int64_t i = RNM_THREAD;
@@ -143,25 +133,6 @@ __global__ void sumMembersKernel(const float* source, PassShape shape, int first
     sum += source[member * shape.stride + row * shape.ld + first + column];
   }
   target.data[row * target.ld + column] = sum;
-}
-
-ColumnSums columnSums(Context& context, const PassShape& shape, float* biasGradient,
-                      int64_t biasStride) {
-  const int chunks = chunksOf(shape.rows);
-  if (!biasGradient || chunks == 1) return {biasGradient, biasStride, 0};
-  const size_t floats = static_cast<size_t>(shape.members) * chunks * shape.width;
-  auto* partial = static_cast<float*>(
-      context.scratch(Context::Scratch::partialSums, floats * sizeof(float)));
-  return {partial, static_cast<int64_t>(chunks) * shape.width, shape.width};
-}
-
-void finishSums(Context& context, const PassShape& shape, const ColumnSums& sums,
-                float* biasGradient, int64_t biasStride) {
-  if (sums.data == biasGradient) return;
-  Grid grid = gridOf(shape.width);
-  grid.blocks.y = static_cast<unsigned>(shape.members);
-  launch(context, "sum a bias's gradient", addChunksKernel, grid, sums.data, chunksOf(shape.rows),
-         shape.width, biasGradient, biasStride);
 }
 
 Grid chunkGrid(const PassShape& shape, int columns) {
@@ -189,7 +160,7 @@ void hiddenDeltaOf(Context& context, void* delta, const void* activity, const Pa
 
 void convertInput(Context& context, const DeviceView& input, void* target, const PassShape& shape) {
   launch(context, "convert a network's input", convertInputKernel<__nv_bfloat16>,
-         gridOf(input.rows * shape.ld), input, static_cast<__nv_bfloat16*>(target), shape.ld);
+         gridOf(input.rows * shape.ld / 4), input, static_cast<__nv_bfloat16*>(target), shape.ld);
 }
 
 void clearPadding(Context& context, void* activity, const PassShape& shape) {
@@ -211,26 +182,22 @@ void storeOutput(Context& context, float* values, const PassShape& shape, const 
 }
 
 void outputDelta(Context& context, const DeviceView& outputGradient, const float* squashed,
-                 const float* half, void* delta, const PassShape& shape, float* biasGradient,
-                 int64_t biasStride) {
-  const ColumnSums sums = columnSums(context, shape, biasGradient, biasStride);
+                 const float* half, void* delta, const PassShape& shape,
+                 const ColumnSums& sums) {
   if (context.precision() == Precision::bf16) {
     outputDeltaOf<__nv_bfloat16>(context, outputGradient, squashed, half, delta, shape, sums);
   } else {
     outputDeltaOf<float>(context, outputGradient, squashed, half, delta, shape, sums);
   }
-  finishSums(context, shape, sums, biasGradient, biasStride);
 }
 
 void hiddenDelta(Context& context, void* delta, const void* activity, const PassShape& shape,
-                 float* biasGradient, int64_t biasStride) {
-  const ColumnSums sums = columnSums(context, shape, biasGradient, biasStride);
+                 const ColumnSums& sums) {
   if (context.precision() == Precision::bf16) {
     hiddenDeltaOf<__nv_bfloat16>(context, delta, activity, shape, sums);
   } else {
     hiddenDeltaOf<float>(context, delta, activity, shape, sums);
   }
-  finishSums(context, shape, sums, biasGradient, biasStride);
 }
 
 void sumMembers(Context& context, const float* source, const PassShape& shape, int first,

@@ -18,7 +18,8 @@ size_t checkedFloats(int64_t capacity, int observations, int actions) {
   if (capacity < 1 || capacity > 0xffffffffll || observations < 1 || actions < 1) {
     throw std::invalid_argument("Expected a replay buffer's sizes to be positive integers");
   }
-  return static_cast<size_t>(capacity) * (2 * static_cast<size_t>(observations) + actions + 2);
+  const size_t row = 2 * static_cast<size_t>(observations) + actions + 2;
+  return static_cast<size_t>(capacity) * ((row + 3) / 4 * 4);
 }
 
 }  // namespace
@@ -30,7 +31,7 @@ CudaReplay::CudaReplay(Context& context, int64_t capacity, int observations, int
       actions_(actions),
       rows_(context, checkedFloats(capacity, observations, actions)) {
   for (Half& half : halves_) {
-    half.memory = PinnedBuffer(static_cast<size_t>(kHalf) * rowLength() * sizeof(float));
+    half.memory = PinnedBuffer(static_cast<size_t>(kHalf) * stride() * sizeof(float));
     check(cudaEventCreateWithFlags(&half.sent, cudaEventDisableTiming), "create an event");
   }
 }
@@ -48,8 +49,7 @@ void CudaReplay::add(const float* row) {
     begin_ = end_ = 0;
     check(cudaEventSynchronize(halves_[filling_].sent), "copy transitions to the GPU");
   }
-  std::memcpy(halves_[filling_].rows() + static_cast<size_t>(end_) * rowLength(), row,
-              rowLength() * sizeof(float));
+  std::memcpy(halves_[filling_].rows() + end_ * stride(), row, rowBytes());
   ++end_;
   next_ = (next_ + 1) % capacity_;
   size_ = std::min(size_ + 1, capacity_);
@@ -57,9 +57,8 @@ void CudaReplay::add(const float* row) {
 
 void CudaReplay::copy(int64_t place, const float* rows, int64_t count) {
   if (count == 0) return;
-  check(cudaMemcpyAsync(rows_.data() + place * rowLength(), rows,
-                        count * rowLength() * sizeof(float), cudaMemcpyHostToDevice,
-                        context_.stream()),
+  check(cudaMemcpyAsync(rows_.data() + place * stride(), rows, count * stride() * sizeof(float),
+                        cudaMemcpyHostToDevice, context_.stream()),
         "copy transitions to the GPU");
 }
 
@@ -69,11 +68,11 @@ void CudaReplay::send() {
   const Half& half = halves_[filling_];
   const int64_t count = std::min<int64_t>(end_ - begin_, capacity_);
   if (count == 0) return;
-  const float* rows = half.rows() + static_cast<size_t>(end_ - count) * rowLength();
+  const float* rows = half.rows() + (end_ - count) * stride();
   const int64_t place = (next_ - count + capacity_) % capacity_;
   const int64_t untilEnd = std::min(count, capacity_ - place);
   copy(place, rows, untilEnd);
-  copy(0, rows + untilEnd * rowLength(), count - untilEnd);
+  copy(0, rows + untilEnd * stride(), count - untilEnd);
   check(cudaEventRecord(half.sent, context_.stream()), "copy transitions to the GPU");
   begin_ = end_;
 }
@@ -88,7 +87,7 @@ void CudaReplay::sample(uint64_t seed, uint64_t draw, const BatchViews& batch) {
        deviceView(batch.terminated, "terminated", rows, 1)}};
   // A graph has no part in it: new rows are sent before each of its launches.
   if (!context_.capturing()) send();
-  sampleRows(context_, rows_.data(), rowLength(), context_.scalar(seed), context_.scalar(draw),
+  sampleRows(context_, rows_.data(), stride(), context_.scalar(seed), context_.scalar(draw),
              context_.scalar(static_cast<uint32_t>(size_)), targets);
 }
 
@@ -102,7 +101,8 @@ void CudaReplay::read(int64_t first, int64_t count, float* target) const {
   for (int64_t done = 0; done < count;) {
     const int64_t place = (oldest + first + done) % capacity_;
     const int64_t some = std::min(count - done, capacity_ - place);
-    rows_.read(target + done * rowLength(), place * rowLength(), some * rowLength());
+    context_.download(target + done * rowLength(), rows_.data() + place * stride(),
+                      stride() * sizeof(float), rowBytes(), some);
     done += some;
   }
 }

@@ -29,6 +29,9 @@ class CudaReplay : public Replay {
     PinnedBuffer memory;
     cudaEvent_t sent = nullptr;
   };
+  // Floats from row to row: rows begin at 16 bytes, so that observations can be read as such.
+  int64_t stride() const { return (static_cast<int64_t>(rowLength()) + 3) / 4 * 4; }
+  size_t rowBytes() const { return rowLength() * sizeof(float); }
   void send();
   void copy(int64_t place, const float* rows, int64_t count);
 

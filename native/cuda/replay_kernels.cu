@@ -2,11 +2,22 @@
 #include "core/philox.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
+#include "cuda/pack.h"
 
 namespace rnm::cuda {
 namespace {
 
 constexpr int kWarp = 32;
+
+// A warp's part of a row: four floats at a time as far as both sides allow it.
+__device__ void copyPart(float* target, const float* source, int count, int lane) {
+  int done = 0;
+  if ((reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source)) % 16 == 0) {
+    done = count / 4 * 4;
+    for (int c = 4 * lane; c < done; c += 4 * kWarp) store4(target + c, load4(source + c));
+  }
+  for (int c = done + lane; c < count; c += kWarp) target[c] = source[c];
+}
 
 // A warp copies one row: each of its threads draws the same index, which costs less than sharing.
 __global__ void sampleKernel(const float* rows, int64_t rowStride, Scalar<uint64_t> seed,
@@ -22,8 +33,7 @@ __global__ void sampleKernel(const float* rows, int64_t rowStride, Scalar<uint64
 #pragma unroll
   for (int v = 0; v < 5; ++v) {
     const DeviceView& view = targets.views[v];
-    float* target = view.data + sample * view.ld;
-    for (int c = lane; c < view.columns; c += kWarp) target[c] = row[c];
+    copyPart(view.data + sample * view.ld, row, view.columns, lane);
     row += view.columns;
   }
 }
