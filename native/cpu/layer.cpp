@@ -98,77 +98,98 @@ Layer::Group Layer::groupAt(int index) const {
   return {first, size, std::min(n, size), index * n, index * (m - n)};
 }
 
-// The mean of a group's weights, column by column: the values first, then the dormant ones.
-void Layer::averageGroup(int row, const Group& group, const NmMatrix& source, float tau,
-                         float* mean) const {
+// Calls action(group) for the groups of a row whose masks differ, in ascending order.
+template <typename Action>
+void Layer::forEachDifference(int row, const NmMatrix& source, const Action& action) const {
+  const int n = weights.pattern().n;
+  const int count = weights.sparse() ? weights.perRow() : 0;
+  for (int k = 0;;) {
+    k = nextDifference(weights.rowColumns(row), source.rowColumns(row), k, count);
+    if (k == count) return;
+    action(groupAt(k / n));
+    k = std::min((k / n + 1) * n, count);
+  }
+}
+
+// Calls action(target, active, source, active) with the places of a group's weights, column by column.
+template <typename Action>
+void Layer::forEachColumn(int row, const Group& group, const NmMatrix& source, const Action& action) {
   const auto [first, size, active, values, dormant] = group;
   const uint32_t mine = activeBits(weights.rowColumns(row) + values, active, first);
   const uint32_t theirs = activeBits(source.rowColumns(row) + values, active, first);
   // Chosen by a bit, not by a branch, which would be guessed wrong half the time.
-  const float* target[2] = {weights.rowDormant(row) + dormant, weights.rowValues(row) + values};
+  float* target[2] = {weights.rowDormant(row) + dormant, weights.rowValues(row) + values};
   const float* other[2] = {source.rowDormant(row) + dormant, source.rowValues(row) + values};
-  float* means[2] = {mean + active, mean};
   for (int i = 0; i < size; ++i) {
     const uint32_t here = mine >> i & 1, there = theirs >> i & 1;
-    const float w = *target[here]++;
-    *means[here]++ = w + tau * (*other[there]++ - w);
+    action(target[here]++, here, other[there]++, there);
   }
 }
 
 // Values and dormant weights at the same place in both rows belong to the same column, except in
 // groups whose masks differ. Those, a few in a hundred, are averaged before the others, while the
 // weights are as they were, and written last.
-void Layer::polyakRow(int row, const NmMatrix& source, float tau, bool dormantToo,
-                      const KernelTable& kernels, Scratch scratch) {
-  const auto [n, m] = weights.pattern();
-  const int compared = weights.sparse() ? weights.perRow() : 0;
-  int found = 0;
-  for (int k = 0;;) {
-    k = nextDifference(weights.rowColumns(row), source.rowColumns(row), k, compared);
-    if (k == compared) break;
-    const int index = k / n;
-    averageGroup(row, groupAt(index), source, tau, scratch.row + found * m);
-    scratch.columns[found++] = static_cast<uint16_t>(index);
-    k = std::min((index + 1) * n, compared);
-  }
+void Layer::polyakRow(int row, const NmMatrix& source, float tau, const KernelTable& kernels,
+                      Scratch scratch) {
+  float* mean = scratch.row;
+  forEachDifference(row, source, [&](const Group& group) {
+    forEachColumn(row, group, source, [&](const float* target, uint32_t, const float* other, uint32_t) {
+      *mean++ = *target + tau * (*other - *target);
+    });
+  });
   kernels.polyak(weights.rowValues(row), source.rowValues(row), weights.perRow(), tau, 1);
-  if (dormantToo) {
-    kernels.polyak(weights.rowDormant(row), source.rowDormant(row), weights.dormantPerRow(), tau, 1);
-  }
-  for (int i = 0; i < found; ++i) {
-    const Group group = groupAt(scratch.columns[i]);
-    const float* mean = scratch.row + i * m;
-    std::copy_n(mean, group.active, weights.rowValues(row) + group.values);
-    std::copy_n(mean + group.active, group.size - group.active,
-                weights.rowDormant(row) + group.dormant);
-  }
+  kernels.polyak(weights.rowDormant(row), source.rowDormant(row), weights.dormantPerRow(), tau, 1);
+  mean = scratch.row;
+  forEachDifference(row, source, [&](const Group& group) {
+    forEachColumn(row, group, source,
+                  [&](float* target, uint32_t, const float*, uint32_t) { *target = *mean++; });
+  });
 }
 
-void Layer::polyakRows(int begin, int end, const Layer& source, float tau, bool dormantToo,
+void Layer::polyakRows(int begin, int end, const Layer& source, float tau,
                        const KernelTable& kernels, Scratch scratch) {
   kernels.polyak(bias.data() + begin, source.bias.data() + begin, end - begin, tau, 1);
+  for (int row = begin; row < end; ++row) polyakRow(row, source.weights, tau, kernels, scratch);
+}
+
+void Layer::appendCrossings(int begin, int end, const Layer& source,
+                            std::vector<Crossing>& crossings) {
   for (int row = begin; row < end; ++row) {
-    polyakRow(row, source.weights, tau, dormantToo, kernels, scratch);
+    forEachDifference(row, source.weights, [&](const Group& group) {
+      forEachColumn(row, group, source.weights,
+                    [&](float* target, uint32_t here, const float* other, uint32_t there) {
+                      if ((here | there) != 0) crossings.push_back({target, other, 0.0f});
+                    });
+    });
   }
 }
 
-// The stretches between groups whose masks differ.
+void Layer::polyakActiveRows(int begin, int end, const Layer& source, float tau,
+                             std::vector<Crossing>& crossings, const KernelTable& kernels) {
+  for (Crossing& c : crossings) c.mean = *c.target + tau * (*c.source - *c.target);
+  kernels.polyak(bias.data() + begin, source.bias.data() + begin, end - begin, tau, 1);
+  const size_t count = static_cast<size_t>(end - begin) * weights.perRow();
+  kernels.polyak(weights.rowValues(begin), source.weights.rowValues(begin), count, tau, 1);
+  for (const Crossing& c : crossings) *c.target = c.mean;
+}
+
+// By the kernel in the stretches between groups whose masks differ.
 void Layer::polyakDormantRows(int begin, int end, const Layer& source, float tau, int times,
                               const KernelTable& kernels) {
-  if (!weights.sparse()) return;
-  const int n = weights.pattern().n, count = weights.perRow();
   for (int row = begin; row < end; ++row) {
     float* target = weights.rowDormant(row);
     const float* other = source.weights.rowDormant(row);
     int from = 0;
-    for (int k = 0; from < weights.dormantPerRow();) {
-      k = nextDifference(weights.rowColumns(row), source.weights.rowColumns(row), k, count);
-      const Group group = groupAt(k / n);
-      const int to = k == count ? weights.dormantPerRow() : group.dormant;
-      kernels.polyak(target + from, other + from, to - from, tau, times);
-      from = k == count ? to : to + group.size - group.active;
-      k = std::min((k / n + 1) * n, count);
-    }
+    forEachDifference(row, source.weights, [&](const Group& group) {
+      kernels.polyak(target + from, other + from, group.dormant - from, tau, times);
+      from = group.dormant + group.size - group.active;
+      forEachColumn(row, group, source.weights,
+                    [&](float* t, uint32_t here, const float* s, uint32_t there) {
+                      if ((here | there) != 0) return;
+                      for (int i = 0; i < times; ++i) *t += tau * (*s - *t);
+                    });
+    });
+    kernels.polyak(target + from, other + from, weights.dormantPerRow() - from, tau, times);
   }
 }
 

@@ -10,6 +10,14 @@
 
 namespace rnm::cpu {
 
+// A weight in a group whose masks differ, active in either: its places in a target and in the source, which
+// are not the same, and the average.
+struct Crossing {
+  float* target;
+  const float* source;
+  float mean;
+};
+
 class Layer {
  public:
   // Layer `index` of a network.
@@ -36,10 +44,14 @@ class Layer {
     uint16_t* columns;  // [kBandRows * inputs]
   };
   void adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
-  // Polyak averaging. What is dormant in both networks' masks may be left out, and made up for `times` at
-  // once later, before either mask or the source's dormant weights change.
-  void polyakRows(int begin, int end, const Layer& source, float tau, bool dormantToo,
-                  const KernelTable& kernels, Scratch scratch);
+  void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels,
+                  Scratch scratch);
+  // The same in two parts, for a source whose dormant weights stand still: what is active in either mask,
+  // and what is dormant in both, which may wait and be made up for `times` at once, before either mask
+  // changes. `crossings` are those of the rows.
+  void appendCrossings(int begin, int end, const Layer& source, std::vector<Crossing>& crossings);
+  void polyakActiveRows(int begin, int end, const Layer& source, float tau,
+                        std::vector<Crossing>& crossings, const KernelTable& kernels);
   void polyakDormantRows(int begin, int end, const Layer& source, float tau, int times,
                          const KernelTable& kernels);
   // New masks from the layer's own weights, or another's masks. Returns changed mask entries.
@@ -60,10 +72,12 @@ class Layer {
     int first, size, active, values, dormant;
   };
   Group groupAt(int index) const;
-  void averageGroup(int row, const Group& group, const NmMatrix& source, float tau,
-                    float* mean) const;
-  void polyakRow(int row, const NmMatrix& source, float tau, bool dormantToo,
-                 const KernelTable& kernels, Scratch scratch);
+  void polyakRow(int row, const NmMatrix& source, float tau, const KernelTable& kernels,
+                 Scratch scratch);
+  template <typename Action>
+  void forEachDifference(int row, const NmMatrix& source, const Action& action) const;
+  template <typename Action>
+  void forEachColumn(int row, const Group& group, const NmMatrix& source, const Action& action);
   int changeRowMask(int row, const uint16_t* columns, Scratch scratch);
   void remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns, float* scratch);
   void straightThroughRow(int row, const AdamStep& step, const KernelTable& kernels, Scratch scratch);

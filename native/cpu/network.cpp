@@ -308,15 +308,36 @@ void CpuNetwork::polyak(const Network& source, float tau) {
   from.settle();
   settleDebtors();
   if (!putOff || debt_.source != &from || debt_.tau != tau) settle();
+  if (putOff) return polyakActive(from, tau);
   pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
     const RowRange& r = ranges_[task];
-    layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, !putOff, kernels_,
+    layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_,
                                 scratch(thread));
   });
-  if (!putOff) return;
-  if (debt_.times == 0) from.debtors_.push_back(this);
-  debt_ = {&from, tau, debt_.times + 1};
+}
+
+void CpuNetwork::polyakActive(const CpuNetwork& source, float tau) {
+  if (debt_.times == 0) {
+    findCrossings(source);
+    source.debtors_.push_back(this);
+  }
+  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int) {
+    const RowRange& r = ranges_[task];
+    layers_[r.layer].polyakActiveRows(r.begin, r.end, source.layers_[r.layer], tau,
+                                      crossings_[task], kernels_);
+  });
+  debt_ = {&source, tau, debt_.times + 1};
   if (debt_.times == kMostPutOff) settle();
+}
+
+// Not by the pool: this may allocate, and tasks must not throw.
+void CpuNetwork::findCrossings(const CpuNetwork& source) {
+  crossings_.resize(ranges_.size());
+  for (size_t i = 0; i < ranges_.size(); ++i) {
+    const RowRange& r = ranges_[i];
+    crossings_[i].clear();
+    layers_[r.layer].appendCrossings(r.begin, r.end, source.layers_[r.layer], crossings_[i]);
+  }
 }
 
 bool CpuNetwork::dormantStandStill() const {

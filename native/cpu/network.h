@@ -82,6 +82,8 @@ class CpuNetwork : public Network {
   void reserveScratch(int threads);
   Layer::Scratch scratch(int thread);
   bool dormantStandStill() const;
+  void polyakActive(const CpuNetwork& source, float tau);
+  void findCrossings(const CpuNetwork& source);
   void settle() const;
   void settleDebtors() const;
   void keepInput(const MatrixView& input, const TileView& view, MemberRange members);
@@ -104,6 +106,7 @@ class CpuNetwork : public Network {
   // [member][layer]. Mutable, like the debt: what was put off is done when it is read.
   mutable std::vector<Layer> layers_;
   mutable Debt debt_;
+  std::vector<std::vector<Crossing>> crossings_;  // of each of ranges_, while there is a debt
   mutable std::vector<const CpuNetwork*> debtors_;  // networks whose debt has this one as its source
   std::vector<RowRange> ranges_;   // all rows of all layers, in pieces of similar work
   std::vector<InputRange> indexPieces_;  // of the present backward pass
