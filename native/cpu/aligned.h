@@ -11,6 +11,9 @@
 
 namespace rnm::cpu {
 
+// Of a cache line and of the widest vector, in bytes.
+inline constexpr size_t kAlignment = 64;
+
 [[noreturn]] inline void throwOutOfMemory(double bytes) {
   throw std::runtime_error("Not enough memory for " + std::to_string(std::llround(bytes / 1e6)) +
                            " MB: use a smaller batchSize, hiddenSizes or bufferSize");
@@ -50,7 +53,6 @@ class AlignedArray {
   const T& operator[](size_t i) const { return data_[i]; }
 
  private:
-  static constexpr size_t kAlignment = 64;
   size_t count_ = 0;
   std::unique_ptr<void, FreeMemory> memory_;
   T* data_ = nullptr;

@@ -76,7 +76,7 @@ class CpuBackend : public Backend {
     const TileView a = tileView(action, "action");
     requireLimits(low, high, a.columns);
     pool_.run(a.tiles, [&](int tile, int) {
-      float noise[kTile];
+      alignas(kAlignment) float noise[kTile];  // as columns of views are
       for (int c = 0; c < a.columns; ++c) {
         drawNormals(seed, stream, tile, c, noise);
         kernels_.smooth(a.column(tile, c), noise, {low[c], high[c], noiseScale, noiseClip});
