@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "cuda/handle_pool.h"
 
 namespace rnm::cuda {
 namespace {
@@ -131,17 +132,26 @@ void Blas::Plan::choose(cublasLtHandle_t handle, const Product& p) {
   algorithm = best.algo;
 }
 
-void initialise(BlasHandle& blas) {
-  const CublasLt& lt = blas.library();
-  const cublasStatus_t status = lt.cublasLtCreate(&blas.handle);
-  if (status == CUBLAS_STATUS_SUCCESS) return;
+namespace {
+
+cublasLtHandle_t makeHandle(const CublasLt& lt) {
+  cublasLtHandle_t handle = nullptr;
+  const cublasStatus_t status = lt.cublasLtCreate(&handle);
+  if (status == CUBLAS_STATUS_SUCCESS) return handle;
   throw std::runtime_error("cuBLASLt " + lt.version() + " failed to initialise: " +
                            lt.cublasLtGetStatusString(status) + " (" + lt.path +
                            "). It has to fit the driver that `nvidia-smi` shows, and the GPU needs some "
                            "free memory; or use device \"cpu\".");
 }
 
-Blas::Blas(Context& context) : context_(context), lt_(cublasLt()), blas_(lt_) { initialise(blas_); }
+}  // namespace
+
+BlasHandle::BlasHandle(const CublasLt& lt)
+    : handle_(HandlePool<cublasLtHandle_t>::instance().take([&] { return makeHandle(lt); })) {}
+
+BlasHandle::~BlasHandle() { HandlePool<cublasLtHandle_t>::instance().giveBack(handle_); }
+
+Blas::Blas(Context& context) : context_(context), lt_(cublasLt()), blas_(lt_) {}
 
 Blas::~Blas() = default;
 
@@ -163,7 +173,7 @@ Blas::Plan& Blas::planOf(const Product& product) {
   if (!plan) {
     auto made = std::make_unique<Plan>(lt_);
     made->describe(product, context_.precision());
-    made->choose(blas_.handle, product);
+    made->choose(blas_.get(), product);
     plan = std::move(made);
   }
   return *plan;
@@ -185,7 +195,7 @@ void Blas::multiply(const Product& product) {
   }
   const float one = 1.0f, zero = 0.0f;
   check(lt_,
-        lt_.cublasLtMatmul(blas_.handle, plan.operation.handle, &one, product.b.data, plan.a.handle,
+        lt_.cublasLtMatmul(blas_.get(), plan.operation.handle, &one, product.b.data, plan.a.handle,
                            product.a.data, plan.b.handle, &zero, product.result.data,
                            plan.result.handle, product.result.data, plan.result.handle,
                            &plan.algorithm, workspace, kWorkspaceBytes, context_.stream()),

@@ -1,4 +1,4 @@
-// What cuBLASLt makes and destroys in pairs.
+// What cuBLASLt makes.
 #pragma once
 
 #include "cuda/libraries.h"
@@ -24,13 +24,23 @@ class Owned {
   const CublasLt& lt_;
 };
 
-using BlasHandle = Owned<cublasLtHandle_t, &CublasLtFunctions::cublasLtDestroy>;
 using BlasLayout = Owned<cublasLtMatrixLayout_t, &CublasLtFunctions::cublasLtMatrixLayoutDestroy>;
 using BlasOperation = Owned<cublasLtMatmulDesc_t, &CublasLtFunctions::cublasLtMatmulDescDestroy>;
 using BlasPreference =
     Owned<cublasLtMatmulPreference_t, &CublasLtFunctions::cublasLtMatmulPreferenceDestroy>;
 
-// Throws std::runtime_error with the library's cause and what helps.
-void initialise(BlasHandle& handle);
+// The library, initialised: of one thread at a time.
+class BlasHandle {
+ public:
+  // Throws std::runtime_error with the library's cause and what helps.
+  explicit BlasHandle(const CublasLt& lt);
+  ~BlasHandle();
+  BlasHandle(const BlasHandle&) = delete;
+  BlasHandle& operator=(const BlasHandle&) = delete;
+  cublasLtHandle_t get() const { return handle_; }
+
+ private:
+  cublasLtHandle_t handle_;
+};
 
 }  // namespace rnm::cuda

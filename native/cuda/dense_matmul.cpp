@@ -42,7 +42,6 @@ DenseMatmul::DenseMatmul(const MatmulSpec& spec)
   if (spec.bias && spec.rowMajorD) {
     throw std::invalid_argument("cuBLASLt adds one value to each row of a column-major D only");
   }
-  initialise(blas_);
   describe();
   findAlgorithms();
   choose(0);
@@ -95,7 +94,7 @@ void DenseMatmul::findAlgorithms() {
   algorithms_.resize(kMostAlgorithms);
   int found = 0;
   const cublasStatus_t status = lt_.cublasLtMatmulAlgoGetHeuristic(
-      blas_.handle, operation_.handle, first_.handle, second_.handle, d_.handle, d_.handle,
+      blas_.get(), operation_.handle, first_.handle, second_.handle, d_.handle, d_.handle,
       preference.handle, kMostAlgorithms, algorithms_.data(), &found);
   algorithms_.resize(status == CUBLAS_STATUS_SUCCESS ? found : 0);
   std::erase_if(algorithms_, [](const auto& each) { return each.state != CUBLAS_STATUS_SUCCESS; });
@@ -138,7 +137,7 @@ void DenseMatmul::enqueue() {
   const void* alpha = integers ? static_cast<const void*>(&one) : &spec().alpha;
   const void* beta = integers ? static_cast<const void*>(&zero) : &spec().beta;
   check(lt_,
-        lt_.cublasLtMatmul(blas_.handle, operation_.handle, alpha, data(first()), first_.handle,
+        lt_.cublasLtMatmul(blas_.get(), operation_.handle, alpha, data(first()), first_.handle,
                            data(second()), second_.handle, beta, dataC(), d_.handle,
                            data(MatmulOperand::d), d_.handle, &algorithms_[chosen_].algo,
                            workspace_.data(), workspace_.bytes(), stream().get()),

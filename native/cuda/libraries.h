@@ -14,7 +14,6 @@ namespace rnm::cuda {
   X(cublasLtGetVersion)                \
   X(cublasLtGetStatusString)           \
   X(cublasLtCreate)                    \
-  X(cublasLtDestroy)                   \
   X(cublasLtMatmul)                    \
   X(cublasLtMatmulDescCreate)          \
   X(cublasLtMatmulDescDestroy)         \
@@ -29,7 +28,6 @@ namespace rnm::cuda {
 
 #define RNM_CUSPARSELT_FUNCTIONS(X)      \
   X(cusparseLtInit)                      \
-  X(cusparseLtDestroy)                   \
   X(cusparseLtGetProperty)               \
   X(cusparseLtDenseDescriptorInit)       \
   X(cusparseLtStructuredDescriptorInit)  \

@@ -123,8 +123,7 @@ CudaReport report() {
   result.patterns = commonPatterns();
   findGpu(result);
   const std::string blas = findLibrary(result, "cuBLASLt", cublasLt, [](const CublasLt& library) {
-    BlasHandle handle(library);
-    initialise(handle);
+    const BlasHandle handle(library);
   });
   // Without cuSPARSELt sparse layers run as masked dense ones.
   findLibrary(result, "cuSPARSELt", cusparseLt, [](const CusparseLt&) { SparseBlas(); });

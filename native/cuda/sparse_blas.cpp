@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "cuda/handle_pool.h"
 
 namespace rnm::cuda {
 namespace {
@@ -55,14 +58,23 @@ int64_t SparseProduct::Shape::paddedOutputs() const { return roundUp(outputs, 2 
 int64_t SparseProduct::Shape::paddedInputs() const { return roundUp(inputs, 2 * unitOf(type)); }
 int64_t SparseProduct::Shape::paddedRows() const { return roundUp(rows, unitOf(type)); }
 
-SparseBlas::SparseBlas() : lt_(cusparseLt()) {
-  const cusparseStatus_t status = lt_.cusparseLtInit(handle_.get());
-  if (status == CUSPARSE_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string("cuSPARSELt failed to initialise: ") +
-                           causeOf(lt_, status) + " (" + lt_.path + ")");
+namespace {
+
+SparseHandle makeHandle(const CusparseLt& lt) {
+  auto handle = std::make_unique<Roomy<cusparseLtHandle_t>>();
+  const cusparseStatus_t status = lt.cusparseLtInit(handle->get());
+  if (status == CUSPARSE_STATUS_SUCCESS) return handle;
+  throw std::runtime_error(std::string("cuSPARSELt failed to initialise: ") + causeOf(lt, status) +
+                           " (" + lt.path + ")");
 }
 
-SparseBlas::~SparseBlas() { lt_.cusparseLtDestroy(handle_.get()); }
+}  // namespace
+
+SparseBlas::SparseBlas()
+    : lt_(cusparseLt()),
+      handle_(HandlePool<SparseHandle>::instance().take([&] { return makeHandle(lt_); })) {}
+
+SparseBlas::~SparseBlas() { HandlePool<SparseHandle>::instance().giveBack(std::move(handle_)); }
 
 SparseProduct::SparseProduct(Context& context, SparseBlas& blas, const Shape& shape,
                              const SparseAlgorithm& algorithm)

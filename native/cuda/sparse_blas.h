@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "core/nm.h"
@@ -13,6 +14,9 @@
 #include "cuda/sparse_handles.h"
 
 namespace rnm::cuda {
+
+// It may not be moved once it is initialised.
+using SparseHandle = std::unique_ptr<Roomy<cusparseLtHandle_t>>;
 
 // The library, initialised. One for each context that uses it.
 class SparseBlas {
@@ -24,11 +28,11 @@ class SparseBlas {
   SparseBlas& operator=(const SparseBlas&) = delete;
 
   const CusparseLt& functions() const { return lt_; }
-  const cusparseLtHandle_t* handle() const { return handle_.get(); }
+  const cusparseLtHandle_t* handle() const { return handle_->get(); }
 
  private:
   const CusparseLt& lt_;
-  Roomy<cusparseLtHandle_t> handle_;
+  SparseHandle handle_;
 };
 
 // Whether every mask of this pattern has at most 2 active weights in each aligned four (bfloat16),
