@@ -30,8 +30,14 @@ __device__ uint32_t codeOf(uint32_t position, int digit) {
   return last ? (digitOf(position, 0) + 100) % kBase + 1 : digitOf(position, digit) + 1;
 }
 
-__device__ float valueOf(const float* p) { return *p; }
-__device__ float valueOf(const __nv_bfloat16* p) { return __bfloat162float(*p); }
+// What tensor cores read, and thus without what rounding has left in the lower bits.
+__device__ float digitIn(const float* p) {
+  return __uint_as_float(__float_as_uint(*p) & 0xffffe000u);
+}
+__device__ float digitIn(const __nv_bfloat16* p) { return __bfloat162float(*p); }
+
+__device__ float valueToStore(float value, bool rounded) { return compressedValue(value, rounded); }
+__device__ __nv_bfloat16 valueToStore(__nv_bfloat16 value, bool) { return value; }
 
 // Where a weight of the layer lies in the matrix to compress.
 __device__ int64_t placeOf(const LayerWeights& layer, int64_t i) {
@@ -50,7 +56,7 @@ __global__ void readDigitsKernel(const T* compressed, int64_t elements, uint32_t
                                  int digit) {
   const int64_t s = RNM_THREAD;
   if (s >= elements) return;
-  const float value = valueOf(compressed + s);
+  const float value = digitIn(compressed + s);
   uint32_t position = digit == 0 ? 0 : positions[s];
   // Written so that NaN is no digit either.
   if (!(value >= 1.0f && value <= 255.0f) || value != floorf(value)) position = kInvalid;
@@ -90,11 +96,33 @@ __global__ void testValuesKernel(T* target, const uint8_t* mask, LayerWeights la
 
 template <typename T>
 __global__ void writeSlotsKernel(const T* values, LayerWeights layer, const uint32_t* slots,
-                                 T* compressed) {
+                                 bool rounded, T* compressed) {
   const int64_t i = RNM_THREAD;
   if (i >= layer.count) return;
   const uint32_t slot = slots[layer.first + i];
-  if (slot != kNoSlot) compressed[slot] = values[placeOf(layer, i)];
+  if (slot != kNoSlot) compressed[slot] = valueToStore(values[placeOf(layer, i)], rounded);
+}
+
+// A thread takes a group of at most 4, which share a byte of the mask.
+__global__ void shareSlotsKernel(const uint32_t* slots, const uint8_t* mask, int64_t size, int group,
+                                 uint32_t* shared, unsigned long long* apart) {
+  const int64_t begin = RNM_THREAD * group;
+  if (begin >= size) return;
+  uint32_t first = kNoSlot;
+  int found = 0;
+  bool neighbours = true;
+  for (int k = 0; k < group; ++k) {
+    const uint32_t slot = isActive(mask, begin + k) ? slots[begin + k] : kNoSlot;
+    if (slot == kNoSlot) continue;
+    ++found;
+    if (found == 1) {
+      first = slot;
+    } else {
+      neighbours = neighbours && found == 2 && slot == (first ^ 1u);
+    }
+  }
+  shared[RNM_THREAD] = first;
+  if (!neighbours) atomicAdd(apart, 1ull);
 }
 
 bool bf16(const Context& context) { return context.precision() == Precision::bf16; }
@@ -145,16 +173,23 @@ void writeTestValues(Context& context, void* target, const uint8_t* mask,
 }
 
 void writeSlots(Context& context, const void* values, const LayerWeights& layer,
-                const uint32_t* slots, void* compressed) {
+                const uint32_t* slots, bool rounded, void* compressed) {
   const char* name = "write slots";
   if (bf16(context)) {
     launch(context, name, writeSlotsKernel<__nv_bfloat16>, gridOf(layer.count),
-           static_cast<const __nv_bfloat16*>(values), layer, slots,
+           static_cast<const __nv_bfloat16*>(values), layer, slots, rounded,
            static_cast<__nv_bfloat16*>(compressed));
   } else {
     launch(context, name, writeSlotsKernel<float>, gridOf(layer.count),
-           static_cast<const float*>(values), layer, slots, static_cast<float*>(compressed));
+           static_cast<const float*>(values), layer, slots, rounded,
+           static_cast<float*>(compressed));
   }
+}
+
+void shareSlots(Context& context, const uint32_t* slots, const uint8_t* mask, int64_t size, int group,
+                uint32_t* shared, unsigned long long* apart) {
+  launch(context, "share slots", shareSlotsKernel, gridOf(size / group), slots, mask, size, group,
+         shared, apart);
 }
 
 }  // namespace rnm::cuda

@@ -25,15 +25,18 @@ void advised(const Work& work) {
 
 }  // namespace
 
-SparseLayers::SparseLayers(Context& context, int64_t size, std::vector<SparseLayer> layers)
-    : context_(context), layers_(std::move(layers)) {
+SparseLayers::SparseLayers(Context& context, int64_t size, std::vector<SparseLayer> layers,
+                           bool transposed)
+    : context_(context),
+      size_(size),
+      layers_(std::move(layers)),
+      group_(transposed ? 1 : context.precision() == Precision::bf16 ? 4 : 2) {
   int64_t elements = 0;
   for (SparseLayer& layer : layers_) {
     layer.elements = static_cast<int64_t>(layer.product->compressedBytes() / elementBytes());
     layer.begin = elements;
     elements += (layer.elements + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
   }
-  slots_ = DeviceArray<uint32_t>(context, size);
   compressed_ = DeviceArray<uint8_t>(context, elements * elementBytes());
 }
 
@@ -59,16 +62,50 @@ void SparseLayers::run(const SparseLayer& layer, const void* x, void* y) const {
 }
 
 void SparseLayers::findSlots(const uint8_t* mask) {
-  check(cudaMemsetAsync(slots_.data(), 0xff, slots_.bytes(), context_.stream()), "find slots");
+  DeviceArray<uint32_t> slots(context_, size_);
+  check(cudaMemsetAsync(slots.data(), 0xff, slots.bytes(), context_.stream()), "find slots");
   for (const SparseLayer& layer : layers_) {
-    advised([&] { findSlots(layer, mask); });
-    if (!checked_ && !slotsHold(layer, mask)) {
-      throw std::runtime_error("cuSPARSELt's compressed format is not a permutation of the weights: "
-                               "please report this with the output of `rnm-td3 info`" +
-                               std::string(kWithoutSparse));
-    }
+    advised([&] { findSlots(layer, mask, slots.data()); });
+    if (!checked_) verify(layer, mask, slots.data());
   }
   checked_ = true;
+  shareSlots(mask, std::move(slots));
+}
+
+void SparseLayers::verify(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots) {
+  for (const bool rounded : {false, true}) {
+    // What the first layer has shown is true of all.
+    if (&layer != &layers_.front() && rounded != rounded_) continue;
+    rounded_ = rounded;
+    if (slotsHold(layer, mask, slots, rounded)) return;
+  }
+  throw std::runtime_error("cuSPARSELt's compressed format is not a permutation of the weights: "
+                           "please report this with the output of `rnm-td3 info`" +
+                           std::string(kWithoutSparse));
+}
+
+// Keeps what every group needs, if its weights are neighbours; else what every weight needs.
+void SparseLayers::shareSlots(const uint8_t* mask, DeviceArray<uint32_t> slots) {
+  if (group_ > 1) {
+    DeviceArray<uint32_t> shared(context_, size_ / group_);
+    DeviceArray<unsigned long long> apart(context_, 1);
+    cuda::shareSlots(context_, slots.data(), mask, size_, group_, shared.data(), apart.data());
+    unsigned long long count;
+    apart.read(&count, 0, 1);
+    if (count == 0) {
+      slots = std::move(shared);
+    } else {
+      group_ = 1;
+    }
+  }
+  if (slots_.size() == slots.size()) {
+    check(cudaMemcpyAsync(slots_.data(), slots.data(), slots.bytes(),
+                                     cudaMemcpyDeviceToDevice, context_.stream()),
+                     "keep slots");
+    return;
+  }
+  slots_ = std::move(slots);
+  context_.memoryMoved();
 }
 
 // Of zeros.
@@ -77,7 +114,7 @@ DeviceArray<uint8_t> SparseLayers::matrixToCompress(const SparseLayer& layer) co
 }
 
 // Digit by digit, each weight's position within its layer goes through the library.
-void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask) {
+void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask, uint32_t* slots) {
   const LayerWeights& weights = layer.weights;
   DeviceArray<uint8_t> digits = matrixToCompress(layer);
   DeviceArray<uint32_t> positions(context_, layer.elements);
@@ -87,7 +124,7 @@ void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask) {
     readDigits(context_, bufferOf(layer), layer.elements, positions.data(), digit);
   }
   DeviceArray<unsigned long long> counters(context_, 2);
-  storeSlots(context_, positions.data(), layer.elements, mask, weights, layer.begin, slots_.data(),
+  storeSlots(context_, positions.data(), layer.elements, mask, weights, layer.begin, slots,
              counters.data());
   countDifferences(context_, mask + weights.first / 8, nullptr, weights.count / 8,
                    counters.data() + 1);
@@ -101,12 +138,13 @@ void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask) {
 }
 
 // Other values compressed by the library, and written to their slots, have to give the same buffer.
-bool SparseLayers::slotsHold(const SparseLayer& layer, const uint8_t* mask) {
+bool SparseLayers::slotsHold(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots,
+                             bool rounded) {
   const size_t bytes = layer.elements * elementBytes();
   DeviceArray<uint8_t> values = matrixToCompress(layer), expected(context_, bytes);
   writeTestValues(context_, values.data(), mask, layer.weights);
   layer.product->compress(values.data(), expected.data());
-  writeSlots(context_, values.data(), layer.weights, slots_.data(), compressed_.data());
+  writeSlots(context_, values.data(), layer.weights, slots, rounded, compressed_.data());
   std::vector<uint8_t> a(bytes), b(bytes);
   expected.read(a.data(), 0, bytes);
   compressed_.read(b.data(), layer.begin * elementBytes(), bytes);

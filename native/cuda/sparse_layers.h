@@ -6,6 +6,10 @@
 // each weight's value lies: its slot. From then on Adam and Polyak averaging write values straight
 // into their slots. The slots change with the masks alone.
 //
+// Where a row's neighbours are compressed to neighbours, as the library's formats so far have it, one
+// slot says where a whole group is; else each weight has its own. Groups of a transpose lie across the
+// rows that kernels walk along: there every weight has its own, too.
+//
 // Forward passes multiply with W, data gradients with its transpose: each has its own SparseLayers,
 // with slots of their own.
 #pragma once
@@ -15,6 +19,7 @@
 
 #include "cuda/kernels.h"
 #include "cuda/memory.h"
+#include "cuda/slots.h"
 #include "cuda/sparse_blas.h"
 #include "cuda/sparse_choice.h"
 
@@ -32,24 +37,16 @@ struct SparseLayer {
   int64_t elements = 0; // of the buffer
 };
 
-// A slot of a weight that is not in a compressed buffer.
-constexpr uint32_t kNoSlot = 0xffffffffu;
-
-// Where each weight of a network lies in a compressed buffer, as kernels see it.
-struct Slots {
-  uint32_t* of;      // null: no weight lies there
-  void* compressed;
-};
-
 class SparseLayers {
  public:
-  // Plans every layer that fits, for batches of so many rows. `size` is that of the network's array.
-  SparseLayers(Context& context, int64_t size, std::vector<SparseLayer> layers);
+  // `size` is that of the network's array.
+  SparseLayers(Context& context, int64_t size, std::vector<SparseLayer> layers, bool transposed);
 
   // Finds the slots of the active weights of a mask like the network's own. The buffers hold no weights after it: write them anew.
   void findSlots(const uint8_t* mask);
 
-  Slots slots() const { return {slots_.data(), compressed_.data()}; }
+  // The addresses stay, but for those after the first findSlots().
+  Slots slots() const { return {slots_.data(), compressed_.data(), group_, rounded_}; }
   // The layer's product if it was planned for so many rows; else null.
   const SparseLayer* find(int layer, int member, int rows) const;
   void run(const SparseLayer& layer, const void* x, void* y) const;
@@ -58,13 +55,17 @@ class SparseLayers {
  private:
   size_t elementBytes() const;
   void* bufferOf(const SparseLayer& layer) const;
-  void findSlots(const SparseLayer& layer, const uint8_t* mask);
-  bool slotsHold(const SparseLayer& layer, const uint8_t* mask);
+  void findSlots(const SparseLayer& layer, const uint8_t* mask, uint32_t* slots);
+  void verify(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots);
+  bool slotsHold(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots, bool rounded);
+  void shareSlots(const uint8_t* mask, DeviceArray<uint32_t> slots);
   DeviceArray<uint8_t> matrixToCompress(const SparseLayer& layer) const;
 
   Context& context_;
+  int64_t size_;
   std::vector<SparseLayer> layers_;
-  bool checked_ = false;
+  int group_;
+  bool checked_ = false, rounded_ = false;
   DeviceArray<uint32_t> slots_;
   DeviceArray<uint8_t> compressed_;
 };

@@ -1,6 +1,8 @@
 // Adam and Polyak averaging over all weights and biases of a network at once.
 #include <cuda_bf16.h>
 
+#include <type_traits>
+
 #include "cuda/graph.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -33,14 +35,25 @@ __device__ unsigned maskBits(const uint8_t* mask, int64_t i) {
   return mask ? static_cast<unsigned>(mask[i / 8]) >> (i % 8) & 15u : 15u;
 }
 
-template <typename T>
-__device__ void storeSlot(const Slots& slots, uint32_t slot, float weight) {
-  if (slot != kNoSlot) store(static_cast<T*>(slots.compressed) + slot, weight);
+// Which of four columns are active, where one or two are: the lowest, and the highest.
+__device__ int lowest(unsigned bits) { return bits & 1u ? 0 : bits & 2u ? 1 : bits & 4u ? 2 : 3; }
+__device__ int highest(unsigned bits) { return bits & 8u ? 3 : bits & 4u ? 2 : bits & 2u ? 1 : 0; }
+
+// A register cannot be chosen by a number that is not known when compiling.
+__device__ float pick(const Floats4& of, int k) {
+  return k == 0 ? of.value[0] : k == 1 ? of.value[1] : k == 2 ? of.value[2] : of.value[3];
 }
 
 template <typename T>
-__device__ void storeSlots(const Slots& slots, int64_t i, const Floats4& weight) {
-  if (!slots.of) return;
+__device__ void storeSlot(const Slots& slots, uint32_t slot, float weight) {
+  if (slot == kNoSlot) return;
+  if constexpr (std::is_same_v<T, float>) weight = compressedValue(weight, slots.rounded);
+  store(static_cast<T*>(slots.compressed) + slot, weight);
+}
+
+// Four weights that have a slot each.
+template <typename T>
+__device__ void storeElements(const Slots& slots, int64_t i, const Floats4& weight) {
   const uint4 packed = *reinterpret_cast<const uint4*>(slots.of + i);
   storeSlot<T>(slots, packed.x, weight.value[0]);
   storeSlot<T>(slots, packed.y, weight.value[1]);
@@ -48,11 +61,51 @@ __device__ void storeSlots(const Slots& slots, int64_t i, const Floats4& weight)
   storeSlot<T>(slots, packed.w, weight.value[3]);
 }
 
+// Four columns are a group: both its values as one word.
+__device__ void storeGroups(const Slots& slots, int64_t i, unsigned bits, const Floats4& weight,
+                            __nv_bfloat16*) {
+  const uint32_t slot = slots.of[i / 4];
+  if (slot == kNoSlot) return;
+  const int low = lowest(bits), high = highest(bits);
+  const float first = pick(weight, low), second = low == high ? 0.0f : pick(weight, high);
+  const bool swapped = slot & 1u;
+  reinterpret_cast<__nv_bfloat162*>(slots.compressed)[slot / 2] =
+      __floats2bfloat162_rn(swapped ? second : first, swapped ? first : second);
+}
+
+// Two columns are a group, of one value.
+__device__ void storeGroups(const Slots& slots, int64_t i, unsigned bits, const Floats4& weight,
+                            float*) {
+  const uint2 packed = *reinterpret_cast<const uint2*>(slots.of + i / 2);
+  storeSlot<float>(slots, packed.x, bits & 1u ? weight.value[0] : weight.value[1]);
+  storeSlot<float>(slots, packed.y, bits & 4u ? weight.value[2] : weight.value[3]);
+}
+
+template <typename T>
+__device__ void storeSlots(const Slots& slots, int64_t i, unsigned bits, const Floats4& weight) {
+  if (!slots.of) return;
+  if (slots.group == 1) {
+    storeElements<T>(slots, i, weight);
+  } else {
+    storeGroups(slots, i, bits, weight, static_cast<T*>(nullptr));
+  }
+}
+
+// An active weight by itself. The second one of a group lies beside the first.
+template <typename T>
+__device__ void storeOne(const Slots& slots, const uint8_t* mask, int64_t i, float weight) {
+  if (!slots.of) return;
+  const uint32_t slot = slots.of[i / slots.group];
+  if (slot == kNoSlot) return;
+  const bool second = slots.group == 4 && i % 4 != lowest(maskBits(mask, i / 4 * 4));
+  storeSlot<T>(slots, slot ^ (second ? 1u : 0u), weight);
+}
+
 // What products read of four weights: their places in the masked matrix, and their slots.
 template <typename T>
 __device__ void storeEffective(const WeightArrays& a, int64_t i, unsigned bits, Floats4 weight) {
-  storeSlots<T>(a.slots, i, weight);
-  storeSlots<T>(a.transposedSlots, i, weight);
+  storeSlots<T>(a.slots, i, bits, weight);
+  storeSlots<T>(a.transposedSlots, i, bits, weight);
   if (!a.effective) return;
 #pragma unroll
   for (int k = 0; k < 4; ++k) weight.value[k] = bits >> k & 1u ? weight.value[k] : 0.0f;
@@ -96,11 +149,43 @@ __device__ void adamAtPlaces(const WeightArrays& a, const AdamStep& step, const 
     adamOne(step, a.gradient[i], w, m.value[k], v.value[k]);
     a.weights[i] = w;
     if (a.effective) store(static_cast<T*>(a.effective) + i, w);
-    if (a.slots.of) storeSlot<T>(a.slots, a.slots.of[i], w);
-    if (a.transposedSlots.of) storeSlot<T>(a.transposedSlots, a.transposedSlots.of[i], w);
+    storeOne<T>(a.slots, a.mask, i, w);
+    storeOne<T>(a.transposedSlots, a.mask, i, w);
   }
   store4(a.moment1 + at, m);
   store4(a.moment2 + at, v);
+}
+
+// Moments of kActive weights, which lie side by side.
+template <int kActive>
+struct alignas(sizeof(float) * kActive) Moments {
+  float value[kActive];
+};
+
+// kActive of every four neighbours learn: everything is read and written in the order of memory.
+template <typename T, int kActive>
+__device__ void adamInGroups(const WeightArrays& a, const AdamStep& step, const Segment& segment,
+                             uint32_t begin) {
+  const int64_t i = static_cast<int64_t>(segment.first) + begin;
+  const int64_t at = static_cast<int64_t>(segment.moments) + begin / 4 * kActive;
+  const unsigned bits = maskBits(a.mask, i);
+  const Floats4 g = load4(a.gradient + i);
+  Floats4 w = load4(a.weights + i);
+  auto& m = *reinterpret_cast<Moments<kActive>*>(a.moment1 + at);
+  auto& v = *reinterpret_cast<Moments<kActive>*>(a.moment2 + at);
+  Moments<kActive> m1 = m, m2 = v;
+  const int columns[2] = {lowest(bits), highest(bits)};
+#pragma unroll
+  for (int k = 0; k < kActive; ++k) {
+    float weight = pick(w, columns[k]);
+    adamOne(step, pick(g, columns[k]), weight, m1.value[k], m2.value[k]);
+#pragma unroll
+    for (int c = 0; c < 4; ++c) w.value[c] = c == columns[k] ? weight : w.value[c];
+  }
+  m = m1;
+  v = m2;
+  store4(a.weights + i, w);
+  storeEffective<T>(a, i, bits, w);
 }
 
 template <typename T>
@@ -110,7 +195,11 @@ __global__ void adamKernel(WeightArrays a, AdamScalars scalars, float srLambda) 
   const uint32_t begin = piece.begin + 4 * threadIdx.x;
   if (begin >= segment.count) return;
   const AdamStep step = stepOf(scalars);
-  if (segment.places == kEverywhere) {
+  if (segment.perGroup == 2) {
+    adamInGroups<T, 2>(a, step, segment, begin);
+  } else if (segment.perGroup == 1) {
+    adamInGroups<T, 1>(a, step, segment, begin);
+  } else if (segment.places == kEverywhere) {
     adamEverywhere<T>(a, step, segment, begin, srLambda);
   } else {
     adamAtPlaces<T>(a, step, segment, begin);

@@ -96,23 +96,34 @@ void NetworkWeights::maskLayer(Layer& layer) {
   masked_.push_back(masked);
 }
 
-void NetworkWeights::addSegment(int64_t first, int64_t count, int64_t moments, int64_t places) {
+void NetworkWeights::addSegment(const Segment& segment) {
   const auto index = static_cast<uint32_t>(segments_.size());
-  segments_.push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(count),
-                       static_cast<uint32_t>(moments),
-                       places < 0 ? kEverywhere : static_cast<uint32_t>(places)});
-  for (int64_t begin = 0; begin < count; begin += kPiece) {
-    pieces_.push_back({index, static_cast<uint32_t>(begin)});
-  }
+  segments_.push_back(segment);
+  for (uint32_t begin = 0; begin < segment.count; begin += kPiece) pieces_.push_back({index, begin});
+}
+
+// Of every four neighbours in memory, all members' rows one after the other; 0 where rows or moments
+// are padded, or with a pattern of other groups.
+uint32_t NetworkWeights::activePerGroup(const Layer& layer) const {
+  const bool gapless = layer.ld == layer.inputs && layer.momentStride * 4 == layer.stride * layer.pattern.n;
+  return layer.pattern.m == 4 && layer.pattern.n <= 2 && gapless ? layer.pattern.n : 0;
 }
 
 void NetworkWeights::addSegments(const Layer& layer) {
-  if (layer.places < 0) {
-    addSegment(layer.first, members_ * layer.stride, layer.moments, -1);
+  const auto segment = [](int64_t first, int64_t count, int64_t moments, uint32_t places,
+                          uint32_t perGroup) {
+    return Segment{static_cast<uint32_t>(first), static_cast<uint32_t>(count),
+                   static_cast<uint32_t>(moments), places, perGroup};
+  };
+  const uint32_t perGroup = layer.places < 0 ? 0 : activePerGroup(layer);
+  if (layer.places < 0 || perGroup > 0) {
+    addSegment(segment(layer.first, members_ * layer.stride, layer.moments, kEverywhere, perGroup));
   } else {
-    addSegment(layer.first, members_ * layer.momentStride, layer.moments, layer.places);
+    addSegment(segment(layer.first, members_ * layer.momentStride, layer.moments,
+                       static_cast<uint32_t>(layer.places), 0));
   }
-  addSegment(layer.bias, members_ * layer.biasStride, layer.biasMoments, -1);
+  addSegment(
+      segment(layer.bias, members_ * layer.biasStride, layer.biasMoments, kEverywhere, 0));
 }
 
 void NetworkWeights::allocate() {
@@ -248,7 +259,7 @@ void NetworkWeights::planSparse(const std::vector<SparsePlan>& plans, bool trans
                       plan.choice});
     }
   }
-  auto sparse = std::make_unique<SparseLayers>(context_, size_, std::move(made));
+  auto sparse = std::make_unique<SparseLayers>(context_, size_, std::move(made), transposed);
   sparse->findSlots(transposed ? gradientMask() : mask_.data());
   slots = sparse->slots();
   held = std::move(sparse);
@@ -311,8 +322,12 @@ int64_t NetworkWeights::changeMasks(const uint8_t* wanted,
     if (!prunesTranspose()) break;
     pruneTranspose(context_, weights_.data(), mask_.data(), layer, gradientMask_.data());
   }
-  if (sparse_) sparse_->findSlots(mask_.data());
-  if (transposed_) transposed_->findSlots(gradientMask());
+  const auto find = [](SparseLayers& layers, const uint8_t* mask, Slots& slots) {
+    layers.findSlots(mask);
+    slots = layers.slots();
+  };
+  if (sparse_) find(*sparse_, mask_.data(), arrays_.slots);
+  if (transposed_) find(*transposed_, gradientMask(), arrays_.transposedSlots);
   refresh();
   return readCounter();
 }

@@ -269,6 +269,7 @@ void learnTheFormat(cudaDataType type, int algorithm) {
     CHECK_OK(p.compress());
     codes.push_back(p.compressed->get());
   }
+  const rnm::emulator::SparseShape shape{type, 0, 0, static_cast<uint32_t>(algorithm)};
   // Other values at the same positions.
   std::vector<float> fresh = randomValues(values.size());
   for (size_t i = 0; i < values.size(); ++i) fresh[i] = values[i] == 0 ? 0 : fresh[i];
@@ -276,11 +277,12 @@ void learnTheFormat(cudaDataType type, int algorithm) {
   size_t found = 0, active = 0, inOrder = 0, last = 0;
   for (size_t i = 0; i < values.size(); ++i) active += values[i] != 0 && static_cast<int>(i % p.a.ld) < p.c.k;
   for (size_t slot = 0; (slot + 1) * sizeOf(type) <= bytes.size(); ++slot) {
-    const float low = loadElement(codes[0].data(), slot, type), high = loadElement(codes[1].data(), slot, type);
+    const float low = asRead(shape, loadElement(codes[0].data(), slot, type));
+    const float high = asRead(shape, loadElement(codes[1].data(), slot, type));
     if (!(low >= 1 && high >= 1 && low == std::floor(low) && high == std::floor(high))) continue;
     const size_t i = static_cast<size_t>(low) - 1 + 251 * (static_cast<size_t>(high) - 1);
     if (i >= values.size() || values[i] == 0) continue;
-    storeElement(bytes.data(), slot, type, fresh[i]);
+    storeElement(bytes.data(), slot, type, toStore(shape, fresh[i]));
     ++found;
     inOrder += i > last;
     last = i;

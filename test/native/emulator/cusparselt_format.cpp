@@ -42,6 +42,16 @@ class Order {
   int64_t count_, shift_, step_;
 };
 
+// Of float32, of which tensor cores read the upper 19 bits.
+constexpr uint32_t kIgnoredBits = 0x1fff, kHalfUnit = 0x1000;
+
+bool rounds(const SparseShape& s) { return s.type == CUDA_R_32F && s.algorithm % 2 == 0; }
+
+// The kept values of a group lie side by side, as in the real formats seen so far, but with one algorithm.
+int64_t valueIndex(const SparseShape& s, int64_t slot, int i) {
+  return s.algorithm % 4 == 2 ? i * kBlockGroups + slot : slot * s.kept() + i;
+}
+
 // Which entries of a group are kept. Zeros fill up a group with too few others: which of them is
 // the library's secret, and differs between algorithms.
 std::string chooseKept(const SparseShape& s, const float* group, std::array<int, 2>* kept) {
@@ -61,6 +71,16 @@ std::string chooseKept(const SparseShape& s, const float* group, std::array<int,
 }
 
 }  // namespace
+
+float toStore(const SparseShape& s, float value) {
+  if (!rounds(s) || std::isnan(value)) return value;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(value) + kHalfUnit);
+}
+
+float asRead(const SparseShape& s, float value) {
+  if (!rounds(s)) return value;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(value) & ~kIgnoredBits);
+}
 
 size_t compressedBytes(const SparseShape& s) {
   const size_t blocks = (groups(s) + kBlockGroups - 1) / kBlockGroups;
@@ -82,7 +102,7 @@ std::string compress(const SparseShape& s, const std::vector<float>& dense, void
     unsigned char& positions = reinterpret_cast<unsigned char&>(block[valueBytes(s) + slot / 2]);
     unsigned char nibble = 0;
     for (int i = 0; i < s.kept(); ++i) {
-      storeElement(block, slot * s.kept() + i, s.type, dense[g * s.group() + kept[i]]);
+      storeElement(block, valueIndex(s, slot, i), s.type, toStore(s, dense[g * s.group() + kept[i]]));
       nibble |= static_cast<unsigned char>(kept[i] << 2 * i);
     }
     positions = static_cast<unsigned char>(slot % 2 ? (positions & 0x0f) | nibble << 4 : (positions & 0xf0) | nibble);
@@ -104,7 +124,7 @@ std::string decompress(const SparseShape& s, const void* compressed, std::vector
     const auto positions = static_cast<unsigned char>(block[valueBytes(s) + slot / 2]);
     const int nibble = slot % 2 ? positions >> 4 : positions & 15;
     for (int i = 0; i < s.kept(); ++i) {
-      (*dense)[g * s.group() + (nibble >> 2 * i & 3)] = loadElement(block, slot * s.kept() + i, s.type);
+      (*dense)[g * s.group() + (nibble >> 2 * i & 3)] = asRead(s, loadElement(block, valueIndex(s, slot, i), s.type));
     }
   }
   return "";

@@ -20,6 +20,11 @@ struct SparseShape {
   int kept() const { return type == CUDA_R_32F ? 1 : 2; }
 };
 
+// A value as it is compressed, and what tensor cores read of it. The real library adds half a unit of the
+// bits that they read of a float32; here some algorithms do, and others' products round by themselves.
+float toStore(const SparseShape& shape, float value);
+float asRead(const SparseShape& shape, float value);
+
 size_t compressedBytes(const SparseShape& shape);
 // `dense` is [rows, k]. Returns what is wrong with it, or an empty string.
 std::string compress(const SparseShape& shape, const std::vector<float>& dense, void* compressed);
