@@ -124,6 +124,7 @@ class CudaBackend : public Backend {
       averages.push_back(target->averageOf(*pair.source));
     }
     cuda::polyak(context_, averages, tau);
+    for (const TargetPair& pair : pairs) dynamic_cast<const CudaNetwork&>(*pair.target).averaged();
   }
 
  private:

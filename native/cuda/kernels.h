@@ -81,6 +81,16 @@ void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, fl
 struct Average;
 // Of several networks at once; none of them is another one's source.
 void polyak(Context& context, const std::vector<Average>& averages, float tau);
+struct Slots;
+// A layer of W whose transpose is compressed: its weights begin at `first`, those of other members `stride`
+// further on. The entries of its groups, which lie across rows, are [member][column][group].
+struct TransposedRows {
+  int64_t first, stride, ld, entries;
+  int rows, groups;
+  int64_t members;
+};
+void storeTranspose(Context& context, const void* effective, const uint8_t* mask,
+                    const TransposedRows& layer, const Slots& slots);
 // What follows from weights and masks; `keepDormant`: else dormant weights become zero.
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
 // *largest = the larger of itself and the bits of every value without its sign: NaN is above all.
@@ -111,6 +121,10 @@ void writeSlots(Context& context, const void* values, const LayerWeights& layer,
 // are no neighbours.
 void shareSlots(Context& context, const uint32_t* slots, const uint8_t* mask, int64_t size, int group,
                 uint32_t* shared, unsigned long long* apart);
+// The same of a layer's transpose.
+void shareTransposedSlots(Context& context, const uint32_t* slots, const uint8_t* mask,
+                          const TransposedRows& layer, int group, uint32_t* shared,
+                          unsigned long long* apart);
 
 // ---- nm_kernels.cu
 struct MaskedLayer;

@@ -389,7 +389,10 @@ void CudaNetwork::adam(const AdamOptions& options) {
 
 void CudaNetwork::polyak(const Network& source, float tau) {
   cuda::polyak(context_, {averageOf(source)}, tau);
+  averaged();
 }
+
+void CudaNetwork::averaged() const { weights_.storeTransposes(); }
 
 Average CudaNetwork::averageOf(const Network& source) const {
   requireRole(Role::target, "Polyak averaging");

@@ -34,6 +34,8 @@ class CudaNetwork : public Network {
 
   // Polyak averaging as its kernel takes it; throws if there can be none of these two.
   Average averageOf(const Network& source) const;
+  // What follows an average that moved the weights.
+  void averaged() const;
   bool isOf(const Context& context) const { return &context_ == &context; }
 
  private:

@@ -103,16 +103,16 @@ __global__ void writeSlotsKernel(const T* values, LayerWeights layer, const uint
   if (slot != kNoSlot) compressed[slot] = valueToStore(values[placeOf(layer, i)], rounded);
 }
 
-// A thread takes a group of at most 4, which share a byte of the mask.
-__global__ void shareSlotsKernel(const uint32_t* slots, const uint8_t* mask, int64_t size, int group,
-                                 uint32_t* shared, unsigned long long* apart) {
-  const int64_t begin = RNM_THREAD * group;
-  if (begin >= size) return;
+// The slot of the first active weight of a group, whose weights lie `step` apart. Counts the groups whose
+// active weights have no neighbouring slots.
+__device__ uint32_t sharedSlot(const uint32_t* slots, const uint8_t* mask, int64_t begin, int64_t step,
+                               int count, unsigned long long* apart) {
   uint32_t first = kNoSlot;
   int found = 0;
   bool neighbours = true;
-  for (int k = 0; k < group; ++k) {
-    const uint32_t slot = isActive(mask, begin + k) ? slots[begin + k] : kNoSlot;
+  for (int k = 0; k < count; ++k) {
+    const int64_t i = begin + k * step;
+    const uint32_t slot = isActive(mask, i) ? slots[i] : kNoSlot;
     if (slot == kNoSlot) continue;
     ++found;
     if (found == 1) {
@@ -121,8 +121,25 @@ __global__ void shareSlotsKernel(const uint32_t* slots, const uint8_t* mask, int
       neighbours = neighbours && found == 2 && slot == (first ^ 1u);
     }
   }
-  shared[RNM_THREAD] = first;
   if (!neighbours) atomicAdd(apart, 1ull);
+  return first;
+}
+
+__global__ void shareSlotsKernel(const uint32_t* slots, const uint8_t* mask, int64_t size, int group,
+                                 uint32_t* shared, unsigned long long* apart) {
+  const int64_t entry = RNM_THREAD, begin = entry * group;
+  if (begin < size) shared[entry] = sharedSlot(slots, mask, begin, 1, group, apart);
+}
+
+__global__ void shareTransposedKernel(const uint32_t* slots, const uint8_t* mask, TransposedRows layer,
+                                      int group, uint32_t* shared, unsigned long long* apart) {
+  const int64_t i = RNM_THREAD, column = i / layer.groups % layer.ld;
+  const int64_t member = i / layer.groups / layer.ld;
+  if (member >= layer.members) return;
+  const int row = static_cast<int>(i % layer.groups) * group;
+  const int64_t begin = layer.first + member * layer.stride + row * layer.ld + column;
+  shared[layer.entries + i] =
+      sharedSlot(slots, mask, begin, layer.ld, min(group, layer.rows - row), apart);
 }
 
 bool bf16(const Context& context) { return context.precision() == Precision::bf16; }
@@ -190,6 +207,13 @@ void shareSlots(Context& context, const uint32_t* slots, const uint8_t* mask, in
                 uint32_t* shared, unsigned long long* apart) {
   launch(context, "share slots", shareSlotsKernel, gridOf(size / group), slots, mask, size, group,
          shared, apart);
+}
+
+void shareTransposedSlots(Context& context, const uint32_t* slots, const uint8_t* mask,
+                          const TransposedRows& layer, int group, uint32_t* shared,
+                          unsigned long long* apart) {
+  launch(context, "share slots", shareTransposedKernel,
+         gridOf(layer.members * layer.ld * layer.groups), slots, mask, layer, group, shared, apart);
 }
 
 }  // namespace rnm::cuda

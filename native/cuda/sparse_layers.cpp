@@ -30,7 +30,8 @@ SparseLayers::SparseLayers(Context& context, int64_t size, std::vector<SparseLay
     : context_(context),
       size_(size),
       layers_(std::move(layers)),
-      group_(transposed ? 1 : context.precision() == Precision::bf16 ? 4 : 2) {
+      transposed_(transposed),
+      group_(context.precision() == Precision::bf16 ? 4 : 2) {
   int64_t elements = 0;
   for (SparseLayer& layer : layers_) {
     layer.elements = static_cast<int64_t>(layer.product->compressedBytes() / elementBytes());
@@ -38,6 +39,26 @@ SparseLayers::SparseLayers(Context& context, int64_t size, std::vector<SparseLay
     elements += (layer.elements + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
   }
   compressed_ = DeviceArray<uint8_t>(context, elements * elementBytes());
+  countEntries();
+}
+
+// Of all members of a layer, which follow each other.
+void SparseLayers::countEntries() {
+  entries_ = transposed_ ? 0 : size_ / group_;
+  for (size_t i = 0; transposed_ && i < layers_.size();) {
+    const SparseLayer& layer = layers_[i];
+    const auto& [first, count, ld, transposedLd] = layer.weights;
+    TransposedRows rows{first, count, ld, entries_, static_cast<int>(count / ld), 0, 0};
+    rows.groups = (rows.rows + group_ - 1) / group_;
+    for (; i < layers_.size() && layers_[i].layer == layer.layer; ++i) ++rows.members;
+    entries_ += rows.members * ld * rows.groups;
+    rows_.push_back(rows);
+  }
+}
+
+void SparseLayers::storeTransposes(const void* effective, const uint8_t* mask) const {
+  if (!keepsTransposes()) return;
+  for (const TransposedRows& rows : rows_) storeTranspose(context_, effective, mask, rows, allSlots());
 }
 
 size_t SparseLayers::elementBytes() const {
@@ -69,7 +90,12 @@ void SparseLayers::findSlots(const uint8_t* mask) {
     if (!checked_) verify(layer, mask, slots.data());
   }
   checked_ = true;
-  shareSlots(mask, std::move(slots));
+  if (group_ == 1) return keepSlots(std::move(slots));
+  int64_t apart = 0;
+  DeviceArray<uint32_t> shared = shareSlots(mask, slots.data(), &apart);
+  if (apart == 0) return keepSlots(std::move(shared));
+  group_ = 1;
+  keepSlots(std::move(slots));
 }
 
 void SparseLayers::verify(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots) {
@@ -84,28 +110,31 @@ void SparseLayers::verify(const SparseLayer& layer, const uint8_t* mask, const u
                            std::string(kWithoutSparse));
 }
 
-// Keeps what every group needs, if its weights are neighbours; else what every weight needs.
-void SparseLayers::shareSlots(const uint8_t* mask, DeviceArray<uint32_t> slots) {
-  if (group_ > 1) {
-    DeviceArray<uint32_t> shared(context_, size_ / group_);
-    DeviceArray<unsigned long long> apart(context_, 1);
-    cuda::shareSlots(context_, slots.data(), mask, size_, group_, shared.data(), apart.data());
-    unsigned long long count;
-    apart.read(&count, 0, 1);
-    if (count == 0) {
-      slots = std::move(shared);
-    } else {
-      group_ = 1;
-    }
+DeviceArray<uint32_t> SparseLayers::shareSlots(const uint8_t* mask, const uint32_t* slots,
+                                               int64_t* apart) const {
+  DeviceArray<uint32_t> shared(context_, entries_);
+  DeviceArray<unsigned long long> counter(context_, 1);
+  if (!transposed_) {
+    cuda::shareSlots(context_, slots, mask, size_, group_, shared.data(), counter.data());
   }
-  if (slots_.size() == slots.size()) {
-    check(cudaMemcpyAsync(slots_.data(), slots.data(), slots.bytes(),
-                                     cudaMemcpyDeviceToDevice, context_.stream()),
-                     "keep slots");
+  for (const TransposedRows& rows : rows_) {
+    shareTransposedSlots(context_, slots, mask, rows, group_, shared.data(), counter.data());
+  }
+  unsigned long long count = 0;
+  counter.read(&count, 0, 1);
+  *apart = static_cast<int64_t>(count);
+  return shared;
+}
+
+void SparseLayers::keepSlots(DeviceArray<uint32_t> slots) {
+  if (slots_.size() != slots.size()) {
+    slots_ = std::move(slots);
+    context_.memoryMoved();
     return;
   }
-  slots_ = std::move(slots);
-  context_.memoryMoved();
+  check(cudaMemcpyAsync(slots_.data(), slots.data(), slots.bytes(), cudaMemcpyDeviceToDevice,
+                        context_.stream()),
+        "keep slots");
 }
 
 // Of zeros.

@@ -8,7 +8,7 @@
 //
 // Where a row's neighbours are compressed to neighbours, as the library's formats so far have it, one
 // slot says where a whole group is; else each weight has its own. Groups of a transpose lie across the
-// rows that kernels walk along: there every weight has its own, too.
+// rows that Adam walks along: a kernel of their own writes them, tile by tile.
 //
 // Forward passes multiply with W, data gradients with its transpose: each has its own SparseLayers,
 // with slots of their own.
@@ -45,8 +45,11 @@ class SparseLayers {
   // Finds the slots of the active weights of a mask like the network's own. The buffers hold no weights after it: write them anew.
   void findSlots(const uint8_t* mask);
 
-  // The addresses stay, but for those after the first findSlots().
-  Slots slots() const { return {slots_.data(), compressed_.data(), group_, rounded_}; }
+  // What Adam and Polyak averaging are to keep up to date. The addresses stay, but for those after the first
+  // findSlots().
+  Slots slots() const { return keepsTransposes() ? Slots{} : allSlots(); }
+  // The others: to be called when the weights of a network have changed.
+  void storeTransposes(const void* effective, const uint8_t* mask) const;
   // The layer's product if it was planned for so many rows; else null.
   const SparseLayer* find(int layer, int member, int rows) const;
   void run(const SparseLayer& layer, const void* x, void* y) const;
@@ -58,13 +61,20 @@ class SparseLayers {
   void findSlots(const SparseLayer& layer, const uint8_t* mask, uint32_t* slots);
   void verify(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots);
   bool slotsHold(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots, bool rounded);
-  void shareSlots(const uint8_t* mask, DeviceArray<uint32_t> slots);
+  bool keepsTransposes() const { return transposed_ && group_ > 1; }
+  Slots allSlots() const { return {slots_.data(), compressed_.data(), group_, rounded_}; }
+  void countEntries();
+  DeviceArray<uint32_t> shareSlots(const uint8_t* mask, const uint32_t* slots, int64_t* apart) const;
+  void keepSlots(DeviceArray<uint32_t> slots);
   DeviceArray<uint8_t> matrixToCompress(const SparseLayer& layer) const;
 
   Context& context_;
   int64_t size_;
   std::vector<SparseLayer> layers_;
-  int group_;
+  bool transposed_;
+  int group_;  // weights that share a slot
+  int64_t entries_ = 0;
+  std::vector<TransposedRows> rows_;
   bool checked_ = false, rounded_ = false;
   DeviceArray<uint32_t> slots_;
   DeviceArray<uint8_t> compressed_;

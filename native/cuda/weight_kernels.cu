@@ -1,8 +1,6 @@
 // Adam and Polyak averaging over all weights and biases of a network at once.
 #include <cuda_bf16.h>
 
-#include <type_traits>
-
 #include "cuda/graph.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -35,22 +33,6 @@ __device__ unsigned maskBits(const uint8_t* mask, int64_t i) {
   return mask ? static_cast<unsigned>(mask[i / 8]) >> (i % 8) & 15u : 15u;
 }
 
-// Which of four columns are active, where one or two are: the lowest, and the highest.
-__device__ int lowest(unsigned bits) { return bits & 1u ? 0 : bits & 2u ? 1 : bits & 4u ? 2 : 3; }
-__device__ int highest(unsigned bits) { return bits & 8u ? 3 : bits & 4u ? 2 : bits & 2u ? 1 : 0; }
-
-// A register cannot be chosen by a number that is not known when compiling.
-__device__ float pick(const Floats4& of, int k) {
-  return k == 0 ? of.value[0] : k == 1 ? of.value[1] : k == 2 ? of.value[2] : of.value[3];
-}
-
-template <typename T>
-__device__ void storeSlot(const Slots& slots, uint32_t slot, float weight) {
-  if (slot == kNoSlot) return;
-  if constexpr (std::is_same_v<T, float>) weight = compressedValue(weight, slots.rounded);
-  store(static_cast<T*>(slots.compressed) + slot, weight);
-}
-
 // Four weights that have a slot each.
 template <typename T>
 __device__ void storeElements(const Slots& slots, int64_t i, const Floats4& weight) {
@@ -61,24 +43,17 @@ __device__ void storeElements(const Slots& slots, int64_t i, const Floats4& weig
   storeSlot<T>(slots, packed.w, weight.value[3]);
 }
 
-// Four columns are a group: both its values as one word.
+// The groups of four neighbours of a row: one of four, or two of two.
 __device__ void storeGroups(const Slots& slots, int64_t i, unsigned bits, const Floats4& weight,
-                            __nv_bfloat16*) {
-  const uint32_t slot = slots.of[i / 4];
-  if (slot == kNoSlot) return;
-  const int low = lowest(bits), high = highest(bits);
-  const float first = pick(weight, low), second = low == high ? 0.0f : pick(weight, high);
-  const bool swapped = slot & 1u;
-  reinterpret_cast<__nv_bfloat162*>(slots.compressed)[slot / 2] =
-      __floats2bfloat162_rn(swapped ? second : first, swapped ? first : second);
+                            __nv_bfloat16* type) {
+  storeGroup(slots, slots.of[i / 4], bits, weight.value, type);
 }
 
-// Two columns are a group, of one value.
 __device__ void storeGroups(const Slots& slots, int64_t i, unsigned bits, const Floats4& weight,
-                            float*) {
+                            float* type) {
   const uint2 packed = *reinterpret_cast<const uint2*>(slots.of + i / 2);
-  storeSlot<float>(slots, packed.x, bits & 1u ? weight.value[0] : weight.value[1]);
-  storeSlot<float>(slots, packed.y, bits & 4u ? weight.value[2] : weight.value[3]);
+  storeGroup(slots, packed.x, bits, weight.value, type);
+  storeGroup(slots, packed.y, bits >> 2, weight.value + 2, type);
 }
 
 template <typename T>
@@ -177,8 +152,8 @@ __device__ void adamInGroups(const WeightArrays& a, const AdamStep& step, const 
   const int columns[2] = {lowest(bits), highest(bits)};
 #pragma unroll
   for (int k = 0; k < kActive; ++k) {
-    float weight = pick(w, columns[k]);
-    adamOne(step, pick(g, columns[k]), weight, m1.value[k], m2.value[k]);
+    float weight = pick(w.value, columns[k]);
+    adamOne(step, pick(g.value, columns[k]), weight, m1.value[k], m2.value[k]);
 #pragma unroll
     for (int c = 0; c < 4; ++c) w.value[c] = c == columns[k] ? weight : w.value[c];
   }
@@ -204,6 +179,60 @@ __global__ void adamKernel(WeightArrays a, AdamScalars scalars, float srLambda) 
   } else {
     adamAtPlaces<T>(a, step, segment, begin);
   }
+}
+
+// ---------------------------------------------------------------- transposes
+
+// A tile of W whose groups lie across its rows: 32 columns of 8 groups, one group to a thread.
+constexpr int kTileColumns = 32, kTileGroups = 8;
+
+template <typename T>
+constexpr int kGroupRows = sizeof(T) == 2 ? 4 : 2;
+
+// Reads whole lines of W, and writes whole sectors of the compressed transpose.
+template <typename T>
+__global__ void storeTransposeKernel(const T* effective, const uint8_t* mask, TransposedRows layer,
+                                     Slots slots) {
+  constexpr int kRows = kTileGroups * kGroupRows<T>, kPacks = kTileColumns / 4;
+  __shared__ float values[kRows][kTileColumns + 1];
+  __shared__ uint8_t active[kRows][kPacks];
+  const int thread = static_cast<int>(threadIdx.x);
+  const int64_t begin = layer.first + blockIdx.z * layer.stride;
+  const int column = static_cast<int>(blockIdx.x) * kTileColumns;
+  const int row = static_cast<int>(blockIdx.y) * kRows;
+  const int line = thread / kPacks, pack = thread % kPacks;
+  if (line < kRows) {
+    const int64_t i = begin + (row + line) * layer.ld + column + 4 * pack;
+    const bool inside = row + line < layer.rows && column + 4 * pack < layer.ld;
+    const Floats4 packed = inside ? load4(effective + i) : Floats4{};
+#pragma unroll
+    for (int k = 0; k < 4; ++k) values[line][4 * pack + k] = packed.value[k];
+    active[line][pack] = static_cast<uint8_t>(inside ? maskBits(mask, i) : 0u);
+  }
+  __syncthreads();
+  const int mine = thread / kTileGroups, top = thread % kTileGroups * kGroupRows<T>;
+  if (column + mine >= layer.ld || row + top >= layer.rows) return;
+  float group[4] = {};
+  unsigned bits = 0;
+#pragma unroll
+  for (int k = 0; k < kGroupRows<T>; ++k) {
+    group[k] = values[top + k][mine];
+    bits |= (active[top + k][mine / 4] >> (mine % 4) & 1u) << k;
+  }
+  const int64_t entry = layer.entries + (blockIdx.z * layer.ld + column + mine) * layer.groups +
+                        (row + top) / kGroupRows<T>;
+  storeGroup(slots, slots.of[entry], bits, group, static_cast<T*>(nullptr));
+}
+
+template <typename T>
+void storeTransposeOf(Context& context, const void* effective, const uint8_t* mask,
+                      const TransposedRows& layer, const Slots& slots) {
+  constexpr int kRows = kTileGroups * kGroupRows<T>;
+  const dim3 blocks(static_cast<unsigned>((layer.ld + kTileColumns - 1) / kTileColumns),
+                    static_cast<unsigned>((layer.rows + kRows - 1) / kRows),
+                    static_cast<unsigned>(layer.members));
+  launch(context, "write compressed transposes", storeTransposeKernel<T>, {blocks},
+         static_cast<const T*>(effective), mask, layer, slots);
 }
 
 // Networks of a launch, each from its first block on.
@@ -292,6 +321,13 @@ void polyak(Context& context, const std::vector<Average>& averages, float tau) {
     }
     launch(context, "average targets", kernel, gridOf(blocks * kThreads), some, context.scalar(tau));
   }
+}
+
+void storeTranspose(Context& context, const void* effective, const uint8_t* mask,
+                    const TransposedRows& layer, const Slots& slots) {
+  const bool bf16 = context.precision() == Precision::bf16;
+  (bf16 ? storeTransposeOf<__nv_bfloat16> : storeTransposeOf<float>)(context, effective, mask, layer,
+                                                                     slots);
 }
 
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant) {

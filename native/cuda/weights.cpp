@@ -274,7 +274,15 @@ const uint8_t* NetworkWeights::gradientMask() const {
 
 // ---------------------------------------------------------------- optimiser, targets, masks
 
-void NetworkWeights::adam(const AdamStep& step) { cuda::adam(context_, arrays_, step, srLambda_); }
+void NetworkWeights::adam(const AdamStep& step) {
+  cuda::adam(context_, arrays_, step, srLambda_);
+  storeTransposes();
+}
+
+void NetworkWeights::storeTransposes() const {
+  if (!transposed_) return;
+  transposed_->storeTransposes(arrays_.effective ? arrays_.effective : weights_.data(), gradientMask());
+}
 
 Average NetworkWeights::averageOf(const NetworkWeights& source) const {
   return {arrays_, source.weights_.data(), 0};
@@ -284,6 +292,7 @@ void NetworkWeights::refresh() {
   const bool compressed = sparse_ || transposed_;
   if (!arrays_.effective && !compressed && role_ != Role::inference) return;
   refreshEffective(context_, arrays_, role_ != Role::inference);
+  storeTransposes();
 }
 
 void NetworkWeights::copyFrom(const NetworkWeights& source) {

@@ -123,6 +123,8 @@ class NetworkWeights {
 
   void adam(const AdamStep& step);
   Average averageOf(const NetworkWeights& source) const;
+  // Brings compressed transposes up to date with weights that have moved.
+  void storeTransposes() const;
   void copyFrom(const NetworkWeights& source);
   int64_t updateMasks();
   int64_t followMasks(const NetworkWeights& source);

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
 
@@ -45,7 +46,10 @@ class Order {
 // Of float32, of which tensor cores read the upper 19 bits.
 constexpr uint32_t kIgnoredBits = 0x1fff, kHalfUnit = 0x1000;
 
-bool rounds(const SparseShape& s) { return s.type == CUDA_R_32F && s.algorithm % 2 == 0; }
+bool rounds(const SparseShape& s) {
+  static const char* const kind = std::getenv("RNM_EMULATOR_TF32");
+  return s.type == CUDA_R_32F && !(kind && std::strcmp(kind, "unrounded") == 0);
+}
 
 // The kept values of a group lie side by side, as in the real formats seen so far, but with one algorithm.
 int64_t valueIndex(const SparseShape& s, int64_t slot, int i) {

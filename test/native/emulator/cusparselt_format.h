@@ -20,8 +20,8 @@ struct SparseShape {
   int kept() const { return type == CUDA_R_32F ? 1 : 2; }
 };
 
-// A value as it is compressed, and what tensor cores read of it. The real library adds half a unit of the
-// bits that they read of a float32; here some algorithms do, and others' products round by themselves.
+// A value as it is compressed, and what tensor cores read of it. Like the real library it adds half a unit
+// of the bits that they read of a float32; under RNM_EMULATOR_TF32=unrounded the product does the rounding.
 float toStore(const SparseShape& shape, float value);
 float asRead(const SparseShape& shape, float value);
 
