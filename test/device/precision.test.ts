@@ -83,11 +83,18 @@ const sparse: MlpOptions = {
   });
 });
 
+const rangeOf = (size: number) => ({
+  low: new Float32Array(size).fill(-1),
+  high: new Float32Array(size).fill(2),
+});
+
 describe('shapes in several pieces', () => {
-  test.each([
+  test.each<[string, MlpOptions, number]>([
     ['more outputs than a block of columns', { sizes: [6, 40, 75] }, 10],
     ['more rows than a chunk', { sizes: [6, 40, 2] }, 700],
     ['both', { sizes: [5, 34, 33] }, 300],
+    ['the same, squashed', { sizes: [5, 34, 33], outputRange: rangeOf(33) }, 300],
+    ['blocks in plenty', { sizes: [2, 3, 2800], outputRange: rangeOf(2800) }, 600],
   ])('%s', (_, options, rows) => {
     const worst = deviations(open('fp32'), options, rows, 20);
     for (const value of Object.values(worst)) expect(value).toBeLessThan(2e-5);
