@@ -127,42 +127,40 @@ __global__ void outputDeltaKernel(DeviceView outputGradient, const float* squash
   if (sums.data) storeSums(sum, shape, chunk, sums);
 }
 
-constexpr int kQuads = 8, kHiddenRows = kThreads / kQuads;
+// More would leave fewer threads room for their registers.
+constexpr int kPacksAtOnce = 2;
 
-// Four columns to a thread. Padding columns are computed with and never read.
+// A pack of columns to a thread. Padding columns are computed with and never read.
 template <typename T>
 __global__ void hiddenDeltaKernel(T* delta, const T* activity, PassShape shape, ColumnSums sums) {
-  __shared__ float partial[kHiddenRows][kQuads * 4];
-  const int quad = static_cast<int>(threadIdx.x) % kQuads;
-  const int line = static_cast<int>(threadIdx.x) / kQuads;
-  const int j = (static_cast<int>(blockIdx.x) * kQuads + quad) * 4;
-  const int member = static_cast<int>(blockIdx.z);
-  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunkRows);
-  float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  if (j < shape.width) {
-#pragma unroll 4
-    for (int row = static_cast<int>(blockIdx.y) * kChunkRows + line; row < end; row += kHiddenRows) {
-      const int64_t at = member * shape.stride + row * shape.ld + j;
-      Floats4 d = load4(delta + at);
-      const Floats4 a = load4(activity + at);
+  constexpr int kColumns = Pack<T>::kCount;
+  const int j = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) * kColumns;
+  const int lines = static_cast<int>(blockDim.y);
+  const Chunk chunk = chunkOf(shape);
+  const int64_t first = chunk.member * shape.stride + j;
+  const int end = j < shape.width ? chunk.endRow : 0;
+  float sum[kColumns] = {};
+  for (int begin = chunk.firstRow; begin < end; begin += kPacksAtOnce * lines) {
+    Pack<T> d[kPacksAtOnce], a[kPacksAtOnce];
 #pragma unroll
-      for (int k = 0; k < 4; ++k) {
-        d.value[k] = a.value[k] > 0.0f ? d.value[k] : 0.0f;
-        sum[k] += d.value[k];
+    for (int k = 0; k < kPacksAtOnce; ++k) {
+      const int64_t at = first + (begin + k * lines) * shape.ld;
+      if (begin + k * lines >= end) continue;
+      d[k] = loadPack(delta + at);
+      a[k] = loadPack(activity + at);
+    }
+#pragma unroll
+    for (int k = 0; k < kPacksAtOnce; ++k) {
+      if (begin + k * lines >= end) continue;
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) {
+        if (!(load(&a[k].value[c]) > 0.0f)) store(&d[k].value[c], 0.0f);
+        sum[c] += load(&d[k].value[c]);
       }
-      store4(delta + at, d);
+      storePack(delta + first + (begin + k * lines) * shape.ld, d[k]);
     }
   }
-  if (!sums.data) return;
-#pragma unroll
-  for (int k = 0; k < 4; ++k) partial[line][quad * 4 + k] = sum[k];
-  __syncthreads();
-  const int column = static_cast<int>(threadIdx.x);
-  const int first = static_cast<int>(blockIdx.x) * kQuads * 4;
-  if (column >= kQuads * 4 || first + column >= shape.width) return;
-  float total = 0.0f;
-  for (int other = 0; other < kHiddenRows; ++other) total += partial[other][column];
-  sums.data[member * sums.memberStride + blockIdx.y * sums.chunkStride + first + column] = total;
+  if (sums.data) storeSums(sum, shape, chunk, sums);
 }
 
 __global__ void sumMembersKernel(const float* source, PassShape shape, int first,
@@ -206,9 +204,10 @@ void outputDeltaOf(Context& context, const DeviceView& outputGradient, const flo
 template <typename T>
 void hiddenDeltaOf(Context& context, void* delta, const void* activity, const PassShape& shape,
                    ColumnSums sums) {
+  constexpr int kColumns = Pack<T>::kCount;
   launch(context, "compute a hidden layer's gradient", hiddenDeltaKernel<T>,
-         chunkGrid(shape, kQuads * 4), static_cast<T*>(delta), static_cast<const T*>(activity),
-         shape, sums);
+         lanesGrid(shape, kColumns, 8 / kColumns, 8), static_cast<T*>(delta),
+         static_cast<const T*>(activity), shape, sums);
 }
 
 }  // namespace
