@@ -117,10 +117,15 @@ MatrixRef CudaNetwork::activityBuffer(int layer, MemberRange members, int rows, 
 
 // ---------------------------------------------------------------- forward
 
-// The last product of one member's linear output needs no kernel to bring it where it belongs. A first
-// layer may read what the output overwrites.
-bool CudaNetwork::writesOutput(MemberRange members, const DeviceView& output) const {
-  return !squashed() && members.count == 1 && layers() > 1 && isAligned(output);
+// The last product of linear outputs needs no kernel to bring them where they belong. A first layer may
+// read what the output overwrites.
+bool CudaNetwork::writesOutput(const DeviceView& output) const {
+  return !squashed() && layers() > 1 && isAligned(output);
+}
+
+// The members' outputs lie side by side.
+MatrixRef CudaNetwork::outputRef(const DeviceView& output) const {
+  return {output.data, output.ld, width(last()), ElementType::float32};
 }
 
 void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, MemberRange members,
@@ -135,10 +140,10 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   // What pads rows is left alone by dense products. There may be anything: other layers' activities,
   // or NaN where a sparse product met it.
   bool clean = true;
-  const bool direct = writesOutput(members, y);
+  const bool direct = writesOutput(y);
   for (int l = 0; l < layers(); ++l) {
-    const MatrixRef to = direct && l == last() ? MatrixRef{y.data, y.ld, 0, ElementType::float32}
-                                               : activityBuffer(l, members, x.rows, keep);
+    const MatrixRef to =
+        direct && l == last() ? outputRef(y) : activityBuffer(l, members, x.rows, keep);
     const bool sparse = multiplySparse(weights_.sparse(), l, members, x.rows, from, to, clean);
     if (!sparse) forwardLayer(l, members, x.rows, from, to);
     clean = sparse;

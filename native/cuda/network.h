@@ -69,7 +69,8 @@ class CudaNetwork : public Network {
   std::string obstacle(int layer, bool transposed) const;
   // Whether tensor cores have a way for the masks that such products read.
   bool masksFit(int layer, bool transposed) const;
-  bool writesOutput(MemberRange members, const DeviceView& output) const;
+  bool writesOutput(const DeviceView& output) const;
+  MatrixRef outputRef(const DeviceView& output) const;
   bool isDelta(MemberRange members, const DeviceView& outputGradient) const;
   bool decidesRows(int rows, bool keep) const;
   void planForward(int rows, bool keep);
