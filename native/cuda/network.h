@@ -77,6 +77,7 @@ class CudaNetwork : public Network {
   void planTransposed(int rows);
   void planSparse(int rows, bool transposed);
   SparseProduct::Shape productShape(int layer, int rows, bool transposed) const;
+  int productInputs(int layer) const;
   // output = input W^T of layers as they were planned; false if this one is to be dense. `clean`: what
   // pads the input's rows is zero.
   bool multiplySparse(const SparseLayers* sparse, int layer, MemberRange members, int rows,
