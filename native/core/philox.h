@@ -49,13 +49,26 @@ RNM_SHARED_CODE inline uint32_t indexFrom(uint32_t bits, uint32_t bound) {
   return static_cast<uint32_t>((static_cast<uint64_t>(bits) * bound) >> 32);
 }
 
+// Of an angle in turns from 0 to 1. A GPU's sine of radians has a slow way for large angles, which takes room
+// even where there are none.
+RNM_SHARED_CODE inline void cosineAndSine(float turns, float* cosine, float* sine) {
+#if defined(__CUDA_ARCH__)
+  sincospif(2.0f * turns, sine, cosine);
+#else
+  const float angle = 6.283185307179586f * turns;
+  *cosine = std::cos(angle);
+  *sine = std::sin(angle);
+#endif
+}
+
 // Two standard normals by Box-Muller; the first uniform is in (0, 1] so that its log is finite.
 RNM_SHARED_CODE inline void normalsFrom(uint32_t a, uint32_t b, float* first,
                                          float* second) {
   const float radius = std::sqrt(-2.0f * std::log(static_cast<float>((a >> 8) + 1) * 0x1p-24f));
-  const float angle = 6.283185307179586f * uniformFrom(b);
-  *first = radius * std::cos(angle);
-  *second = radius * std::sin(angle);
+  float cosine, sine;
+  cosineAndSine(uniformFrom(b), &cosine, &sine);
+  *first = radius * cosine;
+  *second = radius * sine;
 }
 
 }  // namespace rnm

@@ -17,7 +17,7 @@ namespace rnm::cuda {
 enum class ElementType { float32, bfloat16 };
 
 // A row-major matrix, or the first of a batch of them that lie `stride` elements apart (0: all the
-// same one).
+// same one; fewer than a row: side by side).
 struct MatrixRef {
   void* data = nullptr;
   int64_t ld = 0;      // elements from row to row

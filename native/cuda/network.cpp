@@ -117,10 +117,15 @@ MatrixRef CudaNetwork::activityBuffer(int layer, MemberRange members, int rows, 
 
 // ---------------------------------------------------------------- forward
 
-// The last product of one member's linear output needs no kernel to bring it where it belongs. A first
-// layer may read what the output overwrites.
-bool CudaNetwork::writesOutput(MemberRange members, const DeviceView& output) const {
-  return !squashed() && members.count == 1 && layers() > 1 && isAligned(output);
+// The last product of linear outputs needs no kernel to bring them where they belong. A first layer may
+// read what the output overwrites.
+bool CudaNetwork::writesOutput(const DeviceView& output) const {
+  return !squashed() && layers() > 1 && isAligned(output);
+}
+
+// The members' outputs lie side by side.
+MatrixRef CudaNetwork::outputRef(const DeviceView& output) const {
+  return {output.data, output.ld, width(last()), ElementType::float32};
 }
 
 void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, MemberRange members,
@@ -135,10 +140,10 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   // What pads rows is left alone by dense products. There may be anything: other layers' activities,
   // or NaN where a sparse product met it.
   bool clean = true;
-  const bool direct = writesOutput(members, y);
+  const bool direct = writesOutput(y);
   for (int l = 0; l < layers(); ++l) {
-    const MatrixRef to = direct && l == last() ? MatrixRef{y.data, y.ld, 0, ElementType::float32}
-                                               : activityBuffer(l, members, x.rows, keep);
+    const MatrixRef to =
+        direct && l == last() ? outputRef(y) : activityBuffer(l, members, x.rows, keep);
     const bool sparse = multiplySparse(weights_.sparse(), l, members, x.rows, from, to, clean);
     if (!sparse) forwardLayer(l, members, x.rows, from, to);
     clean = sparse;
@@ -200,6 +205,13 @@ SparseProduct::Shape CudaNetwork::productShape(int index, int rows, bool transpo
           weights_.effectiveBias(index, 0)};
 }
 
+// How many inputs of a layer dense products read. In bfloat16 the first layer's include what pads them,
+// zeros of the input and of the weights: tensor cores are slow where widths are no multiples of 8.
+int CudaNetwork::productInputs(int index) const {
+  const NetworkWeights::Layer& layer = weights_.layer(index);
+  return index == 0 && bf16() ? static_cast<int>(layer.ld) : layer.inputs;
+}
+
 void CudaNetwork::planSparse(int rows, bool transposed) {
   SparseChooser& chooser = context_.sparseChooser();
   std::vector<NetworkWeights::SparsePlan> plans;
@@ -208,7 +220,8 @@ void CudaNetwork::planSparse(int rows, bool transposed) {
     const NmPattern& pattern = weights_.layer(l).pattern;
     if (pattern.dense()) continue;
     const SparseChooser::Layer layer = {pattern, masksFit(l, transposed),
-                                        productShape(l, rows, transposed), spec_.members};
+                                        productShape(l, rows, transposed),
+                                        transposed ? width(l) : productInputs(l), spec_.members};
     const SparseChoice choice = chooser.choose(layer, obstacle(l, transposed));
     if (!choice.any()) continue;
     plans.push_back({l, layer.shape, choice});
@@ -248,7 +261,7 @@ void CudaNetwork::forwardLayer(int index, MemberRange members, int rows, const M
   Product product{};
   product.rows = rows;
   product.columns = layer.outputs;
-  product.depth = layer.inputs;
+  product.depth = productInputs(index);
   product.batch = members.count;
   product.a = input;
   product.b = {const_cast<void*>(weights_.effective(index, members.first)), layer.ld, layer.stride,
@@ -333,7 +346,7 @@ void CudaNetwork::dataGradient(int index, MemberRange members, const MatrixRef& 
   const NetworkWeights::Layer& layer = weights_.layer(index);
   Product product{};
   product.rows = kept_.input.rows;
-  product.columns = layer.inputs;
+  product.columns = productInputs(index);
   product.depth = layer.outputs;
   product.batch = members.count;
   product.a = delta;
@@ -348,7 +361,7 @@ void CudaNetwork::weightGradientOf(int index, MemberRange members) {
   const NetworkWeights::Layer& layer = weights_.layer(index);
   Product product{};
   product.rows = layer.outputs;
-  product.columns = layer.inputs;
+  product.columns = productInputs(index);
   product.depth = kept_.input.rows;
   product.batch = members.count;
   product.a = keptRef(kept_.delta, index, members.first, type());

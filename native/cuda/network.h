@@ -71,13 +71,15 @@ class CudaNetwork : public Network {
   std::string obstacle(int layer, bool transposed) const;
   // Whether tensor cores have a way for the masks that such products read.
   bool masksFit(int layer, bool transposed) const;
-  bool writesOutput(MemberRange members, const DeviceView& output) const;
+  bool writesOutput(const DeviceView& output) const;
+  MatrixRef outputRef(const DeviceView& output) const;
   bool isDelta(MemberRange members, const DeviceView& outputGradient) const;
   bool decidesRows(int rows, bool keep) const;
   void planForward(int rows, bool keep);
   void planTransposed(int rows);
   void planSparse(int rows, bool transposed);
   SparseProduct::Shape productShape(int layer, int rows, bool transposed) const;
+  int productInputs(int layer) const;
   // output = input W^T of layers as they were planned; false if this one is to be dense. `clean`: what
   // pads the input's rows is zero.
   bool multiplySparse(const SparseLayers* sparse, int layer, MemberRange members, int rows,

@@ -1,4 +1,4 @@
-// Reading and writing float32 or bfloat16 as float32, four at a time where they lie side by side.
+// Reading and writing float32 or bfloat16 as float32, several at a time where they lie side by side.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -14,6 +14,9 @@ __device__ inline void store(float* target, float value) { *target = value; }
 __device__ inline void store(__nv_bfloat16* target, float value) {
   *target = __float2bfloat16(value);
 }
+
+__device__ inline float load(const float* source) { return *source; }
+__device__ inline float load(const __nv_bfloat16* source) { return __bfloat162float(*source); }
 
 // The address has to be a multiple of four elements.
 __device__ inline Floats4 load4(const float* source) {
@@ -41,6 +44,23 @@ __device__ inline void store4(__nv_bfloat16* target, const Floats4& floats) {
   const Bfloats4 packed = {__floats2bfloat162_rn(floats.value[0], floats.value[1]),
                            __floats2bfloat162_rn(floats.value[2], floats.value[3])};
   *reinterpret_cast<Bfloats4*>(target) = packed;
+}
+
+// As many elements as a thread reads at once at best, at an address that is a multiple of it.
+template <typename T>
+struct alignas(16) Pack {
+  static constexpr int kCount = 16 / sizeof(T);
+  T value[kCount];
+};
+
+template <typename T>
+__device__ Pack<T> loadPack(const T* source) {
+  return *reinterpret_cast<const Pack<T>*>(source);
+}
+
+template <typename T>
+__device__ void storePack(T* target, const Pack<T>& pack) {
+  *reinterpret_cast<Pack<T>*>(target) = pack;
 }
 
 }  // namespace rnm::cuda

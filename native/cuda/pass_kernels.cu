@@ -54,72 +54,113 @@ __global__ void storeOutputKernel(float* values, PassShape shape, const float* c
   output.data[row * output.ld + column] = result;
 }
 
-// A block takes kChunkRows rows of some columns.
-constexpr int kOutputColumns = 32, kOutputRows = 8;
+// Gradients of pre-activations and their columns' sums: a block takes a chunk's rows of some columns. Its
+// threads lie side by side in x, each with kColumns neighbouring columns, and in y, line by line, each with
+// every blockDim.y-th row: threads without a row or a column of their own take part in the sums.
+constexpr int kWarps = kThreads / 32;
+// Rows that a thread reads before it writes any, so that their loads do not wait for each other.
+constexpr int kRowsAtOnce = 4;
+// Of a block: its threads side by side at most, and their columns.
+constexpr int kMostLanes = 32, kMostColumns = 64;
+
+struct Chunk {
+  int firstRow, endRow, member;
+};
+
+__device__ Chunk chunkOf(const PassShape& shape) {
+  const int first = static_cast<int>(blockIdx.y) * kChunkRows;
+  return {first + static_cast<int>(threadIdx.y), min(shape.rows, first + kChunkRows),
+          static_cast<int>(blockIdx.z)};
+}
+
+// Adds up what the lines of a block have summed: first within each warp, then warp by warp.
+template <int kColumns>
+__device__ void storeSums(const float (&sum)[kColumns], const PassShape& shape, const Chunk& chunk,
+                          const ColumnSums& sums) {
+  __shared__ float partial[kWarps][kMostColumns];
+  const int lanes = static_cast<int>(blockDim.x), columns = lanes * kColumns;
+  const int thread = static_cast<int>(threadIdx.y) * lanes + static_cast<int>(threadIdx.x);
+#pragma unroll
+  for (int k = 0; k < kColumns; ++k) {
+    float total = sum[k];
+    for (int other = 16; other >= lanes; other /= 2) {
+      total += __shfl_xor_sync(0xffffffffu, total, other);
+    }
+    if (thread % 32 < lanes) partial[thread / 32][threadIdx.x * kColumns + k] = total;
+  }
+  __syncthreads();
+  const int j = static_cast<int>(blockIdx.x) * columns + thread;
+  if (thread >= columns || j >= shape.width) return;
+  float total = 0.0f;
+#pragma unroll
+  for (int warp = 0; warp < kWarps; ++warp) total += partial[warp][thread];
+  sums.data[chunk.member * sums.memberStride + blockIdx.y * sums.chunkStride + j] = total;
+}
 
 template <typename T>
 __global__ void outputDeltaKernel(DeviceView outputGradient, const float* squashed,
                                   const float* half, T* delta, PassShape shape, ColumnSums sums) {
-  __shared__ float partial[kOutputRows][kOutputColumns];
-  const int lane = static_cast<int>(threadIdx.x) % kOutputColumns;
-  const int line = static_cast<int>(threadIdx.x) / kOutputColumns;
-  const int j = static_cast<int>(blockIdx.x) * kOutputColumns + lane;
-  const int member = static_cast<int>(blockIdx.z);
-  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunkRows);
-  float sum = 0.0f;
-  if (j < shape.width) {
-    for (int row = static_cast<int>(blockIdx.y) * kChunkRows + line; row < end; row += kOutputRows) {
-      const int64_t at = member * shape.stride + row * shape.ld + j;
-      float value = outputGradient.data[row * outputGradient.ld + member * shape.width + j];
-      if (half) value *= half[j] * (1.0f - squashed[at] * squashed[at]);
-      store(delta + at, value);
-      sum += value;
+  const int j = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const int lines = static_cast<int>(blockDim.y);
+  const Chunk chunk = chunkOf(shape);
+  const float* gradient = outputGradient.data + chunk.member * shape.width + j;
+  const int64_t first = chunk.member * shape.stride + j;
+  const int end = j < shape.width ? chunk.endRow : 0;
+  const float range = half && j < shape.width ? half[j] : 1.0f;
+  float sum[1] = {0.0f};
+  for (int begin = chunk.firstRow; begin < end; begin += kRowsAtOnce * lines) {
+    float value[kRowsAtOnce], squash[kRowsAtOnce];
+#pragma unroll
+    for (int k = 0; k < kRowsAtOnce; ++k) {
+      const int row = begin + k * lines;
+      value[k] = row < end ? gradient[row * outputGradient.ld] : 0.0f;
+      squash[k] = half && row < end ? squashed[first + row * shape.ld] : 0.0f;
+    }
+#pragma unroll
+    for (int k = 0; k < kRowsAtOnce; ++k) {
+      const int row = begin + k * lines;
+      value[k] *= range * (1.0f - squash[k] * squash[k]);
+      if (row < end) store(delta + first + row * shape.ld, value[k]);
+      sum[0] += value[k];
     }
   }
-  if (!sums.data) return;
-  partial[line][lane] = sum;
-  __syncthreads();
-  if (line > 0 || j >= shape.width) return;
-  for (int other = 1; other < kOutputRows; ++other) sum += partial[other][lane];
-  sums.data[member * sums.memberStride + blockIdx.y * sums.chunkStride + j] = sum;
+  if (sums.data) storeSums(sum, shape, chunk, sums);
 }
 
-constexpr int kQuads = 8, kHiddenRows = kThreads / kQuads;
+// More would leave fewer threads room for their registers.
+constexpr int kPacksAtOnce = 2;
 
-// Four columns to a thread. Padding columns are computed with and never read.
+// A pack of columns to a thread. Padding columns are computed with and never read.
 template <typename T>
 __global__ void hiddenDeltaKernel(T* delta, const T* activity, PassShape shape, ColumnSums sums) {
-  __shared__ float partial[kHiddenRows][kQuads * 4];
-  const int quad = static_cast<int>(threadIdx.x) % kQuads;
-  const int line = static_cast<int>(threadIdx.x) / kQuads;
-  const int j = (static_cast<int>(blockIdx.x) * kQuads + quad) * 4;
-  const int member = static_cast<int>(blockIdx.z);
-  const int end = min(shape.rows, static_cast<int>(blockIdx.y + 1) * kChunkRows);
-  float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  if (j < shape.width) {
-#pragma unroll 4
-    for (int row = static_cast<int>(blockIdx.y) * kChunkRows + line; row < end; row += kHiddenRows) {
-      const int64_t at = member * shape.stride + row * shape.ld + j;
-      Floats4 d = load4(delta + at);
-      const Floats4 a = load4(activity + at);
+  constexpr int kColumns = Pack<T>::kCount;
+  const int j = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) * kColumns;
+  const int lines = static_cast<int>(blockDim.y);
+  const Chunk chunk = chunkOf(shape);
+  const int64_t first = chunk.member * shape.stride + j;
+  const int end = j < shape.width ? chunk.endRow : 0;
+  float sum[kColumns] = {};
+  for (int begin = chunk.firstRow; begin < end; begin += kPacksAtOnce * lines) {
+    Pack<T> d[kPacksAtOnce], a[kPacksAtOnce];
 #pragma unroll
-      for (int k = 0; k < 4; ++k) {
-        d.value[k] = a.value[k] > 0.0f ? d.value[k] : 0.0f;
-        sum[k] += d.value[k];
+    for (int k = 0; k < kPacksAtOnce; ++k) {
+      const int64_t at = first + (begin + k * lines) * shape.ld;
+      if (begin + k * lines >= end) continue;
+      d[k] = loadPack(delta + at);
+      a[k] = loadPack(activity + at);
+    }
+#pragma unroll
+    for (int k = 0; k < kPacksAtOnce; ++k) {
+      if (begin + k * lines >= end) continue;
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) {
+        if (!(load(&a[k].value[c]) > 0.0f)) store(&d[k].value[c], 0.0f);
+        sum[c] += load(&d[k].value[c]);
       }
-      store4(delta + at, d);
+      storePack(delta + first + (begin + k * lines) * shape.ld, d[k]);
     }
   }
-  if (!sums.data) return;
-#pragma unroll
-  for (int k = 0; k < 4; ++k) partial[line][quad * 4 + k] = sum[k];
-  __syncthreads();
-  const int column = static_cast<int>(threadIdx.x);
-  const int first = static_cast<int>(blockIdx.x) * kQuads * 4;
-  if (column >= kQuads * 4 || first + column >= shape.width) return;
-  float total = 0.0f;
-  for (int other = 0; other < kHiddenRows; ++other) total += partial[other][column];
-  sums.data[member * sums.memberStride + blockIdx.y * sums.chunkStride + first + column] = total;
+  if (sums.data) storeSums(sum, shape, chunk, sums);
 }
 
 __global__ void sumMembersKernel(const float* source, PassShape shape, int first,
@@ -140,20 +181,33 @@ Grid chunkGrid(const PassShape& shape, int columns) {
                static_cast<unsigned>(chunksOf(shape.rows)), static_cast<unsigned>(shape.members))};
 }
 
+// With as many threads side by side as read whole lines of memory, but for fewer where there would be too
+// few blocks for a GPU.
+constexpr int64_t kManyBlocks = 256;
+Grid lanesGrid(const PassShape& shape, int columns, int least, int most) {
+  int lanes = most;
+  Grid grid = chunkGrid(shape, lanes * columns);
+  const auto blocks = [&] { return int64_t{grid.blocks.x} * grid.blocks.y * grid.blocks.z; };
+  while (lanes > least && blocks() < kManyBlocks) grid = chunkGrid(shape, (lanes /= 2) * columns);
+  grid.threads = dim3(static_cast<unsigned>(lanes), static_cast<unsigned>(kThreads / lanes));
+  return grid;
+}
+
 template <typename T>
 void outputDeltaOf(Context& context, const DeviceView& outputGradient, const float* squashed,
                    const float* half, void* delta, const PassShape& shape, ColumnSums sums) {
   launch(context, "compute the output's gradient", outputDeltaKernel<T>,
-         chunkGrid(shape, kOutputColumns), outputGradient, squashed, half, static_cast<T*>(delta),
+         lanesGrid(shape, 1, 1, kMostLanes), outputGradient, squashed, half, static_cast<T*>(delta),
          shape, sums);
 }
 
 template <typename T>
 void hiddenDeltaOf(Context& context, void* delta, const void* activity, const PassShape& shape,
                    ColumnSums sums) {
+  constexpr int kColumns = Pack<T>::kCount;
   launch(context, "compute a hidden layer's gradient", hiddenDeltaKernel<T>,
-         chunkGrid(shape, kQuads * 4), static_cast<T*>(delta), static_cast<const T*>(activity),
-         shape, sums);
+         lanesGrid(shape, kColumns, 8 / kColumns, 8), static_cast<T*>(delta),
+         static_cast<const T*>(activity), shape, sums);
 }
 
 }  // namespace

@@ -2,27 +2,31 @@
 #include "core/philox.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "cuda/pack.h"
 
 namespace rnm::cuda {
 namespace {
 
 constexpr int kWarp = 32;
 
-// A warp's part of a row: four floats at a time as far as both sides allow it.
-__device__ void copyPart(float* target, const float* source, int count, int lane) {
-  int done = 0;
-  if ((reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source)) % 16 == 0) {
-    done = count / 4 * 4;
-    for (int c = 4 * lane; c < done; c += 4 * kWarp) store4(target + c, load4(source + c));
+// Where an element of a sampled row belongs.
+__device__ float* placeOf(const SampleTargets& targets, int64_t sample, int column) {
+  float* place = nullptr;
+#pragma unroll
+  for (int v = 0; v < 5; ++v) {
+    const DeviceView& view = targets.views[v];
+    if (!place && column < view.columns) place = view.data + sample * view.ld + column;
+    column -= view.columns;
   }
-  for (int c = done + lane; c < count; c += kWarp) target[c] = source[c];
+  return place;
 }
+
+// Elements that a thread reads before it writes any, so that their loads do not wait for each other.
+constexpr int kAtOnce = 4;
 
 // A warp copies one row: each of its threads draws the same index, which costs less than sharing.
 __global__ void sampleKernel(const float* rows, int64_t rowStride, Scalar<uint64_t> seed,
                              Scalar<uint64_t> draw, Scalar<uint32_t> size, SampleTargets targets,
-                             int samples) {
+                             int samples, int width) {
   const int64_t sample = RNM_THREAD / kWarp;
   if (sample >= samples) return;
   // A draw has 2^32 positions of its own: four samples to a Philox block.
@@ -30,11 +34,18 @@ __global__ void sampleKernel(const float* rows, int64_t rowStride, Scalar<uint64
       philox(seed.get(), kIndexStream, (draw.get() << 32) + static_cast<uint64_t>(sample) / 4);
   const float* row = rows + indexFrom(bits.value[sample % 4], size.get()) * rowStride;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int first = lane; first < width; first += kAtOnce * kWarp) {
+    float values[kAtOnce];
 #pragma unroll
-  for (int v = 0; v < 5; ++v) {
-    const DeviceView& view = targets.views[v];
-    copyPart(view.data + sample * view.ld, row, view.columns, lane);
-    row += view.columns;
+    for (int k = 0; k < kAtOnce; ++k) {
+      const int column = first + k * kWarp;
+      values[k] = column < width ? row[column] : 0.0f;
+    }
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      const int column = first + k * kWarp;
+      if (column < width) *placeOf(targets, sample, column) = values[k];
+    }
   }
 }
 
@@ -52,9 +63,11 @@ __global__ void storeScalarsKernel(uint64_t* target, Values values, int count) {
 void sampleRows(Context& context, const float* rows, int64_t rowStride, Scalar<uint64_t> seed,
                 Scalar<uint64_t> draw, Scalar<uint32_t> size, const SampleTargets& targets) {
   const int samples = targets.views[0].rows;
+  int width = 0;
+  for (const DeviceView& view : targets.views) width += view.columns;
   launch(context, "sample the replay buffer", sampleKernel,
          gridOf(static_cast<int64_t>(samples) * kWarp), rows, rowStride, seed, draw, size, targets,
-         samples);
+         samples, width);
 }
 
 void storeScalars(Context& context, uint64_t* target, const uint64_t* values, int count) {

@@ -31,9 +31,11 @@ const char* passOf(const SparseProduct::Shape& shape) {
 // Everything that a product's time depends on, but for the machine.
 std::string productOf(const SparseChooser::Layer& layer) {
   const SparseProduct::Shape& s = layer.shape;
+  const bool padded = layer.depth != s.inputs;
   return std::string(s.type == ElementType::bfloat16 ? "bf16 " : "tf32 ") + passOf(s) +
          ", outputs " + std::to_string(s.outputs) + ", inputs " + std::to_string(s.inputs) +
-         ", rows " + std::to_string(s.rows) + ", members " + std::to_string(layer.members);
+         (padded ? " of " + std::to_string(layer.depth) : "") + ", rows " +
+         std::to_string(s.rows) + ", members " + std::to_string(layer.members);
 }
 
 std::string gainOf(const ProductTimes& times) {
@@ -96,7 +98,7 @@ const SparseChooser::Known& SparseChooser::known(const Layer& layer) {
   if (!found.cached) {
     try {
       found.measured =
-          cache().keep(product, SparseTrial(context_, layer.shape, layer.members).measure());
+          cache().keep(product, SparseTrial(context_, layer.shape, layer.depth, layer.members).measure());
     } catch (const std::runtime_error& error) {
       found.failure = error.what();
     }

@@ -37,6 +37,7 @@ class SparseChooser {
     NmPattern pattern;
     bool fits;  // tensor cores have a way for the masks that the products read
     SparseProduct::Shape shape;
+    int depth;  // of the dense product: its inputs, or with what pads them
     int members;
   };
 

@@ -21,8 +21,8 @@ constexpr int kAll = 0xff, kTwoOfFour = 0x33, kOneOfTwo = 0x55;
 
 }  // namespace
 
-SparseTrial::SparseTrial(Context& context, const SparseProduct::Shape& shape, int members)
-    : context_(context), shape_(shape), members_(members) {
+SparseTrial::SparseTrial(Context& context, const SparseProduct::Shape& shape, int depth, int members)
+    : context_(context), shape_(shape), depth_(depth), members_(members) {
   const bool bf16 = shape.type == ElementType::bfloat16;
   elementBytes_ = bf16 ? 2 : 4;
   // Room for the weights as they are, [outputs, inputs], and as a data gradient finds them.
@@ -85,7 +85,7 @@ void SparseTrial::multiplyDense(int count) {
   Product product{};
   product.rows = shape_.rows;
   product.columns = shape_.outputs;
-  product.depth = shape_.inputs;
+  product.depth = depth_;
   product.batch = count;
   product.a = {input_.data(), shape_.inputLd, inputStride_, shape_.type};
   product.b = {weights_.data(), forward ? shape_.weightLd : shape_.outputLd, weightStride_,

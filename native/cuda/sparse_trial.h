@@ -14,8 +14,9 @@ namespace rnm::cuda {
 class SparseTrial {
  public:
   // For the layer of a network with so many members. A shape with a bias is a forward pass's, else
-  // it is a data gradient's, whose dense product reads the weights by columns.
-  SparseTrial(Context& context, const SparseProduct::Shape& shape, int members);
+  // it is a data gradient's, whose dense product reads the weights by columns. `depth` is the dense
+  // product's.
+  SparseTrial(Context& context, const SparseProduct::Shape& shape, int depth, int members);
 
   // Waits for the GPU again and again; not while a graph is recorded. Throws std::runtime_error if
   // the library does not take the shape, or there is not enough memory to try it.
@@ -39,7 +40,7 @@ class SparseTrial {
 
   Context& context_;
   SparseProduct::Shape shape_;
-  int members_;
+  int depth_, members_;
   int64_t elementBytes_, weightStride_, inputStride_, outputStride_;
   DeviceArray<uint8_t> weights_, input_, output_, bias_;
 };

@@ -72,19 +72,24 @@ __global__ void smoothKernel(DeviceView action, DeviceView noise, Limits range,
   value = smoothed(value, at(noise, row, c), range.low[c], range.high[c], limits);
 }
 
-// `action` are the columns from `first` on of what fillNormal would draw normals for.
+// `action` are the columns from `first` on of what fillNormal would draw normals for, one to blockIdx.y. A
+// thread reads its samples before it writes any, so that their loads do not wait for each other.
 __global__ void smoothNormalKernel(DeviceView action, int first, Scalar<uint64_t> seed,
                                    Scalar<uint64_t> stream, Limits range, NoiseLimits limits) {
-  const int64_t i = RNM_THREAD;
-  const int64_t block = i / action.columns;
-  const int c = static_cast<int>(i % action.columns);
+  const int64_t block = RNM_THREAD;
+  const int c = static_cast<int>(blockIdx.y);
   if (4 * block >= action.rows) return;
+  float values[4];
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    values[k] = 4 * block + k < action.rows ? at(action, 4 * block + k, c) : 0.0f;
+  }
   const Normals4 normals = draw4(seed.get(), stream.get(), first + c, block);
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
     if (4 * block + k >= action.rows) continue;
-    float& value = at(action, 4 * block + k, c);
-    value = smoothed(value, normals.value[k], range.low[c], range.high[c], limits);
+    at(action, 4 * block + k, c) =
+        smoothed(values[k], normals.value[k], range.low[c], range.high[c], limits);
   }
 }
 
@@ -172,8 +177,10 @@ void smoothNormal(Context& context, const DeviceView& action, Scalar<uint64_t> s
                   const std::vector<float>& high, NoiseLimits limits) {
   forLimits(action.columns, low, high, [&](int first, int count, const Limits& range) {
     const DeviceView a = part(action, first, count);
-    launch(context, "smooth actions by drawn noise", smoothNormalKernel,
-           gridOf(blocksOf(a) * a.columns), a, first, seed, stream, range, limits);
+    Grid grid = gridOf(blocksOf(a));
+    grid.blocks.y = static_cast<unsigned>(count);
+    launch(context, "smooth actions by drawn noise", smoothNormalKernel, grid, a, first, seed,
+           stream, range, limits);
   });
 }
 

@@ -203,7 +203,7 @@ void NetworkWeights::initialise(const NetworkSpec& spec) {
     for (const Layer& layer : layers_) {
       values.resize(static_cast<size_t>(layer.outputs) * layer.inputs);
       initial.draw(values.data(), values.size(), layer.inputs);
-      writeRows(weights_.data(), layer, member, values.data());
+      writeRows(weights_.data() + layer.first + member * layer.stride, layer, values.data());
       initial.draw(values.data(), layer.outputs, layer.inputs);
       weights_.write(values.data(), layer.bias + member * layer.biasStride, layer.outputs);
     }
@@ -364,7 +364,7 @@ int64_t NetworkWeights::divergence(const NetworkWeights& other, int member) cons
 float NetworkWeights::largestWeight(int member) const {
   context_.requireNoGraph("a look at weights");
   clearCounter();
-  // What pads rows and biases is zero.
+  // What pads rows and biases is zero, or NaN where a row is.
   for (const Layer& layer : layers_) {
     const float* weights = weights_.data() + layer.first + member * layer.stride;
     const float* biases = weights_.data() + layer.bias + member * layer.biasStride;
@@ -382,9 +382,13 @@ void NetworkWeights::readRows(const float* array, const Layer& layer, int member
                     layer.inputs * sizeof(float), layer.outputs);
 }
 
-void NetworkWeights::writeRows(float* array, const Layer& layer, int member, const float* source) {
-  context_.upload(array + layer.first + member * layer.stride, layer.ld * sizeof(float), source,
-                  layer.inputs * sizeof(float), layer.outputs);
+// Products may read what pads rows. It is zero, but that a gradient which is not finite makes NaN of a row's
+// padding as of the row: what is written ends that too.
+void NetworkWeights::writeRows(float* rows, const Layer& layer, const float* source) {
+  context_.requireNoGraph("a copy from the host");
+  check(cudaMemsetAsync(rows, 0, layer.stride * sizeof(float), context_.stream()), "clear memory");
+  context_.upload(rows, layer.ld * sizeof(float), source, layer.inputs * sizeof(float),
+                  layer.outputs);
 }
 
 std::vector<uint8_t> NetworkWeights::readMask(const DeviceArray<uint8_t>& mask, const Layer& layer,
@@ -501,10 +505,7 @@ void NetworkWeights::readMoments(const float* moments, const Layer& layer, int m
 void NetworkWeights::writeMoments(float* moments, const Layer& layer, int member,
                                   const float* source) {
   float* mine = moments + layer.moments + member * layer.momentStride;
-  if (layer.places < 0) {
-    return context_.upload(mine, layer.ld * sizeof(float), source, layer.inputs * sizeof(float),
-                           layer.outputs);
-  }
+  if (layer.places < 0) return writeRows(mine, layer, source);
   const std::vector<uint32_t> places = readPlaces(layer, member);
   std::vector<float> values(places.size());
   for (size_t k = 0; k < places.size(); ++k) values[k] = source[places[k]];
@@ -564,7 +565,7 @@ void NetworkWeights::write(int member, int index, Part part, const float* source
   }
   switch (part) {
     case Part::weight:
-      writeRows(weights_.data(), layer, member, source);
+      writeRows(weights_.data() + layer.first + member * layer.stride, layer, source);
       return refresh();
     case Part::bias:
       weights_.write(source, layer.bias + member * layer.biasStride, layer.outputs);

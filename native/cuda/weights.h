@@ -154,7 +154,7 @@ class NetworkWeights {
 
   // Parts of a member's layer from and to dense host arrays.
   void readRows(const float* array, const Layer& layer, int member, float* target) const;
-  void writeRows(float* array, const Layer& layer, int member, const float* source);
+  void writeRows(float* rows, const Layer& layer, const float* source);
   std::vector<uint8_t> readMask(const DeviceArray<uint8_t>& mask, const Layer& layer,
                                 int member) const;
   void zeroDormant(const Layer& layer, int member, float* values) const;

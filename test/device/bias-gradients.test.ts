@@ -5,11 +5,15 @@ import { openDevices } from './support.js';
 
 const open = openDevices();
 
-// A GPU adds up 256 rows at a time, and then the layers' sums, those of eight layers at once.
+// A GPU adds up 256 rows at a time, and then the layers' sums, those of eight layers at once. How many
+// columns a block of its threads takes depends on how many there are.
 test.each([
   ['2 layers', [3, 40, 2]],
   ['8 layers', [3, ...Array<number>(7).fill(9), 2]],
   ['11 layers', [3, 5, 300, 7, ...Array<number>(7).fill(8), 2]],
+  ['wide outputs', [3, 5, 1350]],
+  ['fewer outputs', [3, 350]],
+  ['wide layers', [3, 1350, 3, 350, 2]],
 ])('of %s: a batch of 600 has those of its parts', (_, sizes) => {
   const device = open();
   const members = 2;

@@ -1,5 +1,6 @@
 /** Outputs and their gradients as views: wherever they lie, passes find them and leave the rest alone. */
 import { describe, expect, test } from '@jest/globals';
+import type { MemberRange } from '../../lib/device/index.js';
 import { deviation, randomFloats } from './reference.js';
 import { onCpu, openDevices } from './support.js';
 
@@ -19,7 +20,7 @@ describe.each(onCpu ? (['fp32'] as const) : (['fp32', 'bf16'] as const))('%s', (
   const tolerance = precision === 'bf16' ? 1e-2 : 1e-5;
 
   test.each(networks)('$name', ({ sizes, squashed }) => {
-    const [rows, inputs, outputs] = [9, 6, 3];
+    const [rows, inputs, width] = [9, 6, 16];
     const range = { low: Float32Array.of(-1, 0, -3), high: Float32Array.of(1, 2, 5) };
     const mlp = device.mlp({
       sizes,
@@ -29,9 +30,10 @@ describe.each(onCpu ? (['fp32'] as const) : (['fp32', 'bf16'] as const))('%s', (
     });
     const input = device.matrix(rows, inputs);
     input.set(randomFloats(rows * inputs, 1));
-    const pass = (first: number, kind: { member: number; keep: boolean }) => {
-      const members = { first: kind.member, count: 1 };
-      const [y, dy] = [device.matrix(rows, 12), device.matrix(rows, 12)];
+    const pass = (first: number, kind: { members: MemberRange; keep: boolean }) => {
+      const { members } = kind;
+      const outputs = 3 * members.count;
+      const [y, dy] = [device.matrix(rows, width), device.matrix(rows, width)];
       const dx = device.matrix(rows, inputs);
       device.fill(y, NaN);
       device.fill(dy, NaN);
@@ -43,11 +45,16 @@ describe.each(onCpu ? (['fp32'] as const) : (['fp32', 'bf16'] as const))('%s', (
         mlp.backward(dy.view(first, outputs), options);
       }
       expect(dy.get(dy.view(first, outputs))).toEqual(gradient);
-      expect(y.get().filter(Number.isNaN).length).toBe(rows * (12 - outputs));
+      expect(y.get().filter(Number.isNaN).length).toBe(rows * (width - outputs));
       return { y: y.get(y.view(first, outputs)), dx: dx.get() };
     };
-    for (const kind of [0, 1].flatMap((member) =>
-      [true, false].map((keep) => ({ member, keep })),
+    const [one, other, both] = [
+      { first: 0, count: 1 },
+      { first: 1, count: 1 },
+      { first: 0, count: 2 },
+    ];
+    for (const kind of [one, other, both].flatMap((members) =>
+      [true, false].map((keep) => ({ members, keep })),
     )) {
       const expected = pass(9, kind);
       for (const first of places) {
@@ -56,6 +63,8 @@ describe.each(onCpu ? (['fp32'] as const) : (['fp32', 'bf16'] as const))('%s', (
         expect(deviation(received.dx, expected.dx)).toBeLessThan(tolerance);
       }
     }
-    expect(pass(0, { member: 0, keep: true })).not.toEqual(pass(0, { member: 1, keep: true }));
+    expect(pass(0, { members: one, keep: true })).not.toEqual(
+      pass(0, { members: other, keep: true }),
+    );
   });
 });

@@ -1,7 +1,7 @@
 /** What a GPU computes in fewer bits, and shapes that its kernels take in several pieces. */
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Device } from '../../lib/device/index.js';
-import type { MlpOptions, Precision } from '../../lib/device/index.js';
+import type { Mlp, MlpOptions, Precision } from '../../lib/device/index.js';
 import { backward, deviation, forward, randomFloats } from './reference.js';
 import { makePair, onCpu, testDevice } from './support.js';
 
@@ -43,9 +43,19 @@ function deviations(device: Device, options: MlpOptions, rows: number, seed: num
   };
 }
 
+const precisions = onCpu ? (['fp32'] as const) : (['fp32', 'tf32', 'bf16'] as const);
+const parts = (['weight', 'bias'] as const).flatMap((part) => {
+  return [part, `${part}Moment1`, `${part}Moment2`] as const;
+});
+
 const sparse: MlpOptions = {
   sizes: [19, 48, 40, 5],
   patterns: [{ n: 2, m: 4 }, { n: 1, m: 4 }, null],
+  outputRange: { low: new Float32Array(5).fill(-2), high: new Float32Array(5).fill(3) },
+};
+
+const dense: MlpOptions = {
+  sizes: [23, 48, 5],
   outputRange: { low: new Float32Array(5).fill(-2), high: new Float32Array(5).fill(3) },
 };
 
@@ -56,9 +66,11 @@ const sparse: MlpOptions = {
     ['tf32', 1e-5, 6e-3],
     ['bf16', 2e-4, 5e-2],
   ] as const)('%s is as exact as it should be, and no more', (precision, least, most) => {
-    const worst = deviations(open(precision), sparse, 33, 3);
-    for (const value of Object.values(worst)) expect(value).toBeLessThan(most);
-    expect(worst.output).toBeGreaterThanOrEqual(least);
+    for (const options of [sparse, dense]) {
+      const worst = deviations(open(precision), options, 33, 3);
+      for (const value of Object.values(worst)) expect(value).toBeLessThan(most);
+      expect(worst.output).toBeGreaterThanOrEqual(least);
+    }
   });
 
   test.each(['tf32', 'bf16'] as const)('%s: the weights themselves stay float32', (precision) => {
@@ -83,11 +95,60 @@ const sparse: MlpOptions = {
   });
 });
 
+// Rows of weights are padded, and products may read the padding.
+test.each(precisions)('%s: no NaN outlasts the state that is written over it', (precision) => {
+  const device = open(precision);
+  const [rows, inputs, outputs] = [12, 19, 2 * 3];
+  const x = device.matrix(rows, inputs);
+  x.set(randomFloats(rows * inputs, 41));
+  const make = () => device.mlp({ sizes: [inputs, 24, 3], members: 2, seed: 5 });
+  const step = (mlp: Mlp, gradient: Float32Array) => {
+    const y = device.matrix(rows, outputs);
+    mlp.forward(x, y, { keep: true });
+    const output = y.get();
+    y.set(gradient);
+    mlp.backward(y);
+    mlp.adam({ learningRate: 1e-3, beta1: 0.9, beta2: 0.99, epsilon: 1e-8 });
+    return output;
+  };
+  const places = [0, 1].flatMap((layer) => [0, 1].map((member) => ({ layer, member })));
+  const stateOf = (mlp: Mlp) =>
+    places.flatMap(({ layer, member }) => parts.map((part) => mlp.read(layer, part, member)));
+  const [mlp, other] = [make(), make()];
+  const gradients = [42, 43, 44].map((seed) => randomFloats(rows * outputs, seed));
+  for (const each of [mlp, other]) step(each, gradients[0]!);
+  const state = stateOf(mlp);
+  const restore = (each: Mlp) => {
+    for (const [i, { layer, member }] of places.entries()) {
+      for (const [k, part] of parts.entries()) {
+        each.write(layer, part, state[i * parts.length + k]!, member);
+      }
+    }
+  };
+  // Both take as many steps.
+  step(mlp, gradients[1]!.with(2, Infinity).with(10, NaN));
+  step(other, gradients[1]!);
+  for (const member of [0, 1]) expect(mlp.largestWeight(member)).toBeNaN();
+  for (const each of [mlp, other]) restore(each);
+  for (const member of [0, 1]) {
+    expect(mlp.largestWeight(member)).toBe(other.largestWeight(member));
+  }
+  expect(step(mlp, gradients[2]!)).toEqual(step(other, gradients[2]!));
+  expect(stateOf(mlp)).toEqual(stateOf(other));
+});
+
+const rangeOf = (size: number) => ({
+  low: new Float32Array(size).fill(-1),
+  high: new Float32Array(size).fill(2),
+});
+
 describe('shapes in several pieces', () => {
-  test.each([
+  test.each<[string, MlpOptions, number]>([
     ['more outputs than a block of columns', { sizes: [6, 40, 75] }, 10],
     ['more rows than a chunk', { sizes: [6, 40, 2] }, 700],
     ['both', { sizes: [5, 34, 33] }, 300],
+    ['the same, squashed', { sizes: [5, 34, 33], outputRange: rangeOf(33) }, 300],
+    ['blocks in plenty', { sizes: [2, 3, 700], outputRange: rangeOf(700) }, 600],
   ])('%s', (_, options, rows) => {
     const worst = deviations(open('fp32'), options, rows, 20);
     for (const value of Object.values(worst)) expect(value).toBeLessThan(2e-5);

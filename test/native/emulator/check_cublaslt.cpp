@@ -129,6 +129,21 @@ void products() {
   }
 }
 
+// Matrices of a batch may lie between each other's lines.
+void interleaved() {
+  Problem p({2, 6, 5, false, true, CUBLAS_COMPUTE_32F, CUDA_R_16BF, CUDA_R_32F, 2});
+  const int64_t stride = 2;
+  CHECK_OK(cublasLtMatrixLayoutSetAttribute(p.d.layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof(stride)));
+  CHECK_OK(p.run());
+  const auto bytes = p.d.memory.get();
+  for (int c = 0; c < 6; ++c) {
+    for (int i = 0; i < 4; ++i) {
+      CHECK(std::fabs(loadElement(bytes.data(), c * p.d.ld + i, CUDA_R_32F) - p.product(i / 2, i % 2, c)) < 1e-5);
+    }
+    CHECK_EQUAL(loadElement(bytes.data(), c * p.d.ld + 4, CUDA_R_32F), p.d.values[c * p.d.ld + 4]);
+  }
+}
+
 void rowMajor() {
   Problem p({4, 6, 5, false, false, CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_32F});
   const int32_t order = CUBLASLT_ORDER_ROW;
@@ -352,6 +367,7 @@ void refusals() {
 void cublasLt() {
   CHECK_OK(cublasLtCreate(&handle));
   products();
+  interleaved();
   rowMajor();
   forwardEpilogues();
   gelu();
