@@ -71,6 +71,17 @@ void outputDelta(Context& context, const DeviceView& outputGradient, const float
 // delta = 0 where the activity is not above 0, and the sums of delta's columns.
 void hiddenDelta(Context& context, void* delta, const void* activity, const PassShape& shape,
                  const ColumnSums& sums);
+// hiddenDelta() of the product of the last layer's deltas and weights, which is not stored itself: reading
+// and writing it takes longer than computing it where there are few outputs. Rows of weights have zeros
+// up to a multiple of eight columns.
+constexpr int kNarrow = 8;
+struct NarrowLayer {
+  int64_t outputs;
+  int64_t deltaLd, deltaStride, weightLd, weightStride;
+};
+void narrowDelta(Context& context, const NarrowLayer& last, const void* lastDelta,
+                 const void* weights, void* delta, const void* activity, const PassShape& shape,
+                 const ColumnSums& sums);
 // target[:, j] = sum over the members of source[member, :, first + j] (float32).
 void sumMembers(Context& context, const float* source, const PassShape& shape, int first,
                 const DeviceView& target);

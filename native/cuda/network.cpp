@@ -310,14 +310,21 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
   }
   bool clean = true;
   for (int l = last(); l > 0; --l) {
-    const bool sparse =
-        multiplySparse(weights_.transposed(), l, members, rows, from, delta(l - 1), clean);
-    if (!sparse) dataGradient(l, members, from, delta(l - 1));
-    clean = sparse;
-    from = delta(l - 1);
-    hiddenDelta(context_, delta(l - 1).data,
-                keptRef(kept_.activity, l - 1, members.first, type()).data, shape(l - 1),
-                sums.of(l - 1));
+    const MatrixRef to = delta(l - 1);
+    const void* activity = keptRef(kept_.activity, l - 1, members.first, type()).data;
+    if (l == last() && width(l) <= kNarrow) {
+      const NetworkWeights::Layer& layer = weights_.layer(l);
+      narrowDelta(context_, {width(l), from.ld, from.stride, layer.ld, layer.stride}, from.data,
+                  weights_.effective(l, members.first), to.data, activity, shape(l - 1),
+                  sums.of(l - 1));
+      clean = false;
+    } else {
+      const bool sparse = multiplySparse(weights_.transposed(), l, members, rows, from, to, clean);
+      if (!sparse) dataGradient(l, members, from, to);
+      clean = sparse;
+      hiddenDelta(context_, to.data, activity, shape(l - 1), sums.of(l - 1));
+    }
+    from = to;
   }
   sums.finish();
   if (weightGradient) {

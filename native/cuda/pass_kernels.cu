@@ -163,6 +163,39 @@ __global__ void hiddenDeltaKernel(T* delta, const T* activity, PassShape shape, 
   if (sums.data) storeSums(sum, shape, chunk, sums);
 }
 
+// The same, with the product of few columns of deltas and as many rows of weights that it is taken of.
+template <typename T>
+__global__ void narrowDeltaKernel(NarrowLayer last, const T* lastDelta, const T* weights, T* delta,
+                                  const T* activity, PassShape shape, ColumnSums sums) {
+  constexpr int kColumns = Pack<T>::kCount;
+  const int j = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) * kColumns;
+  const int lines = static_cast<int>(blockDim.y);
+  const Chunk chunk = chunkOf(shape);
+  lastDelta += chunk.member * last.deltaStride;
+  weights += chunk.member * last.weightStride + j;
+  const int64_t first = chunk.member * shape.stride + j;
+  const int end = j < shape.width ? chunk.endRow : 0;
+  float sum[kColumns] = {};
+  for (int row = chunk.firstRow; row < end; row += lines) {
+    const Pack<T> a = loadPack(activity + first + row * shape.ld);
+    float value[kColumns] = {};
+    for (int64_t o = 0; o < last.outputs; ++o) {
+      const float d = load(lastDelta + row * last.deltaLd + o);
+      const Pack<T> w = loadPack(weights + o * last.weightLd);
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) value[c] += d * load(&w.value[c]);
+    }
+    Pack<T> result;
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c) {
+      store(&result.value[c], load(&a.value[c]) > 0.0f ? value[c] : 0.0f);
+      sum[c] += load(&result.value[c]);
+    }
+    storePack(delta + first + row * shape.ld, result);
+  }
+  if (sums.data) storeSums(sum, shape, chunk, sums);
+}
+
 __global__ void sumMembersKernel(const float* source, PassShape shape, int first,
                                  DeviceView target) {
   const int64_t i = RNM_THREAD;
@@ -210,6 +243,17 @@ void hiddenDeltaOf(Context& context, void* delta, const void* activity, const Pa
          static_cast<const T*>(activity), shape, sums);
 }
 
+template <typename T>
+void narrowDeltaOf(Context& context, const NarrowLayer& last, const void* lastDelta,
+                   const void* weights, void* delta, const void* activity, const PassShape& shape,
+                   ColumnSums sums) {
+  constexpr int kColumns = Pack<T>::kCount;
+  launch(context, "compute the last hidden layer's gradient", narrowDeltaKernel<T>,
+         lanesGrid(shape, kColumns, 8 / kColumns, 8), last, static_cast<const T*>(lastDelta),
+         static_cast<const T*>(weights), static_cast<T*>(delta), static_cast<const T*>(activity),
+         shape, sums);
+}
+
 }  // namespace
 
 void convertInput(Context& context, const DeviceView& input, void* target, const PassShape& shape) {
@@ -252,6 +296,14 @@ void hiddenDelta(Context& context, void* delta, const void* activity, const Pass
   } else {
     hiddenDeltaOf<float>(context, delta, activity, shape, sums);
   }
+}
+
+void narrowDelta(Context& context, const NarrowLayer& last, const void* lastDelta,
+                 const void* weights, void* delta, const void* activity, const PassShape& shape,
+                 const ColumnSums& sums) {
+  const bool bf16 = context.precision() == Precision::bf16;
+  (bf16 ? narrowDeltaOf<__nv_bfloat16> : narrowDeltaOf<float>)(context, last, lastDelta, weights,
+                                                               delta, activity, shape, sums);
 }
 
 void sumMembers(Context& context, const float* source, const PassShape& shape, int first,
