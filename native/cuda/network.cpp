@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "cuda/branch.h"
 #include "cuda/matrix.h"
 
 namespace rnm::cuda {
@@ -295,8 +296,11 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
     outputDelta(context_, dy, squash, half_.data(), from.data, shape(last()),
                 sums.of(last()));
   }
+  // A weight gradient needs no other layer's: only the first layer's comes when all deltas are there.
+  Branch branch(context_);
   bool clean = true;
   for (int l = last(); l > 0; --l) {
+    if (weightGradient) branch.run([&] { weightGradientOf(l, members); });
     const bool sparse =
         multiplySparse(weights_.transposed(), l, members, rows, from, delta(l - 1), clean);
     if (!sparse) dataGradient(l, members, from, delta(l - 1));
@@ -306,11 +310,10 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
                 keptRef(kept_.activity, l - 1, members.first, type()).data, shape(l - 1),
                 sums.of(l - 1));
   }
-  sums.finish();
-  if (weightGradient) {
-    for (int l = 0; l < layers(); ++l) weightGradientOf(l, members);
-  }
+  if (sums.unfinished()) branch.run([&] { sums.finish(); });
+  if (weightGradient) weightGradientOf(0, members);
   if (dx.data) storeInputGradient(members, from, dx, inputFirst);
+  branch.join();
 }
 
 BiasSums CudaNetwork::biasSums(MemberRange members, bool wanted) const {
