@@ -1,5 +1,6 @@
 // Has two agents on the emulated GPU learn from the same transitions, one by graphs and one by single
-// calls, and prints hashes of what became of each as JSON. The argument is JSON: options of the devices and
+// calls, which also put batches through two policies at a time, and prints hashes of what became of each
+// as JSON. The argument is JSON: options of the devices and
 // of the agents.
 import { createHash } from 'node:crypto';
 import { Device } from '../../lib/device/index.js';
@@ -23,6 +24,24 @@ const options: Td3Options = {
   ...job.agent,
 };
 
+/** Actions of two policies that are computed together and keep nothing. */
+function actTogether(device: Device): Float32Array[] {
+  const outputRange = { low: new Float32Array(3).fill(-1), high: new Float32Array(3).fill(2) };
+  const policies = [1, 2].map((seed) => {
+    const mlp = device.mlp({ sizes: [5, 31, 26, 22, 3], outputRange, seed });
+    const [x, y] = [device.matrix(21, 5), device.matrix(21, 3)];
+    x.set(randomFloats(21 * 5, seed));
+    return { y, act: () => mlp.forward(x, y) };
+  });
+  const [first, second] = policies.map(({ act }) => act) as [() => void, () => void];
+  const graph = device.capture(() => device.together(first, second));
+  for (let i = 0; i < 3; i++) {
+    for (const { y } of policies) device.fill(y, NaN);
+    graph.run();
+  }
+  return policies.map(({ y }) => y.get());
+}
+
 function learn(device: Device): string {
   const agent = new Td3Agent(options, device);
   for (let step = 0; step < 30 + updates; step++) {
@@ -37,6 +56,7 @@ function learn(device: Device): string {
     if (step >= 30) agent.learn();
   }
   const hash = createHash('sha256');
+  for (const actions of actTogether(device)) hash.update(actions);
   for (const [name, tensor] of Object.entries(agent.state().tensors)) {
     hash.update(name).update(tensor.data);
   }
