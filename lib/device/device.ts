@@ -331,10 +331,26 @@ export class Device {
   }
 
   /**
+   * Two sequences of calls on this device that have nothing to do with each other: neither may read or
+   * write what the other writes. They are made one after the other; a GPU works on both at the same
+   * time, in a graph as branches of it, and what is called afterwards comes after both, also where one
+   * of them throws. Results are the same, bit for bit. Within another `together` they take their turns.
+   *
+   * @throws InvalidValueError if one is no function; on a GPU an Error where they run a graph or close
+   *   something
+   */
+  together(first: () => void, second: () => void): void {
+    for (const [name, calls] of Object.entries({ first, second })) {
+      if (typeof calls !== 'function') throw invalidValue(name, 'a function', calls);
+    }
+    this.#open().together(first, second);
+  }
+
+  /**
    * Release the device and the memory of all that was made on it, which throws from then on. Closing
    * it again does nothing.
    *
-   * @throws Error within the calls of a graph that records them
+   * @throws Error within the calls of a graph that records them and, on a GPU, within `together`
    */
   close(): void {
     this.#native.close();

@@ -89,6 +89,7 @@ export interface NativeDevice {
   ): void;
   /** Targets and their sources in turn. */
   polyak(tau: number, ...pairs: NativeNetwork[]): void;
+  together(first: () => void, second: () => void): void;
   /** Releases what was made on it too. */
   close(): void;
 }

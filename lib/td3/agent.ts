@@ -205,7 +205,12 @@ export class Td3Agent {
   }
 
   #update(everything: boolean, noise: BatchView | NormalSource): void {
-    this.#valueNextState(noise);
+    const { critics } = this.networks;
+    const { stateAction, q } = this.#batch;
+    this.device.together(
+      () => this.#valueNextState(noise),
+      () => critics.forward(stateAction, q, { keep: true }),
+    );
     this.#updateCritics();
     if (!everything) return;
     this.#updateActor();
@@ -224,13 +229,12 @@ export class Td3Agent {
   }
 
   /**
-   * Both critics take a step down the mean squared error to the target
+   * Both critics take a step down the mean squared error of their values to the target
    * y = r + gamma * (1 - terminated) * min over both target critics.
    */
   #updateCritics(): void {
     const { critics } = this.networks;
     const b = this.#batch;
-    critics.forward(b.stateAction, b.q, { keep: true });
     const { reward, terminated, targetQ: nextQ, q } = b;
     const { gamma } = this.config;
     this.device.tdGradient({ reward, terminated, nextQ, q, gamma }, b.target, b.qGradient);

@@ -44,6 +44,11 @@ std::string stringAt(const Info& info, size_t index) {
   return info[index].As<Napi::String>().Utf8Value();
 }
 
+Napi::Function functionAt(const Info& info, size_t index) {
+  if (!info[index].IsFunction()) throwArgument(info, index, "a function");
+  return info[index].As<Napi::Function>();
+}
+
 namespace {
 
 Napi::Float32Array float32ArrayAt(const Info& info, size_t index) {

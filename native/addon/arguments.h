@@ -21,6 +21,7 @@ int64_t int64At(const Info& info, size_t index);
 double numberAt(const Info& info, size_t index);
 bool boolAt(const Info& info, size_t index);
 std::string stringAt(const Info& info, size_t index);
+Napi::Function functionAt(const Info& info, size_t index);
 // A Float32Array of exactly `count` elements; its memory is only valid during the call.
 float* floatsAt(const Info& info, size_t index, size_t count);
 // A Float32Array's elements, in `copy`, whose memory is used again.

@@ -34,6 +34,7 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                       InstanceMethod<&DeviceObject::mseGradient>("mseGradient"),
                       InstanceMethod<&DeviceObject::tdGradient>("tdGradient"),
                       InstanceMethod<&DeviceObject::polyak>("polyak"),
+                      InstanceMethod<&DeviceObject::together>("together"),
                       InstanceMethod<&DeviceObject::close>("close")});
 }
 
@@ -123,6 +124,12 @@ void DeviceObject::polyak(const Napi::CallbackInfo& info) {
                      &unwrapAt<NetworkObject>(info, i + 1).network()});
   }
   device_->backend().polyak(pairs, static_cast<float>(numberAt(info, 0)));
+}
+
+// two functions
+void DeviceObject::together(const Napi::CallbackInfo& info) {
+  const Napi::Function first = functionAt(info, 0), second = functionAt(info, 1);
+  device_->backend().together([&] { first.Call({}); }, [&] { second.Call({}); });
 }
 
 const std::shared_ptr<OpenDevice>& deviceAt(const Napi::CallbackInfo& info, size_t index) {

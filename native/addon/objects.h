@@ -35,6 +35,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void mseGradient(const Napi::CallbackInfo& info);
   void tdGradient(const Napi::CallbackInfo& info);
   void polyak(const Napi::CallbackInfo& info);
+  void together(const Napi::CallbackInfo& info);
   std::vector<float> low_, high_;  // of the last smoothing
   std::shared_ptr<OpenDevice> device_;
 };

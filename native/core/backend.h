@@ -3,11 +3,13 @@
 // Its unit is a network pass, not a matrix product, so that a CPU can keep a batch tile in cache
 // through all layers and a GPU can enqueue a pass as a few kernels. Everything above it (the addon
 // and the TypeScript) is written once against this file; one conformance suite checks every
-// backend. Calls are ordered as on one stream. Invalid arguments throw std::invalid_argument.
+// backend. Calls are ordered as on one stream, but for `together`. Invalid arguments throw
+// std::invalid_argument.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -254,9 +256,16 @@ class Backend {
   virtual std::unique_ptr<Replay> replay(int64_t capacity, int observations, int actions) = 0;
   // Null if the device has no graphs.
   virtual std::unique_ptr<Graph> graph() { return nullptr; }
-  // Throws where nothing may be released: while a graph is recorded or brought up to date. `what` is
-  // for the error.
+  // Throws where nothing may be released: while a graph is recorded or brought up to date, and within
+  // `together`. `what` is for the error.
   virtual void requireReleasable(const char* /*what*/) const {}
+  // Makes the calls of the first, then those of the second, which a device may carry out at the same
+  // time: neither may read or write what the other writes. What is called afterwards comes after both,
+  // also where one of them throws. Within another `together` all is in order.
+  virtual void together(const std::function<void()>& first, const std::function<void()>& second) {
+    first();
+    second();
+  }
 
   virtual void fill(const MatrixView& target, float value) = 0;
   // Standard normals from (seed, stream) and the element's place alone.

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "cuda/branch.h"
 #include "cuda/context.h"
 #include "cuda/graph.h"
 #include "cuda/kernels.h"
@@ -62,7 +63,15 @@ class CudaBackend : public Backend {
   }
   std::unique_ptr<rnm::Graph> graph() override { return std::make_unique<Graph>(context_); }
   void requireReleasable(const char* what) const override {
-    context_.requireNoGraph((std::string("the release of ") + what).c_str());
+    const std::string release = std::string("the release of ") + what;
+    context_.requireNoGraph(release.c_str());
+    context_.requireNoBranch(release.c_str());
+  }
+  void together(const std::function<void()>& first, const std::function<void()>& second) override {
+    Branch branch(context_);
+    branch.run(first);
+    second();
+    branch.join();
   }
 
   void fill(const MatrixView& target, float value) override {

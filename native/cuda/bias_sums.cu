@@ -54,7 +54,6 @@ ColumnSums BiasSums::of(int layer) const {
 }
 
 void BiasSums::finish() const {
-  if (!partial_) return;
   for (size_t done = 0; done < layers_.size(); done += kLayers) {
     SumTable table{};
     int count = 0, widest = 0;

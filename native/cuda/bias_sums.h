@@ -33,7 +33,8 @@ class BiasSums {
   // Of no layers if the sums are not wanted.
   BiasSums(Context& context, int members, int rows, std::vector<BiasGradient> layers);
   ColumnSums of(int layer) const;
-  // Once the deltas of all layers are computed.
+  // Whether there is something left to add up, by finish(), once the deltas of all layers are computed.
+  bool unfinished() const { return partial_ != nullptr; }
   void finish() const;
 
  private:

@@ -35,8 +35,12 @@ Context::Context(Precision precision, SparseUse sparseUse, DataGradient dataGrad
   int device = 0;
   check(cudaGetDevice(&device), "choose a GPU");
   architecture_ = architectureOf(device);
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream");
-  check(cudaEventCreateWithFlags(&staged_, cudaEventDisableTiming), "create an event");
+  for (cudaStream_t* stream : {&main_, &side_}) {
+    check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "create a stream");
+  }
+  for (cudaEvent_t* event : {&forked_, &joined_, &staged_}) {
+    check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "create an event");
+  }
   blas_ = std::make_unique<Blas>(*this);
   sparseChooser_ = std::make_unique<SparseChooser>(*this, std::move(cacheFolder));
   // Who insists on it is told at once.
@@ -44,13 +48,19 @@ Context::Context(Precision precision, SparseUse sparseUse, DataGradient dataGrad
 }
 
 Context::~Context() {
-  if (stream_) cudaStreamSynchronize(stream_);
+  waitForStreams();
   blas_.reset();
   sparseBlas_.reset();
   freeDeferred();
-  for (const Buffer& buffer : scratch_) cudaFree(buffer.memory);
-  if (staged_) cudaEventDestroy(staged_);
-  if (stream_) cudaStreamDestroy(stream_);
+  for (const auto& buffers : scratch_) {
+    for (const Buffer& buffer : buffers) cudaFree(buffer.memory);
+  }
+  for (const cudaEvent_t event : {forked_, joined_, staged_}) {
+    if (event) cudaEventDestroy(event);
+  }
+  for (const cudaStream_t stream : {main_, side_}) {
+    if (stream) cudaStreamDestroy(stream);
+  }
 }
 
 SparseBlas& Context::sparseBlas() {
@@ -70,7 +80,15 @@ bool Context::hasSparseBlas() {
 }
 
 void Context::synchronize(const char* attempt) {
-  check(cudaStreamSynchronize(stream_), attempt);
+  check(cudaStreamSynchronize(main_), attempt);
+  // Else the main stream waited for it.
+  if (branching_) check(cudaStreamSynchronize(side_), attempt);
+}
+
+void Context::waitForStreams() noexcept {
+  for (const cudaStream_t stream : {main_, side_}) {
+    if (stream) cudaStreamSynchronize(stream);
+  }
 }
 
 void Context::requireNoGraph(const char* what) const {
@@ -79,11 +97,17 @@ void Context::requireNoGraph(const char* what) const {
                               ": do it before or after the graph");
 }
 
+void Context::requireNoBranch(const char* what) const {
+  if (!branching_) return;
+  throw std::invalid_argument(std::string("What is done together cannot contain ") + what +
+                              ": do it before or after");
+}
+
 void* Context::allocate(size_t bytes, bool zeroed) {
   requireNoGraph("an allocation");
   void* memory = allocateOnDevice(bytes, kUseLessMemory);
   if (!zeroed) return memory;
-  const cudaError_t cleared = cudaMemsetAsync(memory, 0, bytes, stream_);
+  const cudaError_t cleared = cudaMemsetAsync(memory, 0, bytes, stream());
   if (cleared != cudaSuccess) cudaFree(memory);
   check(cleared, "clear memory");
   return memory;
@@ -102,19 +126,19 @@ void Context::release(PinnedBuffer memory) noexcept {
   if (graph_) {
     deferredPinned_.push_back(std::move(memory));
   } else {
-    cudaStreamSynchronize(stream_);
+    waitForStreams();
   }
 }
 
 void Context::freeDeferred() noexcept {
   for (void* memory : deferred_) cudaFree(memory);
   deferred_.clear();
-  if (!deferredPinned_.empty()) cudaStreamSynchronize(stream_);
+  if (!deferredPinned_.empty()) waitForStreams();
   deferredPinned_.clear();
 }
 
 void* Context::scratch(Scratch slot, size_t bytes) {
-  Buffer& buffer = scratch_[static_cast<int>(slot)];
+  Buffer& buffer = scratch_[beside_][static_cast<int>(slot)];
   if (buffer.bytes < bytes) {
     void* larger = allocate(bytes, false);
     if (buffer.memory) release(buffer.memory);
@@ -148,9 +172,9 @@ void Context::upload(void* target, size_t pitch, const void* source, size_t rowB
     check(cudaEventSynchronize(staged_), "copy to the GPU");
     std::memcpy(buffer, static_cast<const char*>(source) + row * rowBytes, count * rowBytes);
     check(cudaMemcpy2DAsync(static_cast<char*>(target) + row * pitch, pitch, buffer, rowBytes,
-                            rowBytes, count, cudaMemcpyHostToDevice, stream_),
+                            rowBytes, count, cudaMemcpyHostToDevice, stream()),
           "copy to the GPU");
-    check(cudaEventRecord(staged_, stream_), "copy to the GPU");
+    check(cudaEventRecord(staged_, stream()), "copy to the GPU");
   }
 }
 
@@ -168,14 +192,54 @@ void Context::download(void* target, const void* source, size_t pitch, size_t ro
     return;
   }
   void* buffer = staging();
+  // An upload on the other stream may still read it.
+  if (branching_) check(cudaEventSynchronize(staged_), "copy from the GPU");
   const size_t rowsAtOnce = kStagingBytes / rowBytes;
   for (size_t row = 0; row < rows; row += rowsAtOnce) {
     const size_t count = std::min(rowsAtOnce, rows - row);
     check(cudaMemcpy2DAsync(buffer, rowBytes, static_cast<const char*>(source) + row * pitch,
-                            pitch, rowBytes, count, cudaMemcpyDeviceToHost, stream_),
+                            pitch, rowBytes, count, cudaMemcpyDeviceToHost, stream()),
           "copy from the GPU");
-    check(cudaStreamSynchronize(stream_), "compute on the GPU or copy from it");
+    check(cudaStreamSynchronize(stream()), "compute on the GPU or copy from it");
     std::memcpy(static_cast<char*>(target) + row * rowBytes, buffer, count * rowBytes);
+  }
+}
+
+bool Context::openBranch() {
+  if (branching_) return false;
+  branching_ = true;
+  branched_ = false;
+  return true;
+}
+
+void Context::enterBranch() {
+  recordStep(Step::enter);
+  if (!refreshing()) {
+    check(cudaEventRecord(forked_, main_), "begin a branch");
+    check(cudaStreamWaitEvent(side_, forked_, 0), "begin a branch");
+  }
+  branched_ = beside_ = true;
+}
+
+void Context::leaveBranch() {
+  recordStep(Step::leave);
+  beside_ = false;
+}
+
+void Context::joinBranch() {
+  branching_ = false;
+  recordStep(Step::join);
+  if (!branched_ || refreshing()) return;
+  check(cudaEventRecord(joined_, side_), "end a branch");
+  check(cudaStreamWaitEvent(main_, joined_, 0), "end a branch");
+}
+
+void Context::abandonBranch() noexcept {
+  try {
+    joinBranch();
+  } catch (const std::exception&) {
+    // What was thrown first says more.
+    cudaGetLastError();
   }
 }
 

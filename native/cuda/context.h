@@ -1,5 +1,5 @@
-// One GPU and one stream, and what every call on it shares: errors, memory whose release has to
-// wait, room for intermediate results, and the state of a graph being recorded.
+// One GPU, its main stream and one beside it, and what every call on it shares: errors, memory whose
+// release has to wait, room for intermediate results, and the state of a graph being recorded.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -49,7 +49,8 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  cudaStream_t stream() const { return stream_; }
+  // Where calls are enqueued: the main stream, or the one of a branch.
+  cudaStream_t stream() const { return beside_ ? side_ : main_; }
   Precision precision() const { return precision_; }
   // The GPU and the driver, one line.
   const std::string& description() const { return description_; }
@@ -71,18 +72,28 @@ class Context {
   // Waits for all that was enqueued. Not within a graph, which has nothing to wait for.
   void synchronize(const char* attempt);
   void requireNoGraph(const char* what) const;
+  void requireNoBranch(const char* what) const;
 
   // Device memory; release() may be called while work that uses it is still enqueued.
   void* allocate(size_t bytes, bool zeroed = true);
   void release(void* memory) noexcept;
   void release(PinnedBuffer memory) noexcept;
-  // Uninitialised device memory that the next call with the same slot may overwrite or move.
+  // Uninitialised device memory that the next call with the same slot may overwrite or move, but for
+  // calls of a branch, which have their own.
   enum class Scratch { input, hidden, otherHidden, output, inputGradient, partialSums, blas, count };
   void* scratch(Scratch slot, size_t bytes);
 
   // Small host-device copies through pinned memory; upload returns at once, download waits.
   void upload(void* target, size_t pitch, const void* source, size_t rowBytes, size_t rows);
   void download(void* target, const void* source, size_t pitch, size_t rowBytes, size_t rows) const;
+
+  // ---- branches: see branch.h
+  // False if there is one.
+  bool openBranch();
+  void enterBranch();
+  void leaveBranch();
+  void joinBranch();
+  void abandonBranch() noexcept;
 
   // ---- graphs: see graph.h
   // Work is not to be enqueued: it is already in the graph whose numbers are being brought up to
@@ -107,19 +118,25 @@ class Context {
   };
   void* staging() const;
   void freeDeferred() noexcept;
+  void waitForStreams() noexcept;
+  enum class Step : uint8_t { enter, leave, join };
+  void recordStep(Step step) { recordCall(&step, sizeof step); }
 
   Precision precision_;
   SparseUse sparseUse_;
   DataGradient dataGradient_;
   std::string sparseProblem_;
   std::string description_, architecture_;
-  cudaStream_t stream_ = nullptr;
+  cudaStream_t main_ = nullptr, side_ = nullptr;
+  cudaEvent_t forked_ = nullptr, joined_ = nullptr;
   cudaEvent_t staged_ = nullptr;  // the last upload has left the pinned memory
   mutable PinnedBuffer staging_;
-  Buffer scratch_[static_cast<int>(Scratch::count)];
+  Buffer scratch_[2][static_cast<int>(Scratch::count)];  // of the main stream and a branch
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<SparseBlas> sparseBlas_;
   std::unique_ptr<SparseChooser> sparseChooser_;
+  // Whether there is a branch, whether calls are its own, and whether there have been such.
+  bool branching_ = false, beside_ = false, branched_ = false;
   Graph* graph_ = nullptr;
   bool refreshing_ = false;
   uint64_t epoch_ = 0;

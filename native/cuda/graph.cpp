@@ -20,6 +20,7 @@ void Graph::destroy() noexcept {
 
 void Graph::beginCapture() {
   context_.requireNoGraph("another graph");
+  context_.requireNoBranch("a graph");
   // What was enqueued before is not part of the graph, and its replaced one may still run.
   context_.synchronize("finish before recording a graph");
   destroy();
@@ -67,6 +68,7 @@ bool Graph::current() const { return executable_ != nullptr && epoch_ == context
 
 void Graph::beginRefresh() {
   context_.requireNoGraph("another graph");
+  context_.requireNoBranch("a graph");
   if (!current()) throw std::invalid_argument("Record the graph before it is launched");
   used_ = 0;
   calls_ = kNoCalls;

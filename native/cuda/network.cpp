@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "cuda/branch.h"
 #include "cuda/matrix.h"
 
 namespace rnm::cuda {
@@ -308,29 +309,37 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
     outputDelta(context_, dy, squash, half_.data(), from.data, shape(last()),
                 sums.of(last()));
   }
+  // A weight gradient needs no other layer's: only the first layer's comes when all deltas are there.
+  Branch branch(context_);
   bool clean = true;
   for (int l = last(); l > 0; --l) {
-    const MatrixRef to = delta(l - 1);
-    const void* activity = keptRef(kept_.activity, l - 1, members.first, type()).data;
-    if (l == last() && width(l) <= kNarrow) {
-      const NetworkWeights::Layer& layer = weights_.layer(l);
-      narrowDelta(context_, {width(l), from.ld, from.stride, layer.ld, layer.stride}, from.data,
-                  weights_.effective(l, members.first), to.data, activity, shape(l - 1),
-                  sums.of(l - 1));
-      clean = false;
-    } else {
-      const bool sparse = multiplySparse(weights_.transposed(), l, members, rows, from, to, clean);
-      if (!sparse) dataGradient(l, members, from, to);
-      clean = sparse;
-      hiddenDelta(context_, to.data, activity, shape(l - 1), sums.of(l - 1));
-    }
-    from = to;
+    if (weightGradient) branch.run([&] { weightGradientOf(l, members); });
+    clean = propagate(l, members, from, clean, sums.of(l - 1));
+    from = delta(l - 1);
   }
-  sums.finish();
-  if (weightGradient) {
-    for (int l = 0; l < layers(); ++l) weightGradientOf(l, members);
-  }
+  if (sums.unfinished()) branch.run([&] { sums.finish(); });
+  if (weightGradient) weightGradientOf(0, members);
   if (dx.data) storeInputGradient(members, from, dx, inputFirst);
+  branch.join();
+}
+
+// The deltas of the layer before, and their sums. Returns whether what pads them is clean: see forward.
+bool CudaNetwork::propagate(int index, MemberRange members, const MatrixRef& delta, bool clean,
+                            const ColumnSums& sums) {
+  const int rows = kept_.input.rows, before = index - 1;
+  const MatrixRef to = keptRef(kept_.delta, before, members.first, type());
+  const void* activity = keptRef(kept_.activity, before, members.first, type()).data;
+  const PassShape shape = shapeOf(before, members.count, rows, kept_.capacity);
+  if (index == last() && width(index) <= kNarrow) {
+    const NetworkWeights::Layer& layer = weights_.layer(index);
+    narrowDelta(context_, {width(index), delta.ld, delta.stride, layer.ld, layer.stride}, delta.data,
+                weights_.effective(index, members.first), to.data, activity, shape, sums);
+    return false;
+  }
+  const bool sparse = multiplySparse(weights_.transposed(), index, members, rows, delta, to, clean);
+  if (!sparse) dataGradient(index, members, delta, to);
+  hiddenDelta(context_, to.data, activity, shape, sums);
+  return sparse;
 }
 
 BiasSums CudaNetwork::biasSums(MemberRange members, bool wanted) const {

@@ -87,6 +87,8 @@ class CudaNetwork : public Network {
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
   BiasSums biasSums(MemberRange members, bool wanted) const;
+  bool propagate(int index, MemberRange members, const MatrixRef& delta, bool clean,
+                 const ColumnSums& sums);
   void dataGradient(int layer, MemberRange members, const MatrixRef& delta,
                     const MatrixRef& target);
   void weightGradientOf(int layer, MemberRange members);

@@ -111,6 +111,8 @@ void SparseTrial::multiplySparse(const Sparse& sparse, int count) {
 }
 
 MeasuredProduct SparseTrial::measure() {
+  // What runs beside it would take part in the times.
+  context_.synchronize("finish before a measurement");
   const auto sparse = candidates();
   std::vector<Work> works;
   for (const int count : {1, members_}) {

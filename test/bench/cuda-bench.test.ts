@@ -38,8 +38,8 @@ emulated('on the emulated GPU', () => {
 
   test('a GPU with room for one group of networks at a time has room for all groups', async () => {
     const folder = makeFolder();
-    // A device takes 33 MB, layers have six of them, and updates nine.
-    const shell = 'export RNM_EMULATOR_FAIL=memory:330000000; exec';
+    // A device takes 67 MB, layers have six of them, and updates nine.
+    const shell = 'export RNM_EMULATOR_FAIL=memory:660000000; exec';
     const args = ['bench', 'gpu', ...flags.split(' '), '--out', folder];
     const { ended } = runTypeScript('lib/cli/main.ts', args, folder, shell);
     const { code, stderr } = await ended;

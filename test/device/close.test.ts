@@ -202,7 +202,7 @@ const emulated = testDevice === 'cuda-emulated' ? test : test.skip;
 emulated(
   'the memory of a GPU is free again, and devices in turn may need more than it has',
   async () => {
-    const shell = 'export RNM_EMULATOR_FAIL=memory:50331648; exec';
+    const shell = 'export RNM_EMULATOR_FAIL=memory:100663296; exec';
     const line = await lastLine('test/device/emulated-memory.ts', [], shell);
     const { devices, agent, rounds } = JSON.parse(line) as Memory;
     for (const { before, meanwhile, after } of devices) {

@@ -9,7 +9,7 @@ const rowBytes = 64;
 
 /** Bytes of the largest matrix that there is room for. */
 function freeBytes(device: Device): number {
-  let [fits, tooMany] = [0, 2 ** 20];
+  let [fits, tooMany] = [0, 2 ** 21];
   while (tooMany - fits > 1) {
     const rows = Math.floor((fits + tooMany) / 2);
     try {

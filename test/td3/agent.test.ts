@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { Td3Agent } from '../../lib/td3/agent.js';
 import type { Td3Options, Transition } from '../../lib/index.js';
 import { InvalidValueError } from '../../lib/errors.js';
@@ -22,13 +22,19 @@ const base: Td3Options = {
   seed: 7,
 };
 
+// Each has a device of its own, and many together more than the emulated GPU's memory: those that a test
+// makes are closed after it, those made before all tests at the end.
 const agents: Td3Agent[] = [];
+const shared: Td3Agent[] = [];
+const closeAll = (made: Td3Agent[]) => made.splice(0).forEach((agent) => agent.close());
+beforeAll(() => void shared.push(...agents.splice(0)));
+afterEach(() => closeAll(agents));
+afterAll(() => closeAll(shared));
 function makeAgent(options: Partial<Td3Options> = {}): Td3Agent {
   const agent = new Td3Agent({ ...base, ...options });
   agents.push(agent);
   return agent;
 }
-afterAll(() => agents.forEach((agent) => agent.close()));
 
 function observeRandom(agent: Td3Agent, count: number, seed = 1): void {
   const random = randomSource(seed);

@@ -100,6 +100,51 @@ void forkAndJoin() {
   cudaGetLastError();
 }
 
+// Two streams without a wait between them, in a graph or without: they share `x`, which the main one
+// adds to and both then read.
+std::pair<float, float> raced(const char* pace, bool graph) {
+  StreamScope main, side;
+  DeviceArray<float> x(std::vector<float>{1}), one(std::vector<float>{1}), read(2);
+  cudaEvent_t fork = nullptr, join = nullptr;
+  CHECK_OK(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming));
+  CHECK_OK(cudaEventCreateWithFlags(&join, cudaEventDisableTiming));
+  CHECK(rnmEmulatorStreams(pace));
+  const auto onMain = config(1, 1, main), onSide = config(1, 1, side);
+  if (graph) CHECK_OK(cudaStreamBeginCapture(main, cudaStreamCaptureModeThreadLocal));
+  CHECK_OK(cudaEventRecord(fork, main));
+  CHECK_OK(cudaStreamWaitEvent(side, fork, 0));
+  for (const auto& [launch, to] : {std::pair(onMain, read.data), std::pair(onSide, read.data + 1)}) {
+    CHECK_OK(cudaLaunchKernelEx(&launch, add, x.data, 10.0f));
+    CHECK_OK(cudaLaunchKernelEx(&launch, product, static_cast<const float*>(x.data),
+                                static_cast<const float*>(one.data), to));
+  }
+  CHECK_OK(cudaEventRecord(join, side));
+  CHECK_OK(cudaStreamWaitEvent(main, join, 0));
+  if (graph) {
+    cudaGraph_t recorded = nullptr;
+    CHECK_OK(cudaStreamEndCapture(main, &recorded));
+    const cudaGraphExec_t exec = instantiate(recorded);
+    CHECK_OK(cudaGraphLaunch(exec, main));
+    CHECK_OK(cudaGraphExecDestroy(exec));
+  }
+  CHECK_OK(cudaStreamSynchronize(main));
+  CHECK(rnmEmulatorStreams("late"));
+  CHECK_OK(cudaEventDestroy(fork));
+  CHECK_OK(cudaEventDestroy(join));
+  const std::vector<float> values = read.get();
+  return {values[0], values[1]};
+}
+
+void races() {
+  using Read = std::pair<float, float>;
+  for (const bool graph : {false, true}) {
+    CHECK(raced("late", graph) == Read(11, 21));
+    CHECK(raced("in-turns", graph) == Read(21, 21));
+    CHECK(raced("early", graph) == Read(21, 11));
+  }
+  CHECK(!rnmEmulatorStreams("soon"));
+}
+
 void refusals() {
   StreamScope stream, other;
   DeviceArray<float> x(std::vector<float>{1});
@@ -197,6 +242,7 @@ void staleReplay() {
 void graphs() {
   replay();
   forkAndJoin();
+  races();
   refusals();
   misuse();
   staleReplay();

@@ -10,17 +10,29 @@
 
 namespace rnm::emulator {
 
-// Operations in the order of the calls, which respects every dependency between the streams.
-using Nodes = std::vector<Operation>;
+// How many operations of every stream of a capture.
+using Seen = std::map<const Stream*, uint64_t>;
+
+struct Node {
+  Operation operation;
+  const Stream* stream;  // which it was captured from, and may be gone
+  Seen after;
+};
+
+// Nodes in the order of the calls.
+struct Recording {
+  const Stream* origin;
+  std::vector<Node> nodes;
+};
 
 struct Capture {
   const Stream* origin;
   cudaStreamCaptureMode mode;
   std::thread::id thread;
   bool invalid = false;
-  Nodes nodes;
-  // For each stream of the capture: how many operations of every stream its next one comes after.
-  std::map<const Stream*, std::map<const Stream*, uint64_t>> seen;
+  std::vector<Node> nodes;
+  // For each stream of the capture: what its next operation comes after.
+  std::map<const Stream*, Seen> seen;
   std::vector<std::shared_ptr<Stream>> streams;
 };
 
@@ -31,7 +43,7 @@ std::set<std::shared_ptr<Capture>>& captures() {
   return *instance;
 }
 
-void merge(std::map<const Stream*, uint64_t>& into, const std::map<const Stream*, uint64_t>& from) {
+void merge(Seen& into, const Seen& from) {
   for (const auto& [stream, count] : from) into[stream] = std::max(into[stream], count);
 }
 
@@ -73,7 +85,7 @@ cudaError_t refuseImplicit() {
 cudaError_t addToCapture(Stream& stream, Operation operation) {
   Capture& capture = *stream.capture;
   if (capture.invalid) return cudaErrorStreamCaptureInvalidated;
-  capture.nodes.push_back(std::move(operation));
+  capture.nodes.push_back({std::move(operation), &stream, capture.seen[&stream]});
   ++capture.seen[&stream][&stream];
   return cudaSuccess;
 }
@@ -110,10 +122,10 @@ cudaError_t waitInCapture(Stream& stream, const EventState& event) {
 using namespace rnm::emulator;
 
 struct CUgraph_st {
-  std::shared_ptr<Nodes> nodes;
+  std::shared_ptr<const Recording> recording;
 };
 struct CUgraphExec_st {
-  std::shared_ptr<Nodes> nodes;
+  std::shared_ptr<const Recording> recording;
 };
 
 namespace rnm::emulator {
@@ -125,6 +137,29 @@ std::set<cudaGraph_t>& graphs() {
 std::set<cudaGraphExec_t>& executables() {
   static auto* const instance = new std::set<cudaGraphExec_t>;
   return *instance;
+}
+
+// Every stream of the capture is one again, of the same operations.
+cudaError_t replay(const Recording& recording) {
+  std::map<const Stream*, std::shared_ptr<Stream>> branches;
+  const auto branchOf = [&](const Stream* stream) {
+    std::shared_ptr<Stream>& branch = branches[stream];
+    if (branch) return branch;
+    branch = std::make_shared<Stream>(false);
+    // Joining the capture counts as an operation.
+    if (stream != recording.origin) branch->push([] { return cudaSuccess; }, {});
+    return branch;
+  };
+  for (const Node& node : recording.nodes) {
+    std::vector<Mark> after;
+    for (const auto& [stream, count] : node.after) {
+      if (stream != node.stream) after.push_back({branchOf(stream), count});
+    }
+    branchOf(node.stream)->push([&node] { return node.operation(); }, std::move(after));
+  }
+  branchOf(recording.origin)->runAll();
+  for (const auto& [stream, branch] : branches) branch->runAll();
+  return stickyError();
 }
 }  // namespace
 }  // namespace rnm::emulator
@@ -164,7 +199,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
     end(capture);
     if (capture->invalid) return cudaErrorStreamCaptureInvalidated;
     if (!joined(*capture)) return cudaErrorStreamCaptureUnjoined;
-    *graph = new CUgraph_st{std::make_shared<Nodes>(std::move(capture->nodes))};
+    *graph = new CUgraph_st{
+        std::make_shared<const Recording>(Recording{capture->origin, std::move(capture->nodes)})};
     graphs().insert(*graph);
     return cudaSuccess;
   });
@@ -186,7 +222,7 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t*
   return call([&] {
     if (graphs().count(graph) == 0 || !count) return cudaErrorInvalidValue;
     if (nodes) return cudaErrorNotSupported;  // nodes have no handles here, only a number
-    *count = graph->nodes->size();
+    *count = graph->recording->nodes.size();
     return cudaSuccess;
   });
 }
@@ -195,7 +231,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
   return call([&] {
     if (!exec || graphs().count(graph) == 0) return cudaErrorInvalidValue;
     if (Injection::allocation() || Injection::graph()) return cudaErrorMemoryAllocation;
-    *exec = new CUgraphExec_st{graph->nodes};
+    *exec = new CUgraphExec_st{graph->recording};
     executables().insert(*exec);
     return cudaSuccess;
   });
@@ -214,13 +250,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t handle) {
     if (!validStream(handle)) return cudaErrorInvalidResourceHandle;
     if (Injection::launch()) return cudaErrorLaunchOutOfResources;
     ++counters().graphLaunches;
-    return submit(handle, [nodes = exec->nodes] {
-      for (const Operation& node : *nodes) {
-        if (const cudaError_t error = node()) return error;
-        if (const cudaError_t error = stickyError()) return error;
-      }
-      return cudaSuccess;
-    });
+    return submit(handle, [recording = exec->recording] { return replay(*recording); });
   });
 }
 

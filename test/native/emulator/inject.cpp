@@ -126,6 +126,24 @@ bool& reversed() {
   return value;
 }
 
+std::optional<Pace> paceNamed(const std::string& name) {
+  if (name == "late") return Pace::kLate;
+  if (name == "in-turns") return Pace::kInTurns;
+  if (name == "early") return Pace::kEarly;
+  return std::nullopt;
+}
+
+Pace& currentPace() {
+  static Pace value = [] {
+    const char* text = std::getenv("RNM_EMULATOR_STREAMS");
+    const auto pace = paceNamed(text ? text : "late");
+    if (pace) return *pace;
+    std::fprintf(stderr, "Emulated CUDA: RNM_EMULATOR_STREAMS=%s is not understood\n", text);
+    std::abort();
+  }();
+  return value;
+}
+
 Counts counts;
 
 }  // namespace
@@ -151,6 +169,7 @@ int Injection::libraryVersion(const std::string& name, int normal) {
 int Injection::capability() { return failures().capability; }
 size_t Injection::memory() { return failures().memory; }
 bool Injection::reverse() { return reversed(); }
+Pace Injection::pace() { return currentPace(); }
 
 }  // namespace rnm::emulator
 
@@ -168,4 +187,12 @@ bool rnmEmulatorInject(const char* text) {
 void rnmEmulatorReverseOrder(bool reverse) {
   std::lock_guard lock(deviceMutex());
   reversed() = reverse;
+}
+
+bool rnmEmulatorStreams(const char* pace) {
+  std::lock_guard lock(deviceMutex());
+  const auto named = paceNamed(pace);
+  if (!named) return false;
+  currentPace() = *named;
+  return true;
 }

@@ -22,6 +22,10 @@ cudaError_t stickyError();
 // Remembers it as this thread's last error and gives it back.
 cudaError_t record(cudaError_t error);
 
+// When operations of a stream run that others do not wait for: as late as they can, in turns with
+// those of others, or as early as they can.
+enum class Pace { kLate, kInTurns, kEarly };
+
 // Failures that inject.cpp decides.
 struct Injection {
   static bool allocation();       // the allocation that is about to happen fails
@@ -37,6 +41,7 @@ struct Injection {
   static int capability();        // 90 for 9.0
   static size_t memory();         // bytes of the device
   static bool reverse();
+  static Pace pace();
 };
 
 // Runs the body of an API function: lock, driver, sticky error, last error.

@@ -1,5 +1,6 @@
 #include "stream.h"
 
+#include <algorithm>
 #include <set>
 
 #include "cuda_runtime_api.h"
@@ -20,9 +21,19 @@ Streams& streams() {
   return *instance;
 }
 
+// All there are, the branches of a graph that is being replayed among them.
+std::vector<Stream*>& everyStream() {
+  static auto* const instance = new std::vector<Stream*>;
+  return *instance;
+}
+
 bool isLegacy(cudaStream_t stream) { return stream == nullptr || stream == cudaStreamLegacy; }
 
 }  // namespace
+
+Stream::Stream(bool blocking) : blocking(blocking) { everyStream().push_back(this); }
+
+Stream::~Stream() { std::erase(everyStream(), this); }
 
 void Stream::push(Operation operation, std::vector<Mark> after) {
   entries_.push_back({std::move(operation), std::move(after)});
@@ -32,15 +43,43 @@ void Stream::push(Operation operation, std::vector<Mark> after) {
 void Stream::runUntil(uint64_t count) {
   if (done_ >= count) return;
   DeviceAccess access;  // one for all that is to be run: each takes two calls of the kernel
-  while (done_ < count) {
-    Entry entry = std::move(entries_.front());
-    entries_.pop_front();
-    for (const Mark& mark : entry.after) mark.stream->runUntil(mark.count);
-    if (stickyError() == cudaSuccess) {
-      const cudaError_t error = entry.operation();
-      if (error != cudaSuccess) fault(error, std::string("work on a stream failed: ") + cudaGetErrorName(error));
+  for (;;) {
+    // They may be graphs, whose branches let this one run.
+    letOthersRun();
+    if (done_ >= count) return;
+    runNext();
+  }
+}
+
+void Stream::runNext() {
+  const Entry entry = std::move(entries_.front());
+  entries_.pop_front();
+  running_ = true;
+  for (const Mark& mark : entry.after) mark.stream->runUntil(mark.count);
+  if (stickyError() == cudaSuccess) {
+    const cudaError_t error = entry.operation();
+    if (error != cudaSuccess) fault(error, std::string("work on a stream failed: ") + cudaGetErrorName(error));
+  }
+  running_ = false;
+  ++done_;
+}
+
+bool Stream::ready() const {
+  if (running_ || entries_.empty()) return false;
+  const auto passed = [](const Mark& mark) { return mark.stream->done_ >= mark.count; };
+  return std::all_of(entries_.front().after.begin(), entries_.front().after.end(), passed);
+}
+
+// Operations that nobody waits for: none, one of each stream, or all that can run.
+void Stream::letOthersRun() {
+  const Pace pace = Injection::pace();
+  for (bool more = pace != Pace::kLate; more;) {
+    more = false;
+    for (Stream* const other : std::vector(everyStream())) {
+      if (other == this || !other->ready()) continue;
+      other->runNext();
+      more = pace == Pace::kEarly;
     }
-    ++done_;
   }
 }
 

@@ -24,7 +24,8 @@ using Operation = std::function<cudaError_t()>;
 
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
-  explicit Stream(bool blocking) : blocking(blocking) {}
+  explicit Stream(bool blocking);
+  ~Stream();
 
   void push(Operation operation, std::vector<Mark> after);
   // Runs operations in order until `count` are done, and before each whatever it has to wait for.
@@ -41,8 +42,14 @@ class Stream : public std::enable_shared_from_this<Stream> {
     Operation operation;
     std::vector<Mark> after;
   };
+  // Whether its next operation could run without anybody's waiting for another one.
+  bool ready() const;
+  void runNext();
+  void letOthersRun();
+
   std::deque<Entry> entries_;
   uint64_t queued_ = 0, done_ = 0;
+  bool running_ = false;
 };
 
 bool validStream(cudaStream_t stream);

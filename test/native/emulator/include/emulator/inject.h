@@ -24,3 +24,7 @@ RnmEmulatorCounters rnmEmulatorCounters();
 // Blocks and threads in descending order: finds kernels that rely on the order. Also
 // RNM_EMULATOR_ORDER=reverse.
 void rnmEmulatorReverseOrder(bool reverse);
+// When work of a stream, or of a graph's branch, runs that no other waits for: "late" (as at first),
+// "in-turns" with that of others, or "early". Finds waits that are missing. Also RNM_EMULATOR_STREAMS.
+// Returns false, and changes nothing, for other words.
+bool rnmEmulatorStreams(const char* pace);
