@@ -125,7 +125,7 @@ void storeSlots(Context& context, const uint32_t* positions, int64_t elements, c
                 unsigned long long* found);
 void writeTestValues(Context& context, void* target, const uint8_t* mask,
                      const LayerWeights& layer);
-// `rounded`: see compressedValue() in slots.h.
+// `rounded`: see compressedValue() in slot_stores.h.
 void writeSlots(Context& context, const void* values, const LayerWeights& layer,
                 const uint32_t* slots, bool rounded, void* compressed);
 // From the slots of `size` weights those of their groups: see Slots. Counts the groups whose active weights

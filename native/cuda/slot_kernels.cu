@@ -5,6 +5,7 @@
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/pack.h"
+#include "cuda/slot_stores.h"
 #include "cuda/sparse_layers.h"
 
 namespace rnm::cuda {
