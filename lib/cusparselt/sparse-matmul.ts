@@ -33,9 +33,9 @@ function checkPruning(how: unknown): void {
  * layer.close();
  * ```
  *
- * Sizes have to be multiples of 16 (bf16, fp16), 8 (tf32) or 32 (int8); the one that the weights do
- * not have (n, or m with `weights: "b"`) of half as much. Close it when it is no longer needed: the GPU's memory is not the garbage
- * collector's concern.
+ * Sizes have to be multiples of 16, with int8 of 32; the one that the weights do not have (n, or m with
+ * `weights: "b"`) of 8, with tf32 of 4 and with int8 of 16. Close it when it is no longer needed: the GPU's
+ * memory is not the garbage collector's concern.
  */
 export class SparseMatmul extends Matmul {
   #compressed = false;

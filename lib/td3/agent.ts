@@ -211,8 +211,10 @@ export class Td3Agent {
       () => this.#valueNextState(noise),
       () => critics.forward(stateAction, q, { keep: true }),
     );
-    this.#updateCritics();
-    if (!everything) return;
+    this.#criticGradients();
+    const step = (): void => critics.adam(this.#adamOptions());
+    if (!everything) return step();
+    this.device.together(step, () => this.#act());
     this.#updateActor();
     this.#updateTargets();
   }
@@ -229,17 +231,22 @@ export class Td3Agent {
   }
 
   /**
-   * Both critics take a step down the mean squared error of their values to the target
+   * Of the mean squared error of both critics' values to the target
    * y = r + gamma * (1 - terminated) * min over both target critics.
    */
-  #updateCritics(): void {
+  #criticGradients(): void {
     const { critics } = this.networks;
     const b = this.#batch;
     const { reward, terminated, targetQ: nextQ, q } = b;
     const { gamma } = this.config;
     this.device.tdGradient({ reward, terminated, nextQ, q, gamma }, b.target, b.qGradient);
     critics.backward(b.qGradient);
-    critics.adam(this.#adamOptions());
+  }
+
+  /** The policy's own actions take the place of the batch's, which are not needed any more. */
+  #act(): void {
+    const { observation, action } = this.#batch;
+    this.networks.actor.forward(observation, action, { keep: true });
   }
 
   /** The actor takes a step up the first critic's value (deterministic policy gradient). */
@@ -247,8 +254,6 @@ export class Td3Agent {
     const { actor, critics } = this.networks;
     const b = this.#batch;
     const { observationSize } = this.config;
-    // The action of the batch is not needed any more: the policy's own takes its place.
-    actor.forward(b.observation, b.action, { keep: true });
     critics.forward(b.stateAction, b.policyQ, { keep: true, members: firstCritic });
     critics.backward(b.policyQGradient, {
       members: firstCritic,

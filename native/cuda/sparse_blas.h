@@ -48,7 +48,7 @@ struct SparseAlgorithm {
 // y = relu(x W^T + bias), or y = x W^T, for one W of [outputs, inputs] in the library's compressed
 // format.
 //
-// The library takes only multiples of 8 or 16 (float32: 4 or 8), so that more than the shape is
+// The library takes only multiples of 8 or 16 (float32: 4 or 16), so that more than the shape is
 // read and written: x is [paddedRows, paddedInputs], of which columns beyond the inputs have to be
 // finite, and y is [paddedRows, paddedOutputs], which gets 0 beyond the outputs and anything beyond
 // the rows. The bias has paddedOutputs elements, 0 beyond the outputs.

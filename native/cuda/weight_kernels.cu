@@ -184,45 +184,59 @@ __global__ void adamKernel(WeightArrays a, AdamScalars scalars, float srLambda) 
 
 // ---------------------------------------------------------------- transposes
 
-// A tile of W whose groups lie across its rows: 32 columns of 8 groups, one group to a thread.
-constexpr int kTileColumns = 32, kTileGroups = 8;
+// A tile of W whose groups lie across its rows: 64 columns of 8 groups. A thread reads a pack and writes
+// two groups.
+constexpr int kTileColumns = 64, kTileGroups = 8;
 
 template <typename T>
 constexpr int kGroupRows = sizeof(T) == 2 ? 4 : 2;
+
+// Bits of a pack's elements, from `i` on.
+template <typename T>
+__device__ unsigned packBits(const uint8_t* mask, int64_t i) {
+  return sizeof(T) == 2 ? mask[i / 8] : maskBits(mask, i);
+}
 
 // Reads whole lines of W, and writes whole sectors of the compressed transpose.
 template <typename T>
 __global__ void storeTransposeKernel(const T* effective, const uint8_t* mask, TransposedRows layer,
                                      Slots slots) {
-  constexpr int kRows = kTileGroups * kGroupRows<T>, kPacks = kTileColumns / 4;
+  constexpr int kColumns = Pack<T>::kCount, kPacks = kTileColumns / kColumns;
+  constexpr int kRows = kTileGroups * kGroupRows<T>;
+  static_assert(kPacks * kRows == kThreads, "a pack to a thread");
   __shared__ float values[kRows][kTileColumns + 1];
   __shared__ uint8_t active[kRows][kPacks];
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t begin = layer.first + blockIdx.z * layer.stride;
   const int column = static_cast<int>(blockIdx.x) * kTileColumns;
   const int row = static_cast<int>(blockIdx.y) * kRows;
-  const int line = thread / kPacks, pack = thread % kPacks;
-  if (line < kRows) {
-    const int64_t i = begin + (row + line) * layer.ld + column + 4 * pack;
-    const bool inside = row + line < layer.rows && column + 4 * pack < layer.ld;
-    const Floats4 packed = inside ? load4(effective + i) : Floats4{};
+  const int line = thread / kPacks, pack = thread % kPacks, at = column + kColumns * pack;
+  if (row + line < layer.rows && at < layer.ld) {
+    const int64_t i = begin + (row + line) * layer.ld + at;
+    const Pack<T> packed = loadPack(effective + i);
 #pragma unroll
-    for (int k = 0; k < 4; ++k) values[line][4 * pack + k] = packed.value[k];
-    active[line][pack] = static_cast<uint8_t>(inside ? maskBits(mask, i) : 0u);
+    for (int k = 0; k < kColumns; ++k) values[line][kColumns * pack + k] = load(&packed.value[k]);
+    active[line][pack] = static_cast<uint8_t>(packBits<T>(mask, i));
+  } else {
+    active[line][pack] = 0;
   }
   __syncthreads();
-  const int mine = thread / kTileGroups, top = thread % kTileGroups * kGroupRows<T>;
-  if (column + mine >= layer.ld || row + top >= layer.rows) return;
-  float group[4] = {};
-  unsigned bits = 0;
+  const int top = thread % kTileGroups * kGroupRows<T>;
+  if (row + top >= layer.rows) return;
 #pragma unroll
-  for (int k = 0; k < kGroupRows<T>; ++k) {
-    group[k] = values[top + k][mine];
-    bits |= (active[top + k][mine / 4] >> (mine % 4) & 1u) << k;
+  for (int mine = thread / kTileGroups; mine < kTileColumns; mine += kThreads / kTileGroups) {
+    if (column + mine >= layer.ld) return;
+    float group[4] = {};
+    unsigned bits = 0;
+#pragma unroll
+    for (int k = 0; k < kGroupRows<T>; ++k) {
+      group[k] = values[top + k][mine];
+      bits |= (active[top + k][mine / kColumns] >> (mine % kColumns) & 1u) << k;
+    }
+    const int64_t entry = layer.entries + (blockIdx.z * layer.ld + column + mine) * layer.groups +
+                          (row + top) / kGroupRows<T>;
+    storeGroup(slots, slots.of[entry], bits, group, static_cast<T*>(nullptr));
   }
-  const int64_t entry = layer.entries + (blockIdx.z * layer.ld + column + mine) * layer.groups +
-                        (row + top) / kGroupRows<T>;
-  storeGroup(slots, slots.of[entry], bits, group, static_cast<T*>(nullptr));
 }
 
 template <typename T>

@@ -231,7 +231,7 @@ const int8Layouts = layouts.filter(
     const identity = new Float32Array(32 * 16);
     for (let i = 0; i < 16; i++) identity[i * 16 + i] = 1;
     expect([...matmul.run(identity).subarray(0, 4)]).toEqual([0, 2, 0, 3]);
-    expect(() => sparse({ m: 8, n: 4, k: 8, type: 'tf32' }).prune('row' as 'strip')).toThrow(
+    expect(() => sparse({ m: 16, n: 4, k: 16, type: 'tf32' }).prune('row' as 'strip')).toThrow(
       'Expected prune to be one of "strip", "tile" but received "row"',
     );
   });

@@ -47,7 +47,7 @@ export async function runSuites(
     jest,
     '--testTimeout=300000',
     // Each worker has memory of its own on the GPU.
-    '--maxWorkers=2',
+    '--maxWorkers=50%',
     '--json',
     `--outputFile=${file}`,
     ...patterns,

@@ -17,11 +17,14 @@ export interface SparseMode {
 export type ModeChoice = SparseMode & SparseChoice;
 
 /**
- * The patterns that a mode is measured with. Hardware has one structure for all, so that data gradients
- * are measured with the first that fits: only N:4 masks can be transposable.
+ * The patterns that a mode is measured with. Hardware has one structure for all, so that forced sparse data
+ * gradients are measured with the first that fits: only N:4 masks can be transposable.
  */
-export function patternsOf({ dataGradient }: SparseMode, patterns: readonly string[]): string[] {
-  if (dataGradient === 'dense') return [...patterns];
+export function patternsOf(
+  { sparse, dataGradient }: SparseMode,
+  patterns: readonly string[],
+): string[] {
+  if (dataGradient === 'dense' || sparse === 'auto') return [...patterns];
   const fits = (name: string) =>
     dataGradient !== 'transposable' || parsePattern('a pattern', name)?.m === 4;
   return patterns.filter(fits).slice(0, 1);
