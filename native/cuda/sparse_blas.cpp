@@ -39,6 +39,12 @@ void check(const CusparseLt& lt, cusparseStatus_t status, const char* attempt) {
   throw SparseFailure(std::string("cuSPARSELt could not ") + attempt + ": " + causeOf(lt, status));
 }
 
+// A tile is of at most 128 rows and columns; positions take half a byte for a column at most.
+size_t compressedRoom(size_t bytes, int64_t rows) {
+  constexpr int64_t kTile = 128;
+  return bytes + roundUp(rows, kTile) * kTile / 2;
+}
+
 bool fitsTensorCores(const NmPattern& pattern, ElementType type) {
   if (pattern.dense()) return false;
   const int group = groupOf(type), budget = group / 2;
@@ -55,8 +61,7 @@ bool fitsTensorCores(const NmPattern& pattern, ElementType type) {
   return true;
 }
 
-// Sizes of dense matrices are multiples of the unit. For sparse ones of float32 the library asks for
-// multiples of 8, but compressing one of 40 rows or columns writes beyond the buffer (0.8, on Hopper).
+// Sizes of dense matrices are multiples of the unit, those of sparse ones of two, or of more than that.
 int64_t SparseProduct::Shape::paddedOutputs() const { return roundUp(outputs, kSparseUnit); }
 int64_t SparseProduct::Shape::paddedInputs() const { return roundUp(inputs, kSparseUnit); }
 int64_t SparseProduct::Shape::paddedRows() const { return roundUp(rows, unitOf(type)); }

@@ -35,6 +35,10 @@ class SparseBlas {
   SparseHandle handle_;
 };
 
+// What a compressed matrix of `rows` rows has to have room for: more than the library asks for. It writes
+// the positions of whole tiles, which for 48 columns of float32 is beyond what it asks for (0.8, on Hopper).
+size_t compressedRoom(size_t bytes, int64_t rows);
+
 // Whether every mask of this pattern has at most 2 active weights in each aligned four (bfloat16),
 // or 1 in each aligned two (float32, which the tensor cores round to tf32).
 bool fitsTensorCores(const NmPattern& pattern, ElementType type);
@@ -72,6 +76,8 @@ class SparseProduct {
 
   const Shape& shape() const { return shape_; }
   size_t compressedBytes() const { return compressedBytes_; }
+  // What a buffer for it has to have.
+  size_t compressedRoom() const { return cuda::compressedRoom(compressedBytes_, shape_.paddedOutputs()); }
   // `dense` is [paddedOutputs, weightLd], with zeros where W is dormant or padded, and nowhere else.
   void compress(const void* dense, void* compressed);
   int64_t denseElements() const { return shape_.paddedOutputs() * shape_.weightLd; }

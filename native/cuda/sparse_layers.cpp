@@ -36,7 +36,8 @@ SparseLayers::SparseLayers(Context& context, int64_t size, std::vector<SparseLay
   for (SparseLayer& layer : layers_) {
     layer.elements = static_cast<int64_t>(layer.product->compressedBytes() / elementBytes());
     layer.begin = elements;
-    elements += (layer.elements + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+    const auto room = static_cast<int64_t>(layer.product->compressedRoom() / elementBytes());
+    elements += (room + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
   }
   compressed_ = DeviceArray<uint8_t>(context, elements * elementBytes());
   countEntries();
@@ -170,7 +171,8 @@ void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask, uint
 bool SparseLayers::slotsHold(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots,
                              bool rounded) {
   const size_t bytes = layer.elements * elementBytes();
-  DeviceArray<uint8_t> values = matrixToCompress(layer), expected(context_, bytes);
+  DeviceArray<uint8_t> values = matrixToCompress(layer);
+  DeviceArray<uint8_t> expected(context_, layer.product->compressedRoom());
   writeTestValues(context_, values.data(), mask, layer.weights);
   layer.product->compress(values.data(), expected.data());
   writeSlots(context_, values.data(), layer.weights, slots, rounded, compressed_.data());

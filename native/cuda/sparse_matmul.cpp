@@ -83,16 +83,17 @@ void SparseMatmul::plan() {
 }
 
 void SparseMatmul::makeRoom() {
-  size_t compressed = 0, scratch = 0, workspace = 0;
+  size_t scratch = 0, workspace = 0;
   check(lt_,
-        lt_.cusparseLtSpMMACompressedSize(blas_.handle(), plan_.get(), &compressed, &scratch),
+        lt_.cusparseLtSpMMACompressedSize(blas_.handle(), plan_.get(), &compressedBytes_, &scratch),
         "tell the size of compressed weights");
   check(lt_, lt_.cusparseLtMatmulGetWorkspace(blas_.handle(), plan_.get(), &workspace),
         "tell the size of its workspace");
   const auto resize = [&](DeviceBuffer& buffer, size_t bytes) {
     if (buffer.bytes() != bytes) buffer = DeviceBuffer(bytes, kOutOfMemory);
   };
-  resize(compressed_, compressed);
+  const int64_t rows = sparse() == MatmulOperand::a ? spec().m : spec().n;
+  resize(compressed_, compressedRoom(compressedBytes_, rows));
   resize(compressScratch_, scratch);
   resize(workspace_, workspace);
 }
@@ -115,6 +116,8 @@ void SparseMatmul::prune(MatmulPrune how) {
 
 bool SparseMatmul::pruned() const {
   const DeviceBuffer answer(sizeof(int), kOutOfMemory);
+  // A library that finds nothing wrong may write nothing.
+  check(cudaMemsetAsync(answer.data(), 0, sizeof(int), stream().get()), "clear memory");
   check(lt_,
         lt_.cusparseLtSpMMAPruneCheck(blas_.handle(), operation_.get(), data(sparse()),
                                       reinterpret_cast<int*>(answer.data()), stream().get()),
@@ -179,7 +182,7 @@ int SparseMatmul::algorithmAttribute(cusparseLtMatmulAlgAttribute_t attribute) c
 MatmulInfo SparseMatmul::info() const {
   return {"cuSPARSELt " + lt_.version(), algorithmAttribute(CUSPARSELT_MATMUL_ALG_CONFIG_ID),
           algorithmAttribute(CUSPARSELT_MATMUL_ALG_CONFIG_MAX_ID), workspace_.bytes(),
-          compressed_.bytes()};
+          compressedBytes_};
 }
 
 }  // namespace rnm::cuda

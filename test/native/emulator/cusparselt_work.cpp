@@ -89,7 +89,7 @@ cusparseStatus_t pruneCheck(const Sparse& s, const void* in, int* valid, cudaStr
   }
   return statusOf(submit(stream, [=] {
     if (!deviceCanAccess(in, bytes) || !deviceCanAccess(valid, sizeof(int))) return cudaErrorIllegalAddress;
-    *valid = 0;  // which means that all is well
+    // Where all is well nothing is written, as the real library has it.
     for (int64_t batch = 0; batch < s.batches(); ++batch) {
       if (!isPruned(s.shape, load(s, in, batch))) *valid = 1;
     }
@@ -102,6 +102,12 @@ cusparseStatus_t compressedSizes(const Sparse& s, size_t* size, size_t* buffer) 
   *size = s.bytes();
   *buffer = kCompressBuffer;
   return CUSPARSE_STATUS_SUCCESS;
+}
+
+// The real library writes the positions of whole tiles of float32, which it tells no size of.
+size_t bytesBeyond(const SparseShape& s) {
+  const auto padded = [](int64_t size) { return (size + 63) / 64 * 64; };
+  return s.type == CUDA_R_32F ? padded(s.rows) * (padded(s.k) - s.k) / 2 : 0;
 }
 
 cusparseStatus_t compressAll(const Sparse& s, const void* dense, void* compressed, void* buffer, cudaStream_t stream) {
@@ -119,6 +125,7 @@ cusparseStatus_t compressAll(const Sparse& s, const void* dense, void* compresse
     for (int64_t batch = 0; batch < s.batches(); ++batch) {
       void* const out = static_cast<char*>(compressed) + batch * compressedBytes(s.shape);
       const std::string problem = compress(s.shape, load(s, dense, batch), out);
+      std::memset(static_cast<char*>(compressed) + s.bytes(), kFreshByte, bytesBeyond(s.shape));
       if (problem.empty()) continue;
       fault(cudaErrorLaunchFailure, "cusparseLtSpMMACompress: the matrix cannot be compressed: " + problem);
       return cudaErrorLaunchFailure;
