@@ -86,10 +86,10 @@ async function run(file: string, what: string): Promise<unknown> {
     ['graph:1', 1, /Not enough memory on the GPU for a graph: use a smaller batchSize/],
     ['launch:40', 0, /could not .*too many resources|LaunchOutOfResources/],
     ['sticky:60', 0, /What the GPU held is lost: start again from the last checkpoint/],
-    ['sticky:130', 1, /What the GPU held is lost: start again from the last checkpoint/],
+    ['sticky:100', 1, /What the GPU held is lost: start again from the last checkpoint/],
     ['sticky:60=214', 0, /ECC error .*What the GPU held is lost/],
-    ['sticky:130=702', 1, /timed out .*What the GPU held is lost/],
-    ['sticky:130=715', 1, /illegal instruction .*What the GPU held is lost/],
+    ['sticky:100=702', 1, /timed out .*What the GPU held is lost/],
+    ['sticky:100=715', 1, /illegal instruction .*What the GPU held is lost/],
   ])(
     '%s ends with an error, and what was learnt before it counts',
     async (what, least, message) => {
