@@ -2,6 +2,8 @@
 // element-wise parts with the sums over the batch that biases get.
 #include <cuda_bf16.h>
 
+#include <algorithm>
+
 #include "cuda/bias_sums.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -91,9 +93,9 @@ __device__ void storeSums(const float (&sum)[kColumns], const PassShape& shape, 
   __syncthreads();
   const int j = static_cast<int>(blockIdx.x) * columns + thread;
   if (thread >= columns || j >= shape.width) return;
+  const int warps = lanes * static_cast<int>(blockDim.y) / 32;
   float total = 0.0f;
-#pragma unroll
-  for (int warp = 0; warp < kWarps; ++warp) total += partial[warp][thread];
+  for (int warp = 0; warp < warps; ++warp) total += partial[warp][thread];
   sums.data[chunk.member * sums.memberStride + blockIdx.y * sums.chunkStride + j] = total;
 }
 
@@ -222,7 +224,10 @@ Grid lanesGrid(const PassShape& shape, int columns, int least, int most) {
   Grid grid = chunkGrid(shape, lanes * columns);
   const auto blocks = [&] { return int64_t{grid.blocks.x} * grid.blocks.y * grid.blocks.z; };
   while (lanes > least && blocks() < kManyBlocks) grid = chunkGrid(shape, (lanes /= 2) * columns);
-  grid.threads = dim3(static_cast<unsigned>(lanes), static_cast<unsigned>(kThreads / lanes));
+  // A thread for every row of a small batch, in whole warps, and one for every column that is summed.
+  int lines = std::max(32 / lanes, columns);
+  while (lines < std::min(shape.rows, kThreads / lanes)) lines *= 2;
+  grid.threads = dim3(static_cast<unsigned>(lanes), static_cast<unsigned>(lines));
   return grid;
 }
 
