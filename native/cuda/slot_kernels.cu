@@ -35,7 +35,7 @@ __device__ uint32_t codeOf(uint32_t position, int digit) {
 __device__ float digitIn(const float* p) {
   return __uint_as_float(__float_as_uint(*p) & 0xffffe000u);
 }
-__device__ float digitIn(const __nv_bfloat16* p) { return __bfloat162float(*p); }
+__device__ float digitIn(const __nv_bfloat16* p) { return load(p); }
 
 __device__ float valueToStore(float value, bool rounded) { return compressedValue(value, rounded); }
 __device__ __nv_bfloat16 valueToStore(__nv_bfloat16 value, bool) { return value; }
