@@ -81,12 +81,27 @@ void CpuNetwork::planRows(int threads) {
       ranges_.push_back({static_cast<int>(i), begin, std::min(rows, begin + step)});
     }
   }
-  // The largest first: a thread that comes last to a large piece would be waited for.
+  shareRanges(threads, weights);
+}
+
+// Neighbouring pieces to each thread, so that of an ensemble it has the member whose passes it computes.
+void CpuNetwork::shareRanges(int threads, int64_t weights) {
   const auto size = [this](const RowRange& r) {
     return int64_t{r.end - r.begin} * layers_[r.layer].weights.perRow();
   };
-  std::stable_sort(ranges_.begin(), ranges_.end(),
-                   [&](const RowRange& a, const RowRange& b) { return size(a) > size(b); });
+  auto begin = ranges_.begin();
+  int64_t shared = 0;
+  for (int t = 1; t <= threads; ++t) {
+    auto end = begin;
+    // A piece belongs to the thread in whose share its middle lies.
+    while (end != ranges_.end() && (2 * shared + size(*end)) * threads <= 2 * weights * t) {
+      shared += size(*end++);
+    }
+    // The largest first: a thread that comes last to a large piece would be waited for.
+    std::stable_sort(begin, end, [&](const RowRange& a, const RowRange& b) { return size(a) > size(b); });
+    rangeEnds_.push_back(static_cast<int>(end - ranges_.begin()));
+    begin = end;
+  }
 }
 
 void CpuNetwork::initialise() {
@@ -214,7 +229,7 @@ void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
   if (!weightGradient) return;
   const int firstLayer = members.first * layers();
   const int endLayer = firstLayer + members.count * layers();
-  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int) {
+  pool_.run(rangeEnds_, [&](int task, int) {
     const RowRange& range = ranges_[task];
     if (range.layer >= firstLayer && range.layer < endLayer) weightGradientRows(range);
   });
@@ -252,13 +267,18 @@ void CpuNetwork::outputDelta(const TileView& outputGradient, int member, int slo
   const float* dy = outputGradient.column(tile, slot * width(last));
   const float* t = keptTile(kept_.activity, last, member, tile);
   float* delta = keptTile(kept_.delta, last, member, tile);
-  for (int j = 0; j < width(last); ++j) {
-    const float half = squashed() ? 0.5f * (spec_.high[j] - spec_.low[j]) : 1.0f;
-    for (int b = 0; b < kTile; ++b) {
-      const int at = j * kTile + b;
-      const float slope = squashed() ? half * (1.0f - t[at] * t[at]) : 1.0f;
-      delta[at] = b < lanes ? dy[at] * slope : 0.0f;
+  if (!squashed()) {
+    std::copy_n(dy, width(last) * kTile, delta);
+  } else {
+    for (int j = 0; j < width(last); ++j) {
+      const float half = 0.5f * (spec_.high[j] - spec_.low[j]);
+      for (int at = j * kTile; at < (j + 1) * kTile; ++at) {
+        delta[at] = dy[at] * (half * (1.0f - t[at] * t[at]));
+      }
     }
+  }
+  for (int j = 0; lanes < kTile && j < width(last); ++j) {
+    std::fill_n(delta + j * kTile + lanes, kTile - lanes, 0.0f);
   }
 }
 
@@ -294,7 +314,7 @@ void CpuNetwork::adam(const AdamOptions& options) {
   requireRole(Role::online, "Adam steps");
   ++adamSteps_;
   const AdamStep step = adamStep(options, adamSteps_);
-  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
+  pool_.run(rangeEnds_, [&](int task, int thread) {
     const RowRange& r = ranges_[task];
     layers_[r.layer].adamRows(r.begin, r.end, step, kernels_, scratch(thread));
   });
@@ -309,7 +329,7 @@ void CpuNetwork::polyak(const Network& source, float tau) {
   settleDebtors();
   if (!putOff || debt_.source != &from || debt_.tau != tau) settle();
   if (putOff) return polyakActive(from, tau);
-  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
+  pool_.run(rangeEnds_, [&](int task, int thread) {
     const RowRange& r = ranges_[task];
     layers_[r.layer].polyakRows(r.begin, r.end, from.layers_[r.layer], tau, kernels_,
                                 scratch(thread));
@@ -321,7 +341,7 @@ void CpuNetwork::polyakActive(const CpuNetwork& source, float tau) {
     findCrossings(source);
     source.debtors_.push_back(this);
   }
-  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int) {
+  pool_.run(rangeEnds_, [&](int task, int) {
     const RowRange& r = ranges_[task];
     layers_[r.layer].polyakActiveRows(r.begin, r.end, source.layers_[r.layer], tau,
                                       crossings_[task], kernels_);
@@ -347,7 +367,7 @@ bool CpuNetwork::dormantStandStill() const {
 // Before the network's dormant weights are read, and before its masks or its source's change.
 void CpuNetwork::settle() const {
   if (debt_.times == 0) return;
-  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int) {
+  pool_.run(rangeEnds_, [&](int task, int) {
     const RowRange& r = ranges_[task];
     layers_[r.layer].polyakDormantRows(r.begin, r.end, debt_.source->layers_[r.layer], debt_.tau,
                                        debt_.times, kernels_);
@@ -366,7 +386,7 @@ int64_t CpuNetwork::changeRows(const Action& action) {
   settle();
   settleDebtors();
   std::atomic<int64_t> changed{0};
-  pool_.run(static_cast<int>(ranges_.size()), [&](int task, int thread) {
+  pool_.run(rangeEnds_, [&](int task, int thread) {
     changed += action(layers_[ranges_[task].layer], ranges_[task], scratch(thread));
   });
   for (Layer& target : layers_) target.weights.outdateTransposed();

@@ -79,6 +79,7 @@ class CpuNetwork : public Network {
 
   void initialise();
   void planRows(int threads);
+  void shareRanges(int threads, int64_t weights);
   void reserveScratch(int threads);
   Layer::Scratch scratch(int thread);
   bool dormantStandStill() const;
@@ -109,6 +110,7 @@ class CpuNetwork : public Network {
   std::vector<std::vector<Crossing>> crossings_;  // of each of ranges_, while there is a debt
   mutable std::vector<const CpuNetwork*> debtors_;  // networks whose debt has this one as its source
   std::vector<RowRange> ranges_;   // all rows of all layers, in pieces of similar work
+  std::vector<int> rangeEnds_;     // where the pieces end that a thread begins with
   std::vector<InputRange> indexPieces_;  // of the present backward pass
   std::vector<uint16_t> allInputs_;      // 0, 1, ... of the first layer
   std::vector<AlignedArray<float>> passScratch_;  // per thread: two tiles of the widest layer

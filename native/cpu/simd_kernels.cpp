@@ -46,7 +46,8 @@ struct FourWeights {
 // Four neighbouring indices of features, loaded as one word: a load of each would take half as long
 // as that of the feature's vector, for the same load ports.
 struct FourFeatures {
-  uint64_t word;
+  uint64_t word = 0;
+  FourFeatures() = default;
   explicit FourFeatures(const uint16_t* p) { __builtin_memcpy(&word, p, sizeof word); }
   template <int kWhich>
   const float* of(const float* x) const {
@@ -181,20 +182,27 @@ inline void finishRows(const ForwardArgs& a, int row, Vector (&sum)[kRows][kVect
 template <int kRows>
 inline void addSparseRows(Vector (&sum)[kRows][kVectors], const float* values,
                           const uint16_t* features, int length, int stride, const float* x) {
-  int k = 0;
-  for (; k + 4 <= length; k += 4) {
+  const int fours = length / 4 * 4;
+  // A word ahead: an address that hangs on a load just begun makes the loads of features wait for one
+  // another.
+  FourFeatures next[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; fours > 0 && r < kRows; ++r) next[r] = FourFeatures(features + r * stride);
+  for (int k = 0; k < fours; k += 4) {
+    const int ahead = k + 4 < fours ? k + 4 : k;
 // Without this the sums live in memory.
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const FourWeights weights(values + r * stride + k);
-      const FourFeatures feature(features + r * stride + k);
+      const FourFeatures feature = next[r];
+      next[r] = FourFeatures(features + r * stride + ahead);
       addScaled(sum[r], weights.spread<0>(), feature.of<0>(x));
       addScaled(sum[r], weights.spread<1>(), feature.of<1>(x));
       addScaled(sum[r], weights.spread<2>(), feature.of<2>(x));
       addScaled(sum[r], weights.spread<3>(), feature.of<3>(x));
     }
   }
-  for (; k < length; ++k) {
+  for (int k = fours; k < length; ++k) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       addScaled(sum[r], broadcast(values[r * stride + k]), x + features[r * stride + k] * kTile);
@@ -336,23 +344,31 @@ void dataGradient(const DataGradientArgs& a) {
 
 // ---------------------------------------------------------------- weight gradient
 
-// Dot products over the whole batch of one output row's dy with kCount inputs' x.
-template <int kCount>
+// Dot products over the whole batch of kRows output rows' dy with kCount inputs' x for each. Columns and
+// gradients of the rows lie `stride` apart.
+template <int kRows, int kCount>
 __attribute__((always_inline)) inline void batchDots(const WeightGradientArgs& a, const float* dy,
-                                                     const uint16_t* columns, float* gradient) {
-  const float* x[kCount];
-  for (int c = 0; c < kCount; ++c) x[c] = a.x + columns[c] * kTile;
-  Vector sum[kCount] = {};
+                                                     const uint16_t* columns, float* gradient,
+                                                     int stride) {
+  const float* x[kRows][kCount];
+  for (int r = 0; r < kRows; ++r) {
+    for (int c = 0; c < kCount; ++c) x[r][c] = a.x + columns[r * stride + c] * kTile;
+  }
+  Vector sum[kRows][kCount] = {};
   size_t at = 0;
   for (int t = a.tiles; t > 0; --t) {
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      const Vector d = load(dy + v * kLanes);
-      for (int c = 0; c < kCount; ++c) sum[c] += d * load(x[c] + at + v * kLanes);
+#pragma GCC unroll 2
+      for (int r = 0; r < kRows; ++r) {
+        const Vector d = load(dy + r * kTile + v * kLanes);
+        for (int c = 0; c < kCount; ++c) sum[r][c] += d * load(x[r][c] + at + v * kLanes);
+      }
     }
     dy += a.dyStride;
     at += a.xStride;
   }
-  storeLaneSums(sum, gradient);
+  storeBlockSums(sum, gradient, stride);
 }
 
 // The sum over the whole batch of one output row's dy.
@@ -364,22 +380,35 @@ inline float batchSum(const WeightGradientArgs& a, const float* dy) {
   return sumLanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
-// Blocks of about 32 inputs keep x in the L1 cache while all rows use it.
+// The values from `begin` to `end` of kRows rows.
+template <int kRows>
+inline void weightGradientSampledRows(const WeightGradientArgs& a, int row, int begin, int end) {
+  const int perRow = a.weights.perRow;
+  const float* dy = a.dy + static_cast<size_t>(row) * kTile;
+  const uint16_t* columns = a.weights.columns + static_cast<size_t>(row) * perRow;
+  float* gradient = a.gradient + static_cast<size_t>(row) * perRow;
+  int k = begin;
+  if constexpr (kRows == 1) {
+    for (; k + 8 <= end; k += 8) batchDots<1, 8>(a, dy, columns + k, gradient + k, perRow);
+  }
+  for (; k + 4 <= end; k += 4) batchDots<kRows, 4>(a, dy, columns + k, gradient + k, perRow);
+  for (; k < end; ++k) batchDots<kRows, 1>(a, dy, columns + k, gradient + k, perRow);
+  // While dy is in the cache.
+  if (begin > 0) return;
+  for (int r = 0; r < kRows; ++r) a.biasGradient[row + r] = batchSum(a, dy + r * kTile);
+}
+
+// Blocks of about 32 inputs keep x in the L1 cache while all rows use it. Where that leaves a row too few
+// sums at once to hide their latency, two rows are taken together.
 void weightGradientSampled(const WeightGradientArgs& a) {
   const WeightsRef& w = a.weights;
   for (int begin = 0; begin < w.perRow; begin += w.perBlock) {
     const int end = begin + w.perBlock < w.perRow ? begin + w.perBlock : w.perRow;
-    for (int o = a.rowBegin; o < a.rowEnd; ++o) {
-      const float* dy = a.dy + static_cast<size_t>(o) * kTile;
-      const uint16_t* columns = w.columns + static_cast<size_t>(o) * w.perRow;
-      float* gradient = a.gradient + static_cast<size_t>(o) * w.perRow;
-      int k = begin;
-      for (; k + 8 <= end; k += 8) batchDots<8>(a, dy, columns + k, gradient + k);
-      for (; k + 4 <= end; k += 4) batchDots<4>(a, dy, columns + k, gradient + k);
-      for (; k < end; ++k) batchDots<1>(a, dy, columns + k, gradient + k);
-      // While dy is in the cache.
-      if (begin == 0) a.biasGradient[o] = batchSum(a, dy);
+    int row = a.rowBegin;
+    if (kLanes == 16 && end - begin < 8) {
+      for (; row + 2 <= a.rowEnd; row += 2) weightGradientSampledRows<2>(a, row, begin, end);
     }
+    for (; row < a.rowEnd; ++row) weightGradientSampledRows<1>(a, row, begin, end);
   }
 }
 

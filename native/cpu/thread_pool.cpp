@@ -22,7 +22,7 @@ inline void pause() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : shares_(threads) {
   try {
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
   } catch (const std::exception& error) {
@@ -45,8 +45,13 @@ void ThreadPool::stop() {
 }
 
 void ThreadPool::drain(int thread) {
+  const int threads = static_cast<int>(shares_.size());
+  for (int i = 0; i < threads; ++i) drainShare(shares_[(thread + i) % threads], thread);
+}
+
+void ThreadPool::drainShare(Share& share, int thread) {
   while (true) {
-    const uint64_t ticket = tickets_.fetch_add(1, std::memory_order_acq_rel);
+    const uint64_t ticket = share.tickets.fetch_add(1, std::memory_order_acq_rel);
     const uint32_t index = static_cast<uint32_t>(ticket);
     if (index >= ticket >> 32) return;
     call_(context_, static_cast<int>(index), thread);
@@ -54,7 +59,7 @@ void ThreadPool::drain(int thread) {
   }
 }
 
-void ThreadPool::runErased(int count, Call call, const void* context) {
+void ThreadPool::runErased(int count, const int* ends, Call call, const void* context) {
   if (workers_.empty() || count <= 1) {
     for (int i = 0; i < count; ++i) call(context, i, 0);
     return;
@@ -62,7 +67,13 @@ void ThreadPool::runErased(int count, Call call, const void* context) {
   call_ = call;
   context_ = context;
   done_.store(0, std::memory_order_relaxed);
-  tickets_.store(static_cast<uint64_t>(count) << 32, std::memory_order_release);
+  const int threads = static_cast<int>(shares_.size());
+  for (int t = 0, begin = 0; t < threads; ++t) {
+    const int end = ends ? ends[t] : static_cast<int>(int64_t{count} * (t + 1) / threads);
+    const uint64_t tickets = static_cast<uint64_t>(end) << 32 | static_cast<uint32_t>(begin);
+    shares_[t].tickets.store(tickets, std::memory_order_release);
+    begin = end;
+  }
   {
     // The lock closes the gap between a worker's last look at the phase and its going to sleep.
     std::lock_guard<std::mutex> lock(mutex_);
