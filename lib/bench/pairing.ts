@@ -80,7 +80,9 @@ export async function takeTurns(
     // Wait for others to finish, but for no more than a round's share of the budget.
     const share = performance.now() + (budgetSeconds / rounds) * 1e3;
     if (round >= leastQuiet) await waitForQuiet(Math.min(end, share), allPids);
-    for (const turn of running) {
+    // Another is first in every round: a pause came before it, which can be to its advantage.
+    for (let place = 0; place < running.length; place++) {
+      const turn = running[(round + place) % running.length]!;
       turn.slots.push(await timeSlot(turn.candidate, turn.units));
       options.signal?.throwIfAborted();
     }

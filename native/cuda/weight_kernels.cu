@@ -184,9 +184,9 @@ __global__ void adamKernel(WeightArrays a, AdamScalars scalars, float srLambda) 
 
 // ---------------------------------------------------------------- transposes
 
-// A tile of W whose groups lie across its rows: 64 columns of 8 groups. A thread reads a pack and writes
-// two groups.
-constexpr int kTileColumns = 64, kTileGroups = 8;
+// A tile of W whose groups lie across its rows: 64 columns of 32 groups. Eight neighbouring groups of a
+// column are a sector of the compressed transpose.
+constexpr int kTileColumns = 64, kTileGroups = 32, kSectorGroups = 8;
 
 template <typename T>
 constexpr int kGroupRows = sizeof(T) == 2 ? 4 : 2;
@@ -197,45 +197,66 @@ __device__ unsigned packBits(const uint8_t* mask, int64_t i) {
   return sizeof(T) == 2 ? mask[i / 8] : maskBits(mask, i);
 }
 
-// Reads whole lines of W, and writes whole sectors of the compressed transpose.
+// Reads whole lines of W, and writes whole sectors of the compressed transpose. What a thread reads it
+// asks for at once, the slots among it: each waits for memory but once.
 template <typename T>
 __global__ void storeTransposeKernel(const T* effective, const uint8_t* mask, TransposedRows layer,
                                      Slots slots) {
   constexpr int kColumns = Pack<T>::kCount, kPacks = kTileColumns / kColumns;
   constexpr int kRows = kTileGroups * kGroupRows<T>;
-  static_assert(kPacks * kRows == kThreads, "a pack to a thread");
+  constexpr int kReads = kPacks * kRows / kThreads, kWrites = kTileColumns * kTileGroups / kThreads;
   __shared__ float values[kRows][kTileColumns + 1];
   __shared__ uint8_t active[kRows][kPacks];
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t begin = layer.first + blockIdx.z * layer.stride;
   const int column = static_cast<int>(blockIdx.x) * kTileColumns;
   const int row = static_cast<int>(blockIdx.y) * kRows;
-  const int line = thread / kPacks, pack = thread % kPacks, at = column + kColumns * pack;
-  if (row + line < layer.rows && at < layer.ld) {
-    const int64_t i = begin + (row + line) * layer.ld + at;
-    const Pack<T> packed = loadPack(effective + i);
+  // The k-th of a thread's groups: neighbouring threads have those of a sector.
+  const auto columnOf = [thread](int k) { return (thread + k * kThreads) / kSectorGroups % kTileColumns; };
+  const auto groupOf = [thread](int k) {
+    return (thread + k * kThreads) / (kSectorGroups * kTileColumns) * kSectorGroups +
+           thread % kSectorGroups;
+  };
+  uint32_t slot[kWrites];
 #pragma unroll
-    for (int k = 0; k < kColumns; ++k) values[line][kColumns * pack + k] = load(&packed.value[k]);
-    active[line][pack] = static_cast<uint8_t>(packBits<T>(mask, i));
-  } else {
-    active[line][pack] = 0;
+  for (int k = 0; k < kWrites; ++k) {
+    const int at = column + columnOf(k), top = row + groupOf(k) * kGroupRows<T>;
+    const bool inside = at < layer.ld && top < layer.rows;
+    const int64_t entry =
+        layer.entries + (blockIdx.z * layer.ld + at) * layer.groups + top / kGroupRows<T>;
+    slot[k] = inside ? slots.of[entry] : kNoSlot;
+  }
+  Pack<T> packed[kReads] = {};
+#pragma unroll
+  for (int k = 0; k < kReads; ++k) {
+    const int line = (thread + k * kThreads) / kPacks, pack = thread % kPacks;
+    const int at = column + kColumns * pack;
+    unsigned bits = 0;
+    if (row + line < layer.rows && at < layer.ld) {
+      const int64_t i = begin + (row + line) * layer.ld + at;
+      packed[k] = loadPack(effective + i);
+      bits = packBits<T>(mask, i);
+    }
+    active[line][pack] = static_cast<uint8_t>(bits);
+  }
+#pragma unroll
+  for (int k = 0; k < kReads; ++k) {
+    const int line = (thread + k * kThreads) / kPacks, first = thread % kPacks * kColumns;
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c) values[line][first + c] = load(&packed[k].value[c]);
   }
   __syncthreads();
-  const int top = thread % kTileGroups * kGroupRows<T>;
-  if (row + top >= layer.rows) return;
 #pragma unroll
-  for (int mine = thread / kTileGroups; mine < kTileColumns; mine += kThreads / kTileGroups) {
-    if (column + mine >= layer.ld) return;
+  for (int k = 0; k < kWrites; ++k) {
+    const int mine = columnOf(k), top = groupOf(k) * kGroupRows<T>;
     float group[4] = {};
     unsigned bits = 0;
 #pragma unroll
-    for (int k = 0; k < kGroupRows<T>; ++k) {
-      group[k] = values[top + k][mine];
-      bits |= (active[top + k][mine / kColumns] >> (mine % kColumns) & 1u) << k;
+    for (int r = 0; r < kGroupRows<T>; ++r) {
+      group[r] = values[top + r][mine];
+      bits |= (active[top + r][mine / kColumns] >> (mine % kColumns) & 1u) << r;
     }
-    const int64_t entry = layer.entries + (blockIdx.z * layer.ld + column + mine) * layer.groups +
-                          (row + top) / kGroupRows<T>;
-    storeGroup(slots, slots.of[entry], bits, group, static_cast<T*>(nullptr));
+    storeGroup(slots, slot[k], bits, group, static_cast<T*>(nullptr));
   }
 }
 
