@@ -83,7 +83,7 @@ export abstract class Matmul {
   /**
    * Set the bias of a product that was made with one.
    *
-   * @param values m numbers, one for each row of D
+   * @param values m numbers, one for each row of D, or with `weights: "b"` n, one for each column
    */
   setBias(values: Float32Array): void {
     if (!this.options.bias) {
@@ -190,8 +190,8 @@ export abstract class Matmul {
   }
 
   #length(operand: NativeMatmulOperand): number {
-    const { m, n, k } = this.options;
-    return { a: m * k, b: k * n, c: m * n, d: m * n, bias: m }[operand];
+    const { m, n, k, weights } = this.options;
+    return { a: m * k, b: k * n, c: m * n, d: m * n, bias: weights === 'a' ? m : n }[operand];
   }
 
   #prepare(): void {

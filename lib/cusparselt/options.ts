@@ -19,7 +19,7 @@ export type MatmulType = (typeof matmulTypes)[number];
 /** How a matrix lies in its array: row by row or column by column. */
 export type Order = 'row' | 'col';
 
-/** D[m, n] = activation(alpha op(A)[m, k] op(B)[k, n] + beta C[m, n] + bias[m]) */
+/** D[m, n] = activation(alpha op(A)[m, k] op(B)[k, n] + beta C[m, n] + bias) */
 export interface MatmulOptions {
   /** Rows of op(A) and of D. */
   m: number;
@@ -41,7 +41,11 @@ export interface MatmulOptions {
   orderB?: Order;
   /** Of D and C. Default: "row". */
   orderD?: Order;
-  /** Add one value to each row of D. `DenseMatmul` has it for `orderD: "col"`. Default: false. */
+  /**
+   * Add a value to each of the lines of D that weights make: to each row (m values) where A holds the
+   * weights, to each column (n values) where B does. `DenseMatmul` has it where these lines are not
+   * those that lie together: with `orderD` "col" and "row". Default: false.
+   */
   bias?: boolean;
   /** "gelu" (its approximation with tanh) is for `DenseMatmul`. Default: "none". */
   activation?: 'none' | 'relu' | 'gelu';
@@ -142,6 +146,16 @@ function checkMultiple(all: ResolvedOptions, name: 'm' | 'n' | 'k', unit: number
   throw invalidValue(name, `a multiple of ${unit} for ${all.type}`, all[name]);
 }
 
+/** Values along k have to be neighbours in memory. */
+function checkAlongK(all: ResolvedOptions, operand: 'a' | 'b', why: string): void {
+  const [transpose, order] =
+    operand === 'a' ? (['transposeA', 'orderA'] as const) : (['transposeB', 'orderB'] as const);
+  const wanted = (all[order] === 'row') === (operand === 'b');
+  if (all[transpose] === wanted) return;
+  const expected = `${wanted} for ${all.type} and ${order} "${all[order]}"`;
+  throw invalidValue(transpose, expected, all[transpose], why);
+}
+
 /** What both libraries have of int8 with results of 32 bits. */
 function checkIntegers(all: ResolvedOptions): void {
   const only = 'An int8 product has neither bias, activation, alpha nor beta';
@@ -151,21 +165,14 @@ function checkIntegers(all: ResolvedOptions): void {
   }
   if (all.alpha !== 1) throw invalidValue('alpha', '1 for int8', all.alpha, only);
   if (all.beta !== 0) throw invalidValue('beta', '0 for int8', all.beta, only);
-  const along = 'Values along k have to be neighbours in memory';
-  if (all.transposeA !== (all.orderA === 'col')) {
-    const expected = `${String(all.orderA === 'col')} for int8 and orderA "${all.orderA}"`;
-    throw invalidValue('transposeA', expected, all.transposeA, along);
-  }
-  if (all.transposeB !== (all.orderB === 'row')) {
-    const expected = `${String(all.orderB === 'row')} for int8 and orderB "${all.orderB}"`;
-    throw invalidValue('transposeB', expected, all.transposeB, along);
+  for (const operand of ['a', 'b'] as const) {
+    checkAlongK(all, operand, 'Values along k have to be neighbours in memory');
   }
 }
 
 /**
  * What cuSPARSELt takes: its sizes are multiples of 16 bytes, of 32 for the sparse operand. Of tf32 these
- * are 64: it takes 32, but compressing such sizes was seen to write beyond its buffer (0.8, on Hopper), and
- * with the room that there is for that now no GPU has tried them.
+ * are 64: it takes 32, but compressing such sizes was seen to write beyond its buffer (0.8, on Hopper).
  */
 function checkSparse(all: ResolvedOptions): void {
   if (all.type === 'fp32') {
@@ -181,12 +188,17 @@ function checkSparse(all: ResolvedOptions): void {
   checkMultiple(all, 'm', all.weights === 'a' ? sparseUnit : unit);
   checkMultiple(all, 'n', all.weights === 'b' ? sparseUnit : unit);
   checkMultiple(all, 'k', sparseUnit);
+  // cuSPARSELt 0.8.0 does not return from planning others on Hopper.
+  const why = 'Values of the dense operand along k have to be neighbours in memory';
+  if (all.type === 'tf32') checkAlongK(all, all.weights === 'a' ? 'b' : 'a', why);
 }
 
 function checkDense(all: ResolvedOptions): void {
   if (all.type === 'int8') for (const name of ['m', 'n', 'k'] as const) checkMultiple(all, name, 4);
-  if (all.bias && all.orderD === 'row') {
-    const help = 'cuBLASLt adds a bias to the rows of a column-major result only';
-    throw invalidValue('orderD', '"col" for a product with bias', all.orderD, help);
+  const order = all.weights === 'a' ? 'col' : 'row';
+  if (all.bias && all.orderD !== order) {
+    const help = 'cuBLASLt adds one value to what does not lie together in memory';
+    const expected = `"${order}" for a product with bias and weights "${all.weights}"`;
+    throw invalidValue('orderD', expected, all.orderD, help);
   }
 }

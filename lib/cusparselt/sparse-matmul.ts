@@ -36,6 +36,9 @@ function checkPruning(how: unknown): void {
  * Sizes have to be multiples of 16, with int8 of 32; the one that the weights do not have (n, or m with
  * `weights: "b"`) of 8, with tf32 of 4 and with int8 of 16. Close it when it is no longer needed: the GPU's
  * memory is not the garbage collector's concern.
+ *
+ * With tf32 values of the dense operand along k have to be neighbours in memory: `transposeB: true` where it
+ * is B and lies row by row.
  */
 export class SparseMatmul extends Matmul {
   #compressed = false;

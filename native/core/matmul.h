@@ -1,5 +1,5 @@
 // One matrix product on a GPU, as the public bindings of cuSPARSELt and cuBLASLt offer it:
-//   D[m, n] = activation(alpha op(A)[m, k] op(B)[k, n] + beta C[m, n] + bias[m])
+//   D[m, n] = activation(alpha op(A)[m, k] op(B)[k, n] + beta C[m, n] + bias)
 #pragma once
 
 #include <cstddef>
@@ -26,6 +26,8 @@ struct MatmulSpec {
   MatmulSparse sparse;
   bool transposeA, transposeB;           // A lies as [k, m], B as [n, k]
   bool rowMajorA, rowMajorB, rowMajorD;  // C lies as D does
+  // One value for each line of D that the sparse operand makes: rows if it is A, columns if B. Without
+  // one, for what cuBLASLt adds it to: rows of a column-major D, columns of a row-major one.
   bool bias;
   MatmulActivation activation;
   float alpha, beta;

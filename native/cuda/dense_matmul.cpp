@@ -39,9 +39,6 @@ cublasComputeType_t computeTypeOf(MatmulType type) {
 
 DenseMatmul::DenseMatmul(const MatmulSpec& spec)
     : CudaMatmul(spec), lt_(cublasLt()), blas_(lt_), operation_(lt_), first_(lt_), second_(lt_), d_(lt_) {
-  if (spec.bias && spec.rowMajorD) {
-    throw std::invalid_argument("cuBLASLt adds one value to each row of a column-major D only");
-  }
   describe();
   findAlgorithms();
   choose(0);

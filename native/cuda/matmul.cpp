@@ -77,8 +77,13 @@ int64_t CudaMatmul::storedRows(MatmulOperand operand) const {
   switch (operand) {
     case MatmulOperand::a: return spec_.transposeA ? spec_.k : spec_.m;
     case MatmulOperand::b: return spec_.transposeB ? spec_.n : spec_.k;
+    case MatmulOperand::bias: return biasOfColumns() ? spec_.n : spec_.m;
     default: return spec_.m;
   }
+}
+
+bool CudaMatmul::biasOfColumns() const {
+  return spec_.sparse == MatmulSparse::none ? spec_.rowMajorD : spec_.sparse == MatmulSparse::b;
 }
 
 int64_t CudaMatmul::storedColumns(MatmulOperand operand) const {

@@ -40,6 +40,8 @@ class CudaMatmul : public Matmul {
   int64_t storedRows(MatmulOperand operand) const;
   int64_t storedColumns(MatmulOperand operand) const;
   bool rowMajor(MatmulOperand operand) const;
+  // Whether the bias has a value for each column of D; else for each row.
+  bool biasOfColumns() const;
   char* data(MatmulOperand operand) const { return buffers_[static_cast<int>(operand)].data(); }
   // C where there is one; the libraries want a pointer in any case.
   char* dataC() const { return data(spec_.beta != 0 ? MatmulOperand::c : MatmulOperand::d); }

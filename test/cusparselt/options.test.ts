@@ -78,6 +78,15 @@ describe('what cuSPARSELt does not take', () => {
     [{ n: 62, type: 'tf32' }, /^Expected n to be a multiple of 4 for tf32/],
     [{ m: 48, type: 'int8', transposeB: true }, /^Expected m to be a multiple of 32 for int8/],
     [{ n: 8, type: 'int8', transposeB: true }, /^Expected n to be a multiple of 16 for int8/],
+    [
+      { type: 'tf32' },
+      /^Expected transposeB to be true for tf32 and orderB "row" .*dense operand along k have/,
+    ],
+    [
+      { type: 'tf32', transposeB: true, orderB: 'col' },
+      /^Expected transposeB to be false for tf32/,
+    ],
+    [{ type: 'tf32', weights: 'b', transposeA: true }, /^Expected transposeA to be false for tf32/],
     [{ type: 'fp32' }, /^Expected type to be one of .*as tf32; DenseMatmul has fp32$/],
     [{ activation: 'gelu' }, /^Expected activation to be "none" or "relu".*DenseMatmul has it$/],
   ])('%j', (options, message) => {
@@ -87,7 +96,11 @@ describe('what cuSPARSELt does not take', () => {
 
 describe('what cuBLASLt does not take', () => {
   test.each<[Partial<MatmulOptions>, RegExp]>([
-    [{ bias: true }, /^Expected orderD to be "col" for a product with bias.*column-major/],
+    [
+      { bias: true },
+      /^Expected orderD to be "col" for a product with bias and weights "a".*together/,
+    ],
+    [{ bias: true, weights: 'b', orderD: 'col' }, /^Expected orderD to be "row" for a product/],
     [{ k: 6, type: 'int8', transposeB: true }, /^Expected k to be a multiple of 4 for int8/],
   ])('%j', (options, message) => {
     expect(refusal(DenseMatmul, { ...sizes, ...options })).toMatch(message);

@@ -55,7 +55,7 @@ export function multiply(
   options: ResolvedOptions,
   { a, b, c, bias }: Operands,
 ): { d: Float64Array; size: Float64Array } {
-  const { m, n, k, alpha, beta, activation } = options;
+  const { m, n, k, alpha, beta, activation, weights } = options;
   const at = places(options);
   const [d, size] = [new Float64Array(m * n), new Float64Array(m * n)];
   for (let i = 0; i < m; i++) {
@@ -67,7 +67,8 @@ export function multiply(
         sum += term;
         total += Math.abs(term);
       }
-      const other = (beta === 0 ? 0 : beta * c![at.d(i, j)]!) + (bias?.[i] ?? 0);
+      const other =
+        (beta === 0 ? 0 : beta * c![at.d(i, j)]!) + (bias?.[weights === 'a' ? i : j] ?? 0);
       d[at.d(i, j)] = activate(activation, alpha * sum + other);
       size[at.d(i, j)] = Math.abs(alpha) * total + Math.abs(other);
     }
@@ -91,16 +92,21 @@ export const tolerances: Record<MatmulType, number> = {
   int8: 0,
 };
 
-/** How many results are off by more than their type's rounding; a NaN is. */
-export function countWrong(
-  type: MatmulType,
+/** GELU is computed with the GPU's tanh, which has 11 bits. */
+const geluTolerance = 2 ** -10;
+
+/** The results that are off by more than their type's rounding, in words; a NaN is. */
+export function wrongOf(
+  { type, activation }: ResolvedOptions,
   received: Float32Array,
   { d, size }: { d: Float64Array; size: Float64Array },
-): number {
-  return d.reduce((count, expected, i) => {
-    const allowed = tolerances[type] * size[i]!;
-    return count + (Math.abs(received[i]! - expected) <= allowed ? 0 : 1);
-  }, 0);
+): string[] {
+  const tolerance = Math.max(tolerances[type], activation === 'gelu' ? geluTolerance : 0);
+  return [...d].flatMap((expected, i) => {
+    const allowed = tolerance * size[i]!;
+    if (Math.abs(received[i]! - expected) <= allowed) return [];
+    return `${i}: ${received[i]} and not ${expected}, give or take ${allowed}`;
+  });
 }
 
 /** Weights with at most two of every four along k nonzero (one of two for tf32), unevenly. */

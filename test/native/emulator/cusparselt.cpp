@@ -94,6 +94,13 @@ bool integersCompatible(const Matmul& matmul, cusparseComputeType compute) {
          matmul.d->matrix.type == CUDA_R_32I && a.rowMajor != matmul.transposeA && b.rowMajor == matmul.transposeB;
 }
 
+// Whether k runs along the dense operand's lines. Planning a tf32 product without that, version 0.8.0 does
+// not return on Hopper.
+bool denseAlongK(const Matmul& matmul) {
+  const Matrix &a = matmul.a->matrix, &b = matmul.b->matrix;
+  return matmul.sparseA() ? b.rowMajor == matmul.transposeB : a.rowMajor != matmul.transposeA;
+}
+
 bool compatible(const Matmul& matmul, cusparseComputeType compute) {
   const Matrix &a = matmul.a->matrix, &d = matmul.d->matrix;
   if (matmul.a->structured == matmul.b->structured || matmul.c->structured || matmul.d->structured) return false;
@@ -365,6 +372,7 @@ cusparseStatus_t cusparseLtMatmulPlanInit(const cusparseLtHandle_t* handle, cusp
       if (each->matrix.batches != matmul->d->matrix.batches) return CUSPARSE_STATUS_INVALID_VALUE;
     }
     if (Injection::refuses("plan") || !takes(chosen->id, *matmul)) return CUSPARSE_STATUS_NOT_SUPPORTED;
+    if (matmul->sparse().type == CUDA_R_32F && !denseAlongK(*matmul)) return CUSPARSE_STATUS_NOT_SUPPORTED;
     registries().plans.put(plan, {matmul, chosen, matmul->attributes, chosen->id});
     return CUSPARSE_STATUS_SUCCESS;
   });

@@ -142,9 +142,10 @@ struct Operands {
 
 size_t workspaceBytes(int algorithm) { return algorithm == 1 ? 4096 : 0; }
 
+// A value for each line of D that the structured operand makes: rows if it is A, columns if it is B.
 size_t biasBytes(const Plan& plan) {
   const Matrix& d = plan.matmul->d->matrix;
-  return (d.rows + (d.batches - 1) * plan.attributes.biasStride) * sizeOf(d.type);
+  return ((plan.matmul->sparseA() ? d.rows : d.cols) + (d.batches - 1) * plan.attributes.biasStride) * sizeOf(d.type);
 }
 
 bool reachable(const Plan& plan, const Operands& at) {
@@ -198,7 +199,8 @@ cudaError_t multiplyBatch(const Plan& plan, const Operands& at, int64_t batch) {
       const Matrix& c = matmul.c->matrix;
       if (at.beta != 0) value += at.beta * loadElement(at.c, batch * c.stride + c.at(row, col), c.type);
       if (plan.attributes.bias) {
-        value += loadElement(plan.attributes.bias, batch * plan.attributes.biasStride + row, d.type);
+        const int64_t line = matmul.sparseA() ? row : col;
+        value += loadElement(plan.attributes.bias, batch * plan.attributes.biasStride + line, d.type);
       }
       storeElement(at.d, batch * d.stride + d.at(row, col), d.type, activate(plan.attributes, value));
     }
