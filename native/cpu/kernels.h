@@ -1,8 +1,8 @@
 // The CPU's kernels as a table of plain functions, one table per instruction set.
 //
 // A batch is held in tiles of 32 samples, [tile][feature][32]: a feature of a tile is two AVX-512
-// vectors, and a tile of 256 features fits the L1 cache. Kernels work on one tile (forward, data
-// gradient) or on a range of output rows over all tiles (weight gradient).
+// vectors, and a tile of 256 features fits the L1 cache. Kernels work on some tiles (forward), on one
+// (data gradient) or on a range of output rows over all tiles (weight gradient).
 //
 // The sources of the tables are compiled once per instruction set: no STL here or there, or the
 // linker could pick an AVX-512 copy of a shared inline function for a machine without it.
@@ -15,6 +15,8 @@ namespace rnm::cpu {
 
 constexpr int kTile = 32;
 constexpr int kTransposedGroup = 4;
+// Tiles that a forward pass takes through the layers together: kernels may read a weight once for them.
+constexpr int kForwardTiles = 2;
 
 // One layer's weights as the kernels see them. columns == nullptr: dense, values [out, in].
 struct WeightsRef {
@@ -36,8 +38,10 @@ struct WeightsRef {
 struct ForwardArgs {
   WeightsRef weights;
   const float* bias;
-  const float* x;  // [inputs][32]
-  float* y;        // [outputs][32]
+  const float* x;  // tile t at x + t * xStride, [inputs][32]
+  float* y;        // tile t at y + t * yStride, [outputs][32]
+  size_t xStride, yStride;
+  int tiles;
   bool relu;
 };
 

@@ -56,7 +56,7 @@ CpuNetwork::~CpuNetwork() {
 void CpuNetwork::reserveScratch(int threads) {
   const int widest = *std::max_element(spec_.sizes.begin(), spec_.sizes.end());
   for (int t = 0; t < threads; ++t) {
-    passScratch_.emplace_back(static_cast<size_t>(widest) * kTile * 2);
+    passScratch_.emplace_back(static_cast<size_t>(widest) * kTile * kForwardTiles * 2);
     rowScratch_.emplace_back(static_cast<size_t>(widest) * (kBandRows + 1));
     columnScratch_.emplace_back(static_cast<size_t>(widest) * kBandRows);
   }
@@ -161,29 +161,36 @@ void CpuNetwork::forward(const MatrixView& input, const MatrixView& output, Memb
   const TileView y = tileView(output, "output", x.rows, members.count * spec_.sizes.back());
   checkTasks(members.count, x);
   if (keep) keepInput(input, x, members);
-  pool_.run(members.count * x.tiles, [&](int task, int thread) {
-    const int slot = task / x.tiles;
-    forwardTile(x, y, members.first + slot, slot, task % x.tiles, keep, thread);
+  const int perMember = (x.tiles + kForwardTiles - 1) / kForwardTiles;
+  pool_.run(members.count * perMember, [&](int task, int thread) {
+    const int slot = task / perMember, tile = task % perMember * kForwardTiles;
+    forwardTiles(x, y, members.first + slot, slot, tile, keep, thread);
   });
 }
 
-void CpuNetwork::forwardTile(const TileView& x, const TileView& y, int member, int slot, int tile,
-                             bool keep, int thread) {
-  const int last = layers() - 1;
-  float* const pingPong[2] = {passScratch_[thread].data(),
-                              passScratch_[thread].data() + passScratch_[thread].size() / 2};
-  float* const out = y.column(tile, slot * width(last));
+// Some tiles from `tile` on through all layers.
+void CpuNetwork::forwardTiles(const TileView& x, const TileView& y, int member, int slot, int tile,
+                              bool keep, int thread) {
+  const int last = layers() - 1, tiles = std::min(kForwardTiles, x.tiles - tile);
+  AlignedArray<float>& scratch = passScratch_[thread];
   const float* in = x.tile(tile);
+  size_t inStride = x.stride;
   for (int l = 0; l <= last; ++l) {
     const Layer& current = layer(member, l);
-    float* target = l == last ? out
-                    : keep    ? keptTile(kept_.activity, l, member, tile)
-                              : pingPong[l % 2];
-    kernels_.forward({current.weights.ref(), current.bias.data(), in, target, l < last});
-    in = target;
+    float* out = scratch.data() + l % 2 * (scratch.size() / 2);
+    size_t outStride = static_cast<size_t>(width(l)) * kTile;
+    if (l == last) {
+      out = y.column(tile, slot * width(last)), outStride = y.stride;
+    } else if (keep) {
+      out = keptTile(kept_.activity, l, member, tile), outStride = keptStride(l);
+    }
+    kernels_.forward({current.weights.ref(), current.bias.data(), in, out, inStride, outStride, tiles,
+                      l < last});
+    in = out, inStride = outStride;
   }
-  if (squashed()) {
-    squash(out, keep ? keptTile(kept_.activity, last, member, tile) : nullptr);
+  for (int t = tile; squashed() && t < tile + tiles; ++t) {
+    squash(y.column(t, slot * width(last)),
+           keep ? keptTile(kept_.activity, last, member, t) : nullptr);
   }
 }
 

@@ -1,4 +1,4 @@
-// The CPU's network passes. A thread takes a tile of the batch through all layers, so that
+// The CPU's network passes. A thread takes a tile of the batch, forward two, through all layers, so that
 // activations stay in cache and threads meet once per pass; the weight gradient is a second phase,
 // split over output rows. No result depends on the number of threads.
 #pragma once
@@ -91,8 +91,8 @@ class CpuNetwork : public Network {
   const CpuNetwork& sameShape(const Network& other, const char* name) const;
   const CpuNetwork& maskSource(const Network& source) const;
 
-  void forwardTile(const TileView& x, const TileView& y, int member, int slot, int tile, bool keep,
-                   int thread);
+  void forwardTiles(const TileView& x, const TileView& y, int member, int slot, int tile, bool keep,
+                    int thread);
   void squash(float* y, float* kept) const;
   void refreshIndices(MemberRange members, int inputFirst, int inputCount);
   void outputDelta(const TileView& outputGradient, int member, int slot, int tile);
@@ -113,7 +113,8 @@ class CpuNetwork : public Network {
   std::vector<int> rangeEnds_;     // where the pieces end that a thread begins with
   std::vector<InputRange> indexPieces_;  // of the present backward pass
   std::vector<uint16_t> allInputs_;      // 0, 1, ... of the first layer
-  std::vector<AlignedArray<float>> passScratch_;  // per thread: two tiles of the widest layer
+  // Per thread: for two layers of the widest kind, the tiles of a task.
+  std::vector<AlignedArray<float>> passScratch_;
   std::vector<AlignedArray<float>> rowScratch_;   // per thread: see Layer::Scratch
   std::vector<AlignedArray<uint16_t>> columnScratch_;
   Kept kept_;

@@ -13,19 +13,23 @@ int columnOf(const WeightsRef& w, int row, int k) {
   return w.columns ? w.columns[static_cast<size_t>(row) * w.perRow + k] : k;
 }
 
-void forward(const ForwardArgs& a) {
+void forwardTile(const ForwardArgs& a, const float* x, float* y) {
   const WeightsRef& w = a.weights;
   for (int o = 0; o < w.outputs; ++o) {
     for (int b = 0; b < kTile; ++b) {
       double sum = a.bias[o];
       for (int k = 0; k < w.perRow; ++k) {
         const double weight = w.values[static_cast<size_t>(o) * w.perRow + k];
-        sum += weight * a.x[columnOf(w, o, k) * kTile + b];
+        sum += weight * x[columnOf(w, o, k) * kTile + b];
       }
       // Written so that NaN passes through, as in PyTorch.
-      a.y[o * kTile + b] = a.relu && sum < 0 ? 0.0f : static_cast<float>(sum);
+      y[o * kTile + b] = a.relu && sum < 0 ? 0.0f : static_cast<float>(sum);
     }
   }
+}
+
+void forward(const ForwardArgs& a) {
+  for (int t = 0; t < a.tiles; ++t) forwardTile(a, a.x + t * a.xStride, a.y + t * a.yStride);
 }
 
 void dataGradient(const DataGradientArgs& a) {

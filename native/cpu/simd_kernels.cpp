@@ -55,9 +55,13 @@ struct FourFeatures {
   }
 };
 
-// sum += weight * x, for one feature of a tile.
-inline void addScaled(Vector (&sum)[kVectors], Vector weight, const float* x) {
-  for (int v = 0; v < kVectors; ++v) sum[v] += weight * load(x + v * kLanes);
+// sum += weight * x, for one feature of some tiles.
+template <int kTiles>
+inline void addScaled(Vector (&sum)[kTiles * kVectors], Vector weight, const float* x, size_t stride) {
+#pragma GCC unroll 8
+  for (int t = 0; t < kTiles; ++t) {
+    for (int v = 0; v < kVectors; ++v) sum[t * kVectors + v] += weight * load(x + t * stride + v * kLanes);
+  }
 }
 
 typedef float Quad __attribute__((vector_size(16)));
@@ -165,23 +169,24 @@ inline void storeBlockSums(const Vector (&sum)[kRows][kCount], float* target, si
 constexpr int kSparseRows = kLanes == 16 ? 4 : kLanes == 8 ? 2 : 1;
 constexpr int kDenseRows = kLanes == 16 ? 8 : kLanes == 8 ? 3 : 1;
 
-template <int kRows>
-inline void finishRows(const ForwardArgs& a, int row, Vector (&sum)[kRows][kVectors], bool relu) {
+template <int kRows, int kTiles = 1>
+inline void finishRows(const ForwardArgs& a, int row, Vector (&sum)[kRows][kTiles * kVectors], bool relu) {
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) {
+    for (int v = 0; v < kTiles * kVectors; ++v) {
       Vector y = sum[r][v];
       // Not max(): a NaN has to stay visible.
       if (relu) y = y < 0.0f ? Vector{} : y;
-      store(a.y + (row + r) * kTile + v * kLanes, y);
+      store(a.y + v / kVectors * a.yStride + (row + r) * kTile + v % kVectors * kLanes, y);
     }
   }
 }
 
-// sum[r] += `length` weights of row r of a block times the features they belong to. From row to row it
-// is `stride` weights.
-template <int kRows>
-inline void addSparseRows(Vector (&sum)[kRows][kVectors], const float* values,
-                          const uint16_t* features, int length, int stride, const float* x) {
+// sum[r] += `length` weights of row r of a block times the features they belong to, of some tiles. From
+// row to row it is `stride` weights, from tile to tile xStride.
+template <int kRows, int kTiles>
+inline void addSparseRows(Vector (&sum)[kRows][kTiles * kVectors], const float* values,
+                          const uint16_t* features, int length, int stride, const float* x,
+                          size_t xStride) {
   const int fours = length / 4 * 4;
   // A word ahead: an address that hangs on a load just begun makes the loads of features wait for one
   // another.
@@ -196,34 +201,38 @@ inline void addSparseRows(Vector (&sum)[kRows][kVectors], const float* values,
       const FourWeights weights(values + r * stride + k);
       const FourFeatures feature = next[r];
       next[r] = FourFeatures(features + r * stride + ahead);
-      addScaled(sum[r], weights.spread<0>(), feature.of<0>(x));
-      addScaled(sum[r], weights.spread<1>(), feature.of<1>(x));
-      addScaled(sum[r], weights.spread<2>(), feature.of<2>(x));
-      addScaled(sum[r], weights.spread<3>(), feature.of<3>(x));
+      addScaled<kTiles>(sum[r], weights.spread<0>(), feature.of<0>(x), xStride);
+      addScaled<kTiles>(sum[r], weights.spread<1>(), feature.of<1>(x), xStride);
+      addScaled<kTiles>(sum[r], weights.spread<2>(), feature.of<2>(x), xStride);
+      addScaled<kTiles>(sum[r], weights.spread<3>(), feature.of<3>(x), xStride);
     }
   }
   for (int k = fours; k < length; ++k) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      addScaled(sum[r], broadcast(values[r * stride + k]), x + features[r * stride + k] * kTile);
+      const float* feature = x + features[r * stride + k] * kTile;
+      addScaled<kTiles>(sum[r], broadcast(values[r * stride + k]), feature, xStride);
     }
   }
 }
 
 // The values from `begin` to `end` of some rows.
-template <int kRows>
+template <int kRows, int kTiles>
 void forwardSparseRows(const ForwardArgs& a, int row, int begin, int end) {
   const int perRow = a.weights.perRow;
-  Vector sum[kRows][kVectors];
+  Vector sum[kRows][kTiles * kVectors];
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) {
-      sum[r][v] = begin == 0 ? broadcast(a.bias[row + r])
-                             : load(a.y + (row + r) * kTile + v * kLanes);
+#pragma GCC unroll 8
+    for (int v = 0; v < kTiles * kVectors; ++v) {
+      const float* y = a.y + v / kVectors * a.yStride + (row + r) * kTile + v % kVectors * kLanes;
+      sum[r][v] = begin == 0 ? broadcast(a.bias[row + r]) : load(y);
     }
   }
   const size_t at = static_cast<size_t>(row) * perRow + begin;
-  addSparseRows<kRows>(sum, a.weights.values + at, a.weights.columns + at, end - begin, perRow, a.x);
-  finishRows<kRows>(a, row, sum, a.relu && end == perRow);
+  addSparseRows<kRows, kTiles>(sum, a.weights.values + at, a.weights.columns + at, end - begin, perRow,
+                               a.x, a.xStride);
+  finishRows<kRows, kTiles>(a, row, sum, a.relu && end == perRow);
 }
 
 // Wide inputs are taken in passes over all rows, so that what a pass reads of them stays in the L1 cache.
@@ -236,18 +245,42 @@ int forwardPasses(const WeightsRef& w) {
   return pays ? w.perRow / values : 1;
 }
 
-void forwardSparse(const ForwardArgs& a) {
+template <int kTiles>
+void forwardSparseTiles(const ForwardArgs& a, int passes) {
   const WeightsRef& w = a.weights;
   const int blocks = (w.perRow + w.perBlock - 1) / w.perBlock;
-  const int passes = forwardPasses(w);
   const int step = (blocks + passes - 1) / passes * w.perBlock;
   for (int begin = 0; begin < w.perRow; begin += step) {
     const int end = begin + step < w.perRow ? begin + step : w.perRow;
     int row = 0;
     for (; row + kSparseRows <= w.outputs; row += kSparseRows) {
-      forwardSparseRows<kSparseRows>(a, row, begin, end);
+      forwardSparseRows<kSparseRows, kTiles>(a, row, begin, end);
     }
-    for (; row < w.outputs; ++row) forwardSparseRows<1>(a, row, begin, end);
+    for (; row < w.outputs; ++row) forwardSparseRows<1, kTiles>(a, row, begin, end);
+  }
+}
+
+// Very wide rows were faster a tile at a time.
+bool pairPays(const WeightsRef& w) { return w.perRow <= 512; }
+
+// Two tiles share the loads of weights and indices, and the L1 cache. Passes of about 128 inputs then, but
+// of no fewer than 32 values, or sums go to memory too often.
+int pairPasses(const WeightsRef& w) {
+  const int values = 4 * w.perBlock > 32 ? 4 * w.perBlock : 32;
+  return w.perRow > values ? (w.perRow + values / 2) / values : 1;
+}
+
+void forwardSparse(ForwardArgs a) {
+  if constexpr (kLanes == 16) {
+    for (; a.tiles >= 2 && pairPays(a.weights); a.tiles -= 2) {
+      forwardSparseTiles<2>(a, pairPasses(a.weights));
+      a.x += 2 * a.xStride, a.y += 2 * a.yStride;
+    }
+  }
+  const int passes = forwardPasses(a.weights);
+  for (; a.tiles > 0; --a.tiles) {
+    forwardSparseTiles<1>(a, passes);
+    a.x += a.xStride, a.y += a.yStride;
   }
 }
 
@@ -270,12 +303,20 @@ void forwardDenseRows(const ForwardArgs& a, int row) {
   finishRows<kRows>(a, row, sum, a.relu);
 }
 
-void forward(const ForwardArgs& a) {
-  if (a.weights.columns) return forwardSparse(a);
+void forwardDense(const ForwardArgs& a) {
   const int outputs = a.weights.outputs;
   int row = 0;
   for (; row + kDenseRows <= outputs; row += kDenseRows) forwardDenseRows<kDenseRows>(a, row);
   for (; row < outputs; ++row) forwardDenseRows<1>(a, row);
+}
+
+void forward(const ForwardArgs& a) {
+  if (a.weights.columns) return forwardSparse(a);
+  ForwardArgs tile = a;
+  for (int t = 0; t < a.tiles; ++t) {
+    forwardDense(tile);
+    tile.x += a.xStride, tile.y += a.yStride;
+  }
 }
 
 // ---------------------------------------------------------------- data gradient
@@ -297,8 +338,8 @@ void dataGradientSparseInputs(const DataGradientArgs& a, const uint16_t* inputs)
   const uint32_t start = w.transposedStart[inputs[0]];
   Vector sum[kInputs][kVectors] = {};
   const int length = w.transposedLength[inputs[0]];
-  addSparseRows<kInputs>(sum, w.transposedValues + start, w.transposedRows + start, length, length,
-                         a.dy);
+  addSparseRows<kInputs, 1>(sum, w.transposedValues + start, w.transposedRows + start, length, length,
+                            a.dy, 0);
   for (int i = 0; i < kInputs; ++i) finishInput(a, inputs[i] - a.first, sum[i]);
 }
 

@@ -51,8 +51,8 @@ Outputs run(const KernelTable& kernels, const NmMatrix& weights, const AlignedAr
             AlignedArray<float>(static_cast<size_t>(out) * weights.perRow()),
             AlignedArray<float>(out)};
   const size_t xStride = static_cast<size_t>(in) * kTile, dyStride = static_cast<size_t>(out) * kTile;
+  kernels.forward({weights.ref(), bias.data(), x.data(), o.y.data(), xStride, dyStride, tiles, true});
   for (int t = 0; t < tiles; ++t) {
-    kernels.forward({weights.ref(), bias.data(), x.data() + t * xStride, o.y.data() + t * dyStride, true});
     kernels.dataGradient({weights.ref(), dy.data() + t * dyStride, o.dx.data() + t * xStride, 0, in,
                           x.data() + t * xStride, false});
   }

@@ -24,7 +24,7 @@ constexpr unsigned char kGuardByte = 0xa7, kFreedByte = 0xf7;
 constexpr size_t kFillWhole = size_t{4} << 20, kFillEnds = size_t{256} << 10;
 // Freed memory is watched until this much has been freed after it: all of it is read whenever
 // something waits.
-constexpr size_t kWatched = size_t{4} << 20;
+constexpr size_t kWatched = size_t{1} << 20;
 
 size_t roundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -66,6 +66,8 @@ class Arena {
   bool contains(uintptr_t address) const { return base_ != 0 && address >= base_ && address < base_ + kReserved; }
   // Describes the first damage and repairs it, or returns an empty string.
   std::string damage();
+  // The same around one allocation.
+  std::string damageAround(uintptr_t at);
   void protect(int access) {
     if (base_ && mprotect(reinterpret_cast<void*>(base_), roundUp(top_ - base_, kPage), access) != 0) std::abort();
   }
@@ -77,6 +79,7 @@ class Arena {
   static constexpr size_t kReserved = size_t{1} << 40;
   uintptr_t base_ = 0, top_ = 0;
   std::map<uintptr_t, Allocation> allocations_;
+  std::map<uintptr_t, size_t> watched_;  // with their sizes: what lives, and what was freed last
   std::deque<uintptr_t> freed_;
   size_t freedBytes_ = 0;
 };
@@ -111,6 +114,7 @@ void* Arena::allocate(size_t size) {
   ASAN_POISON_MEMORY_REGION(reinterpret_cast<void*>(start + size), newTop - start - size);
   top_ = newTop;
   allocations_[start] = {size, true};
+  watched_[start] = size;
   return reinterpret_cast<void*>(start);
 }
 
@@ -134,6 +138,7 @@ void Arena::forgetOldest() {
   const uintptr_t from = roundUp(at, kPage), to = (at + size) / kPage * kPage;
   if (to > from) madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
   freed_.pop_front();
+  watched_.erase(at);
   freedBytes_ -= size;
 }
 
@@ -158,17 +163,22 @@ bool intact(uintptr_t from, size_t size, unsigned char byte) {
   return false;
 }
 
+std::string Arena::damageAround(uintptr_t at) {
+  const size_t size = allocations_.at(at).size;
+  if (!intact(at - kGuard, kGuard, kGuardByte)) return describe("something wrote before", at, size);
+  if (!intact(at + size, roundUp(size, kAlignment) + kGuard - size, kGuardByte)) {
+    return describe("something wrote behind (or before the successor of)", at, size);
+  }
+  return "";
+}
+
 std::string Arena::damage() {
-  if (!base_ || allocations_.empty()) return "";
-  if (!intact(base_, kGuard, kGuardByte)) return "something wrote before the first allocation";
-  for (const auto& [at, allocation] : allocations_) {
-    const size_t size = allocation.size;
-    if (!intact(at + size, roundUp(size, kAlignment) + kGuard - size, kGuardByte)) {
-      return describe("something wrote behind (or before the successor of)", at, size);
-    }
+  for (const auto& [at, size] : watched_) {
+    const std::string found = damageAround(at);
+    if (!found.empty()) return found;
   }
   for (const uintptr_t at : freed_) {
-    const size_t size = allocations_.at(at).size;
+    const size_t size = watched_.at(at);
     if (!intact(at, size, kFreedByte)) return describe("something wrote after it was freed to", at, size);
   }
   return "";
@@ -231,10 +241,13 @@ cudaError_t release(void* pointer, Space space) {
   if (!pointer) return cudaSuccess;
   if (spaceOf(pointer) != space) return cudaErrorInvalidValue;
   DeviceAccess access;
-  checkMemory();
   uintptr_t start = 0;
   Arena* const arena = arenaOf(pointer);
   const Allocation* allocation = arena->find(address(pointer), &start);
+  if (allocation) {
+    const std::string damage = arena->damageAround(start);
+    if (!damage.empty()) fault(cudaErrorIllegalAddress, damage);
+  }
   const size_t size = allocation ? allocation->size : 0;
   if (!arena->release(address(pointer))) return cudaErrorInvalidValue;
   if (space == Space::kDevice) counters().liveBytes -= size;
