@@ -260,8 +260,8 @@ void forwardSparseTiles(const ForwardArgs& a, int passes) {
   }
 }
 
-// Very wide rows were faster a tile at a time.
-bool pairPays(const WeightsRef& w) { return w.perRow <= 512; }
+// Of wide rows with few values a pass of a pair would have too few.
+bool pairPays(const WeightsRef& w) { return w.inputs <= 256 || w.perBlock >= 8; }
 
 // Two tiles share the loads of weights and indices, and the L1 cache. Passes of about 128 inputs then, but
 // of no fewer than 32 values, or sums go to memory too often.
