@@ -1,15 +1,27 @@
 // Does what its argument says with ever more memory, until there is enough; prints as JSON what went
 // wrong before, and whether the result is the one of a process with enough memory from the start.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Device } from '../../lib/device/index.js';
 import type { Mlp } from '../../lib/device/index.js';
 import { randomFloats } from './reference.js';
 
 const megabyte = 2 ** 20;
 
+// Another process sets the limits: with little memory left Node itself may fail to start one.
+const folder = mkdtempSync(join(tmpdir(), 'rnm-td3-test-'));
+const [limits, done] = ['limits', 'done'].map((name) => join(folder, name)) as [string, string];
+execFileSync('mkfifo', [limits, done]);
+const loop = 'while read -r limit; do prlimit --pid=$1 --as=$limit:; echo; done <"$2" >"$3"';
+spawn('bash', ['-c', loop, 'bash', String(process.pid), limits, done], { stdio: 'ignore' }).unref();
+const [toLimiter, fromLimiter] = [openSync(limits, 'w'), openSync(done, 'r')];
+rmSync(folder, { recursive: true });
+
 function limitMemory(bytes: number | 'unlimited'): void {
-  execFileSync('prlimit', [`--pid=${process.pid}`, `--as=${bytes}:`]);
+  writeSync(toLimiter, `${bytes}\n`);
+  readSync(fromLimiter, Buffer.alloc(1));
 }
 
 function usedMemory(): number {
