@@ -33,10 +33,14 @@ RNM_EMULATOR_UNCHECKED void fill(uintptr_t from, size_t size, unsigned char byte
   for (size_t i = 0; i < size; ++i) p[i] = byte;
 }
 
+// Eight bytes at a time: sanitizers keep the compiler from doing it.
 RNM_EMULATOR_UNCHECKED bool filledWith(uintptr_t from, size_t size, unsigned char byte) {
-  const auto* p = reinterpret_cast<const unsigned char*>(from);
-  unsigned char difference = 0;
-  for (size_t i = 0; i < size; ++i) difference |= p[i] ^ byte;
+  typedef uint64_t Word __attribute__((aligned(1), may_alias));
+  const uint64_t word = byte * uint64_t{0x0101010101010101};
+  uint64_t difference = 0;
+  size_t i = 0;
+  for (; i + sizeof word <= size; i += sizeof word) difference |= *reinterpret_cast<const Word*>(from + i) ^ word;
+  for (; i < size; ++i) difference |= *reinterpret_cast<const unsigned char*>(from + i) ^ byte;
   return difference == 0;
 }
 

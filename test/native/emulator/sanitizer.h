@@ -13,4 +13,4 @@
 
 // For the emulator's own look at memory that nobody else may touch. Such functions must not call
 // memset or memcmp, which the sanitizer checks by itself.
-#define RNM_EMULATOR_UNCHECKED __attribute__((no_sanitize("address"), noinline, optimize("no-tree-loop-distribute-patterns")))
+#define RNM_EMULATOR_UNCHECKED __attribute__((no_sanitize("address", "undefined"), noinline, optimize("no-tree-loop-distribute-patterns")))
