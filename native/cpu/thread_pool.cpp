@@ -45,8 +45,7 @@ void ThreadPool::stop() {
 }
 
 void ThreadPool::drain(int thread) {
-  const int threads = static_cast<int>(shares_.size());
-  for (int i = 0; i < threads; ++i) drainShare(shares_[(thread + i) % threads], thread);
+  for (int i = 0; i < threads(); ++i) drainShare(shares_[(thread + i) % threads()], thread);
 }
 
 void ThreadPool::drainShare(Share& share, int thread) {
@@ -67,9 +66,8 @@ void ThreadPool::runErased(int count, const int* ends, Call call, const void* co
   call_ = call;
   context_ = context;
   done_.store(0, std::memory_order_relaxed);
-  const int threads = static_cast<int>(shares_.size());
-  for (int t = 0, begin = 0; t < threads; ++t) {
-    const int end = ends ? ends[t] : static_cast<int>(int64_t{count} * (t + 1) / threads);
+  for (int t = 0, begin = 0; t < threads(); ++t) {
+    const int end = ends ? ends[t] : static_cast<int>(int64_t{count} * (t + 1) / threads());
     const uint64_t tickets = static_cast<uint64_t>(end) << 32 | static_cast<uint32_t>(begin);
     shares_[t].tickets.store(tickets, std::memory_order_release);
     begin = end;

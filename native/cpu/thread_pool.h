@@ -18,7 +18,7 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return static_cast<int>(shares_.size()); }
 
   // Calls task(index, thread) for every index in [0, count) and returns when all are done. Results
   // must not depend on which thread runs which task; a task must not throw. Each thread begins with

@@ -87,19 +87,19 @@ bool consistent(const Matmul& matmul) {
   return c.rows == d.rows && c.cols == d.cols && c.rowMajor == d.rowMajor && c.ld == d.ld;
 }
 
+// Whether k runs along an operand's lines.
+bool aAlongK(const Matmul& matmul) { return matmul.a->matrix.rowMajor != matmul.transposeA; }
+bool bAlongK(const Matmul& matmul) { return matmul.b->matrix.rowMajor == matmul.transposeB; }
+
 // int8, of which results as int32 are emulated alone: k has to run along both operands' lines.
 bool integersCompatible(const Matmul& matmul, cusparseComputeType compute) {
-  const Matrix &a = matmul.a->matrix, &b = matmul.b->matrix;
-  return compute == CUSPARSE_COMPUTE_32I && b.type == CUDA_R_8I && matmul.c->matrix.type == CUDA_R_32I &&
-         matmul.d->matrix.type == CUDA_R_32I && a.rowMajor != matmul.transposeA && b.rowMajor == matmul.transposeB;
+  return compute == CUSPARSE_COMPUTE_32I && matmul.b->matrix.type == CUDA_R_8I &&
+         matmul.c->matrix.type == CUDA_R_32I && matmul.d->matrix.type == CUDA_R_32I && aAlongK(matmul) &&
+         bAlongK(matmul);
 }
 
-// Whether k runs along the dense operand's lines. Planning a tf32 product without that, version 0.8.0 does
-// not return on Hopper.
-bool denseAlongK(const Matmul& matmul) {
-  const Matrix &a = matmul.a->matrix, &b = matmul.b->matrix;
-  return matmul.sparseA() ? b.rowMajor == matmul.transposeB : a.rowMajor != matmul.transposeA;
-}
+// Planning a tf32 product whose dense operand has k across its lines, version 0.8.0 does not return on Hopper.
+bool denseAlongK(const Matmul& matmul) { return matmul.sparseA() ? bAlongK(matmul) : aAlongK(matmul); }
 
 bool compatible(const Matmul& matmul, cusparseComputeType compute) {
   const Matrix &a = matmul.a->matrix, &d = matmul.d->matrix;

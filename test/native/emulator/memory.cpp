@@ -24,7 +24,7 @@ constexpr unsigned char kGuardByte = 0xa7, kFreedByte = 0xf7;
 constexpr size_t kFillWhole = size_t{4} << 20, kFillEnds = size_t{256} << 10;
 // Freed memory is watched until this much has been freed after it: all of it is read whenever
 // something waits.
-constexpr size_t kWatched = size_t{1} << 20;
+constexpr size_t kWatched = size_t{4} << 20;
 
 size_t roundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -70,8 +70,8 @@ class Arena {
   bool contains(uintptr_t address) const { return base_ != 0 && address >= base_ && address < base_ + kReserved; }
   // Describes the first damage and repairs it, or returns an empty string.
   std::string damage();
-  // The same around one allocation.
-  std::string damageAround(uintptr_t at);
+  // The same around one allocation; its front is skipped where `looked` says that it was seen.
+  std::string damageAround(uintptr_t at, size_t size, uintptr_t looked = 0);
   void protect(int access) {
     if (base_ && mprotect(reinterpret_cast<void*>(base_), roundUp(top_ - base_, kPage), access) != 0) std::abort();
   }
@@ -167,9 +167,8 @@ bool intact(uintptr_t from, size_t size, unsigned char byte) {
   return false;
 }
 
-std::string Arena::damageAround(uintptr_t at) {
-  const size_t size = allocations_.at(at).size;
-  if (!intact(at - kGuard, kGuard, kGuardByte)) return describe("something wrote before", at, size);
+std::string Arena::damageAround(uintptr_t at, size_t size, uintptr_t looked) {
+  if (looked < at && !intact(at - kGuard, kGuard, kGuardByte)) return describe("something wrote before", at, size);
   if (!intact(at + size, roundUp(size, kAlignment) + kGuard - size, kGuardByte)) {
     return describe("something wrote behind (or before the successor of)", at, size);
   }
@@ -177,9 +176,11 @@ std::string Arena::damageAround(uintptr_t at) {
 }
 
 std::string Arena::damage() {
+  uintptr_t looked = 0;  // the next allocation begins where the guard of the one before ends
   for (const auto& [at, size] : watched_) {
-    const std::string found = damageAround(at);
+    const std::string found = damageAround(at, size, looked);
     if (!found.empty()) return found;
+    looked = at + roundUp(size, kAlignment) + kGuard;
   }
   for (const uintptr_t at : freed_) {
     const size_t size = watched_.at(at);
@@ -249,7 +250,7 @@ cudaError_t release(void* pointer, Space space) {
   Arena* const arena = arenaOf(pointer);
   const Allocation* allocation = arena->find(address(pointer), &start);
   if (allocation) {
-    const std::string damage = arena->damageAround(start);
+    const std::string damage = arena->damageAround(start, allocation->size);
     if (!damage.empty()) fault(cudaErrorIllegalAddress, damage);
   }
   const size_t size = allocation ? allocation->size : 0;
