@@ -51,8 +51,10 @@ export function describeGpu(bench: GpuBench, output: Output): string {
 }
 
 /** What the device was told, in short. */
-function sparseOf({ sparse, dataGradient }: Pick<LayerResult, 'sparse' | 'dataGradient'>): string {
+function sparseOf(told: Pick<LayerResult, 'sparse' | 'dataGradient' | 'weightGradient'>): string {
+  const { sparse, dataGradient, weightGradient } = told;
   if (sparse === null) return '-';
+  if (weightGradient === 'sampled') return 'weight gradient';
   return dataGradient === 'dense' ? sparse : `${sparse}, ${dataGradient}`;
 }
 

@@ -37,6 +37,10 @@ export type SparseUse = (typeof sparseUses)[number];
 export const dataGradients = ['dense', 'transposable', 'double-pruned'] as const;
 export type DataGradient = (typeof dataGradients)[number];
 
+/** How a GPU computes the weight gradients of sparse layers. */
+export const weightGradients = ['auto', 'dense', 'sampled'] as const;
+export type WeightGradient = (typeof weightGradients)[number];
+
 export interface DeviceOptions {
   /**
    * "auto" is "cuda" where there is a usable GPU, else "cpu". "cuda-emulated" runs the GPU's code
@@ -76,6 +80,15 @@ export interface DeviceOptions {
    * and the CPU have no other. Default: "dense".
    */
   dataGradient?: DataGradient;
+  /**
+   * How a GPU computes weight gradients of sparse layers where active weights alone learn
+   * (`MlpOptions.gradientRule` "masked"), under fp32 and tf32: "dense" as dense products, of which Adam
+   * takes what is active; "sampled" at the active weights alone, on ordinary cores in float32; "auto" as is
+   * faster, which is measured as for `sparse`, where at most 1 of 4 weights is active; dense under `sparse`
+   * "never". The results are the same but for rounding. Under bf16, of layers with fewer than 32 outputs, and
+   * where dormant weights learn too, they are dense in any case. Default: "auto".
+   */
+  weightGradient?: WeightGradient;
 }
 
 /** Instruction sets whose kernels this CPU can run, best first. */
@@ -131,6 +144,7 @@ export class Device {
   constructor(options: DeviceOptions = {}) {
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
     const { precision = 'fp32', sparse = 'auto', dataGradient = 'dense' } = options;
+    const { weightGradient = 'auto' } = options;
     if (device !== 'auto' && !deviceNames.includes(device)) {
       throw invalidValue('device', `one of "auto", "${deviceNames.join('", "')}"`, device);
     }
@@ -150,10 +164,14 @@ export class Device {
     if (!dataGradients.includes(dataGradient)) {
       throw invalidValue('dataGradient', `one of "${dataGradients.join('", "')}"`, dataGradient);
     }
+    if (!weightGradients.includes(weightGradient)) {
+      const expected = `one of "${weightGradients.join('", "')}"`;
+      throw invalidValue('weightGradient', expected, weightGradient);
+    }
     const name = device === 'auto' ? bestDevice() : device;
+    const ways = [precision, sparse, dataGradient, weightGradient] as const;
     this.#native = openDevice(
-      () =>
-        new this.#addon.Device(name, threads, isa, precision, sparse, dataGradient, cacheFolder()),
+      () => new this.#addon.Device(name, threads, isa, ...ways, cacheFolder()),
       name,
     );
     this.prunesTransposes =

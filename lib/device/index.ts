@@ -8,6 +8,7 @@ export type {
   NormalSource,
   Precision,
   SparseUse,
+  WeightGradient,
 } from './device.js';
 export { Graph } from './graph.js';
 export { Kernels, Linear } from './kernels.js';

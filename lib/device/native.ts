@@ -14,7 +14,7 @@ export interface NativeDeviceInfo {
   threads: number;
 }
 
-/** How a GPU multiplies with a sparse layer's weights, or with their transpose, and why. */
+/** How a GPU multiplies with a sparse layer's weights or their transpose, or computes their gradient, and why. */
 export interface SparseChoice {
   /** The layer's shape. */
   outputs: number;
@@ -26,8 +26,11 @@ export interface SparseChoice {
   /** "2:4" */
   pattern: string;
   precision: 'fp32' | 'tf32' | 'bf16';
-  pass: 'forward' | 'data gradient';
-  /** By cuSPARSELt, or by cuBLASLt with masked dense weights. */
+  pass: 'forward' | 'data gradient' | 'weight gradient';
+  /**
+   * By cuSPARSELt, or by cuBLASLt with masked dense weights. Weight gradients: at active weights alone, or as
+   * dense products by cuBLASLt.
+   */
   chosen: 'sparse' | 'dense';
   /** Microseconds of all these members' products, dense and sparse; null if nothing was measured. */
   denseUs: number | null;
@@ -296,6 +299,7 @@ export interface NativeAddon {
     precision: string,
     sparse: string,
     dataGradient: string,
+    weightGradient: string,
     cacheFolder: string,
   ) => NativeDevice;
   Matrix: new (device: NativeDevice, rows: number, columns: number) => NativeMatrix;

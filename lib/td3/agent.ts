@@ -94,8 +94,9 @@ export class Td3Agent {
     const { batchSize, observationSize, actionSize, bufferSize, seed } = this.config;
     this.#schedules = compileSchedules(this.config);
     this.#ownsDevice = device === undefined;
-    const { device: name, threads, precision, sparse, dataGradient } = this.config;
-    this.device = device ?? new Device({ device: name, threads, precision, sparse, dataGradient });
+    const { device: name, threads, precision, sparse, dataGradient, weightGradient } = this.config;
+    const ways = { precision, sparse, dataGradient, weightGradient };
+    this.device = device ?? new Device({ device: name, threads, ...ways });
     if (this.device.info.name === 'cpu') checkMemory([batchNeed(this.config)]);
     this.networks = makeNetworks(this.device, this.config);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });

@@ -226,6 +226,12 @@ const sparsity = {
     ['dense', 'transposable', 'double-pruned'],
     "A GPU's data gradient; double-pruned is approximate.",
   ),
+  weightGradient: choice(
+    'Sparsity',
+    '<way>',
+    ['auto', 'dense', 'sampled'],
+    "A GPU's weight gradient: dense, or of active weights alone (sampled).",
+  ),
   sparse: choice(
     'Sparsity',
     '<when>',

@@ -17,7 +17,7 @@ std::unique_ptr<Backend> makeBackend(const Napi::CallbackInfo& info) {
     throw std::invalid_argument("There is no device \"" + name + "\"");
   }
   return cudaPlugin(name == kEmulated).makeBackend(
-      {stringAt(info, 3), stringAt(info, 4), stringAt(info, 5), stringAt(info, 6)});
+      {stringAt(info, 3), stringAt(info, 4), stringAt(info, 5), stringAt(info, 6), stringAt(info, 7)});
 }
 
 }  // namespace

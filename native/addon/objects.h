@@ -19,7 +19,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   static constexpr napi_type_tag kTag = {0x726e6d2d74643300ull, 1};
   static constexpr const char* kName = "a device";
   static Napi::Function define(Napi::Env env);
-  // (name, threads, isa, precision, sparse, dataGradient, cacheFolder)
+  // (name, threads, isa, precision, sparse, dataGradient, weightGradient, cacheFolder)
   explicit DeviceObject(const Napi::CallbackInfo& info);
   const std::shared_ptr<OpenDevice>& shared() const { return device_; }
 

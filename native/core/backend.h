@@ -215,15 +215,15 @@ struct BackendInfo {
   int threads = 1;
 };
 
-// How a device multiplies with a sparse layer's weights, or with their transpose, in passes of so many
-// rows, and why.
+// How a device multiplies with a sparse layer's weights, or with their transpose, or computes their gradient,
+// in passes of so many rows, and why.
 struct LayerChoice {
   int outputs = 0, inputs = 0, rows = 0;
   int members = 1;        // of an ensemble that go through the layer at once
   std::string pattern;    // "2:4"
   std::string precision;  // of the products
-  std::string pass;       // "forward" or "data gradient"
-  bool sparse = false;    // else with masked dense weights
+  std::string pass;       // "forward", "data gradient" or "weight gradient"
+  bool sparse = false;    // else with masked dense weights, or of them
   double denseMicroseconds = 0, sparseMicroseconds = 0;  // 0 if they were not measured
   bool cached = false;    // they were read, having been measured before
   std::string reason;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace rnm {
@@ -12,6 +13,8 @@ struct NmPattern {
   int m = 0;
 
   bool dense() const { return n == 0; }
+  // "2:4"
+  std::string name() const { return std::to_string(n) + ":" + std::to_string(m); }
   // Number of active weights in a row of `columns` weights: the last group may be shorter than m
   // and keeps min(n, its size).
   int activePerRow(int columns) const;

@@ -9,8 +9,8 @@
 #include "cuda/libraries.h"
 #include "cuda/matrix.h"
 #include "cuda/network.h"
+#include "cuda/product_choice.h"
 #include "cuda/replay.h"
-#include "cuda/sparse_choice.h"
 
 namespace rnm::cuda {
 namespace {
@@ -36,18 +36,27 @@ DataGradient dataGradientNamed(const std::string& name) {
   throw std::invalid_argument("Expected dataGradient to be dense, transposable or double-pruned");
 }
 
+WeightGradient weightGradientNamed(const std::string& name) {
+  if (name == "auto") return WeightGradient::automatic;
+  if (name == "dense") return WeightGradient::dense;
+  if (name == "sampled") return WeightGradient::sampled;
+  throw std::invalid_argument("Expected weightGradient to be auto, dense or sampled");
+}
+
 class CudaBackend : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options)
-      : context_(precisionNamed(options.precision), sparseUseNamed(options.sparse),
-                 dataGradientNamed(options.dataGradient), options.cacheFolder) {}
+      : context_({precisionNamed(options.precision), sparseUseNamed(options.sparse),
+                  dataGradientNamed(options.dataGradient),
+                  weightGradientNamed(options.weightGradient)},
+                 options.cacheFolder) {}
 
   BackendInfo info() const override {
     const std::string blas = ", cuBLASLt " + cublasLt().version();
     return {kName, context_.description() + blas, context_.architecture(), 1};
   }
   std::vector<LayerChoice> sparseChoices() const override {
-    return context_.sparseChooser().report();
+    return context_.chooser().report();
   }
   std::shared_ptr<Matrix> matrix(int rows, int columns) override {
     if (rows < 1 || columns < 1) {

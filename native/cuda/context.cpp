@@ -9,7 +9,7 @@
 #include "cuda/graph.h"
 #include "cuda/probe.h"
 #include "cuda/sparse_blas.h"
-#include "cuda/sparse_choice.h"
+#include "cuda/product_choice.h"
 
 namespace rnm::cuda {
 namespace {
@@ -26,12 +26,8 @@ std::string architectureOf(int device) {
 
 }  // namespace
 
-Context::Context(Precision precision, SparseUse sparseUse, DataGradient dataGradient,
-                 std::string cacheFolder)
-    : precision_(precision),
-      sparseUse_(sparseUse),
-      dataGradient_(dataGradient),
-      description_(requireGpu()) {
+Context::Context(const Ways& ways, std::string cacheFolder)
+    : ways_(ways), description_(requireGpu()) {
   int device = 0;
   check(cudaGetDevice(&device), "choose a GPU");
   architecture_ = architectureOf(device);
@@ -42,9 +38,9 @@ Context::Context(Precision precision, SparseUse sparseUse, DataGradient dataGrad
     check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "create an event");
   }
   blas_ = std::make_unique<Blas>(*this);
-  sparseChooser_ = std::make_unique<SparseChooser>(*this, std::move(cacheFolder));
+  chooser_ = std::make_unique<ProductChooser>(*this, std::move(cacheFolder));
   // Who insists on it is told at once.
-  if (sparseUse == SparseUse::always) sparseBlas();
+  if (ways.sparseUse == SparseUse::always) sparseBlas();
 }
 
 Context::~Context() {

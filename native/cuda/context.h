@@ -21,7 +21,7 @@ inline constexpr const char* kUseLessMemory =
 class Blas;
 class Graph;
 class SparseBlas;
-class SparseChooser;
+class ProductChooser;
 
 // The arithmetic of matrix products; everything else is float32 under each of them.
 //   fp32  float32 throughout
@@ -39,35 +39,46 @@ enum class SparseUse { automatic, always, never };
 //   doublePruned  as sparse, without what makes the transpose of the masked weights not 2:4 or 1:2
 enum class DataGradient { dense, transposable, doublePruned };
 
+// How weight gradients of sparse layers are computed, where active weights alone learn: as is faster, all of
+// them as dense products, or at the active weights alone.
+enum class WeightGradient { automatic, dense, sampled };
+
+struct Ways {
+  Precision precision;
+  SparseUse sparseUse;
+  DataGradient dataGradient;
+  WeightGradient weightGradient;
+};
+
 class Context {
  public:
   // Throws std::runtime_error unless CUDA is usable on this machine. The folder is for what is kept
   // from process to process; empty for none.
-  Context(Precision precision, SparseUse sparseUse, DataGradient dataGradient,
-          std::string cacheFolder);
+  Context(const Ways& ways, std::string cacheFolder);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
   // Where calls are enqueued: the main stream, or the one of a branch.
   cudaStream_t stream() const { return beside_ ? side_ : main_; }
-  Precision precision() const { return precision_; }
+  Precision precision() const { return ways_.precision; }
   // The GPU and the driver, one line.
   const std::string& description() const { return description_; }
   const std::string& architecture() const { return architecture_; }
   Blas& blas() { return *blas_; }
-  SparseUse sparseUse() const { return sparseUse_; }
-  DataGradient dataGradient() const { return dataGradient_; }
+  SparseUse sparseUse() const { return ways_.sparseUse; }
+  DataGradient dataGradient() const { return ways_.dataGradient; }
+  WeightGradient weightGradient() const { return ways_.weightGradient; }
   bool prunesTransposes() const {
-    return dataGradient_ == DataGradient::doublePruned && precision_ != Precision::fp32;
+    return dataGradient() == DataGradient::doublePruned && precision() != Precision::fp32;
   }
   // Throws std::runtime_error with the cause if cuSPARSELt cannot be used.
   SparseBlas& sparseBlas();
   // Whether it can, and if not why.
   bool hasSparseBlas();
   const std::string& sparseProblem() const { return sparseProblem_; }
-  SparseChooser& sparseChooser() { return *sparseChooser_; }
-  const SparseChooser& sparseChooser() const { return *sparseChooser_; }
+  ProductChooser& chooser() { return *chooser_; }
+  const ProductChooser& chooser() const { return *chooser_; }
 
   // Waits for all that was enqueued. Not within a graph, which has nothing to wait for.
   void synchronize(const char* attempt);
@@ -122,9 +133,7 @@ class Context {
   enum class Step : uint8_t { enter, leave, join };
   void recordStep(Step step) { recordCall(&step, sizeof step); }
 
-  Precision precision_;
-  SparseUse sparseUse_;
-  DataGradient dataGradient_;
+  Ways ways_;
   std::string sparseProblem_;
   std::string description_, architecture_;
   cudaStream_t main_ = nullptr, side_ = nullptr;
@@ -134,7 +143,7 @@ class Context {
   Buffer scratch_[2][static_cast<int>(Scratch::count)];  // of the main stream and a branch
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<SparseBlas> sparseBlas_;
-  std::unique_ptr<SparseChooser> sparseChooser_;
+  std::unique_ptr<ProductChooser> chooser_;
   // Whether there is a branch, whether calls are its own, and whether there have been such.
   bool branching_ = false, beside_ = false, branched_ = false;
   Graph* graph_ = nullptr;

@@ -108,6 +108,25 @@ void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDor
 void largestBits(Context& context, const float* values, int64_t count,
                  unsigned long long* largest);
 
+// ---- sampled_kernels.cu
+struct MaskedLayer;
+// The gradient of a layer's output, and its input: [member][row][outputs or inputs] with `ld` elements from row
+// to row and `stride` from member to member, float32.
+struct SampledFactors {
+  const float* delta;
+  int64_t deltaLd, deltaStride;
+  const float* input;
+  int64_t inputLd, inputStride;
+  int64_t rows;
+};
+// The same sums can be shared out in so many ways, which differ in time and rounding; each is for patterns
+// whose groups are not too wide for it.
+int sampledTiles();
+bool sampledTileFits(int tile, const NmPattern& pattern);
+// The weight gradients of the layer's members, at active weights alone: delta^T input. Of rows with `places`.
+void sampleGradient(Context& context, const SampledFactors& factors, const MaskedLayer& layer,
+                    const WeightArrays& arrays, int tile);
+
 // ---- slot_kernels.cu: see sparse_layers.h. Values and buffers are of `Precision`'s type.
 // A layer's weights: `count` elements from `first` on of the network's array and of the mask, in
 // rows of `ld`. Matrices to compress hold them as they lie, or transposed in rows of `transposedLd`
@@ -138,7 +157,6 @@ void shareTransposedSlots(Context& context, const uint32_t* slots, const uint8_t
                           unsigned long long* apart);
 
 // ---- nm_kernels.cu
-struct MaskedLayer;
 // Projects the layer's weights, or takes `wanted` (a mask like the arrays' own) if given. Adds the
 // number of changed entries to *changed unless it is null.
 void changeMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer,

@@ -6,6 +6,7 @@
 
 #include "cuda/branch.h"
 #include "cuda/matrix.h"
+#include "cuda/sparse_choice.h"
 
 namespace rnm::cuda {
 namespace {
@@ -19,7 +20,9 @@ bool isAligned(const DeviceView& view) { return reinterpret_cast<uintptr_t>(view
 }  // namespace
 
 CudaNetwork::CudaNetwork(const NetworkSpec& spec, Context& context)
-    : Network(spec), context_(context), weights_(context, spec_) {
+    : Network(spec), context_(context),
+      weights_(context, spec_),
+      gradients_(context, weights_, spec.members) {
   if (!squashed()) return;
   std::vector<float> centre, half;
   for (size_t j = 0; j < spec.low.size(); ++j) {
@@ -195,6 +198,12 @@ void CudaNetwork::planTransposed(int rows) {
   planSparse(rows, true);
 }
 
+// The first backward pass with weight gradients, likewise.
+void CudaNetwork::planGradients(int rows) {
+  if (context_.inGraph() || rows < kLeastRows || gradients_.planned()) return;
+  gradients_.plan(rows, [this](int layer) { return gradientFactors(layer, 0); });
+}
+
 // A data gradient is x = y W: the same product with W^T for the weights, and neither bias nor ReLU.
 SparseProduct::Shape CudaNetwork::productShape(int index, int rows, bool transposed) const {
   const NetworkWeights::Layer& layer = weights_.layer(index);
@@ -214,26 +223,27 @@ int CudaNetwork::productInputs(int index) const {
 }
 
 void CudaNetwork::planSparse(int rows, bool transposed) {
-  SparseChooser& chooser = context_.sparseChooser();
+  ProductChooser& chooser = context_.chooser();
   std::vector<NetworkWeights::SparsePlan> plans;
-  std::vector<SparseChooser::Layer> chosen;
+  std::vector<ProductQuestion> chosen;
   for (int l = 0; l < layers(); ++l) {
     const NmPattern& pattern = weights_.layer(l).pattern;
     if (pattern.dense()) continue;
-    const SparseChooser::Layer layer = {pattern, masksFit(l, transposed),
-                                        productShape(l, rows, transposed),
-                                        transposed ? width(l) : productInputs(l), spec_.members};
-    const SparseChoice choice = chooser.choose(layer, obstacle(l, transposed));
+    const SparseCandidate candidate = {pattern, masksFit(l, transposed),
+                                       productShape(l, rows, transposed),
+                                       transposed ? width(l) : productInputs(l), spec_.members};
+    const ProductQuestion question = sparseQuestion(context_, candidate, obstacle(l, transposed));
+    const SparseChoice choice = chooser.choose(question);
     if (!choice.any()) continue;
-    plans.push_back({l, layer.shape, choice});
-    chosen.push_back(layer);
+    plans.push_back({l, candidate.shape, choice});
+    chosen.push_back(question);
   }
   try {
     weights_.planSparse(plans, transposed);
   } catch (const std::runtime_error& error) {
     // Who insists on it is told why the library does not take it; the same is computed without.
     if (context_.sparseUse() == SparseUse::always) throw;
-    for (const auto& layer : chosen) chooser.withdraw(layer, error.what());
+    for (const auto& question : chosen) chooser.withdraw(question, error.what());
   }
 }
 
@@ -297,6 +307,7 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
     }
   }
   planTransposed(rows);
+  if (weightGradient) planGradients(rows);
   const BiasSums sums = biasSums(members, weightGradient);
   const auto shape = [&](int l) { return shapeOf(l, members.count, rows, kept_.capacity); };
   const auto delta = [&](int l) { return keptRef(kept_.delta, l, members.first, type()); };
@@ -372,26 +383,22 @@ void CudaNetwork::dataGradient(int index, MemberRange members, const MatrixRef& 
   context_.blas().multiply(product);
 }
 
-// gradient = delta^T input, dense whatever the mask: Adam takes what it needs.
-void CudaNetwork::weightGradientOf(int index, MemberRange members) {
+WeightGradients::Factors CudaNetwork::gradientFactors(int index, int member) const {
   const NetworkWeights::Layer& layer = weights_.layer(index);
-  Product product{};
-  product.rows = layer.outputs;
-  product.columns = productInputs(index);
-  product.depth = kept_.input.rows;
-  product.batch = members.count;
-  product.a = keptRef(kept_.delta, index, members.first, type());
-  product.transposeA = true;
+  const MatrixRef delta = keptRef(kept_.delta, index, member, type());
+  MatrixRef input;
   if (index > 0) {
-    product.b = keptRef(kept_.activity, index - 1, members.first, type());
+    input = keptRef(kept_.activity, index - 1, member, type());
   } else if (bf16()) {
-    product.b = {kept_.convertedInput.data(), paddedWidth(layer.inputs), 0, ElementType::bfloat16};
+    input = {kept_.convertedInput.data(), paddedWidth(layer.inputs), 0, ElementType::bfloat16};
   } else {
-    product.b = {kept_.input.data, kept_.input.ld, 0, ElementType::float32};
+    input = {kept_.input.data, kept_.input.ld, 0, ElementType::float32};
   }
-  product.result = {weights_.gradient(index, members.first), layer.ld, layer.stride,
-                    ElementType::float32};
-  context_.blas().multiply(product);
+  return {delta, input, productInputs(index), kept_.input.rows};
+}
+
+void CudaNetwork::weightGradientOf(int index, MemberRange members) {
+  gradients_.compute(index, members, gradientFactors(index, members.first));
 }
 
 // The whole input's gradient of each member, of which the wanted columns are summed: products of

@@ -9,6 +9,7 @@
 #include "cuda/blas.h"
 #include "cuda/kernels.h"
 #include "cuda/memory.h"
+#include "cuda/weight_gradients.h"
 #include "cuda/weights.h"
 
 namespace rnm::cuda {
@@ -91,12 +92,15 @@ class CudaNetwork : public Network {
                  const ColumnSums& sums);
   void dataGradient(int layer, MemberRange members, const MatrixRef& delta,
                     const MatrixRef& target);
+  void planGradients(int rows);
+  WeightGradients::Factors gradientFactors(int layer, int member) const;
   void weightGradientOf(int layer, MemberRange members);
   void storeInputGradient(MemberRange members, const MatrixRef& delta, const DeviceView& target,
                           int first);
 
   Context& context_;
   NetworkWeights weights_;
+  WeightGradients gradients_;
   DeviceArray<float> centre_, half_;  // of the output's range
   // For passes of how many rows sparse layers are planned, and whether that was for kept ones; and for
   // how many their data gradients are.

@@ -40,6 +40,7 @@ struct CudaOptions {
   std::string precision;  // of matrix products: fp32, tf32 or bf16
   std::string sparse;     // which layers tensor cores take as sparse: auto, always or never
   std::string dataGradient;  // of such layers: dense, transposable or double-pruned
+  std::string weightGradient;  // of sparse layers: auto, dense or sampled
   std::string cacheFolder;  // for what is kept from process to process; empty for none
 };
 

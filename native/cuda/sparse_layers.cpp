@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/error.h"
+#include "cuda/sparse_choice.h"
 
 namespace rnm::cuda {
 namespace {

@@ -21,7 +21,7 @@
 #include "cuda/memory.h"
 #include "cuda/slots.h"
 #include "cuda/sparse_blas.h"
-#include "cuda/sparse_choice.h"
+#include "cuda/product_choice.h"
 
 namespace rnm::cuda {
 

@@ -236,6 +236,20 @@ float* NetworkWeights::biasGradient(int index, int member) const {
   return gradient_.data() + layers_[index].bias + member * layers_[index].biasStride;
 }
 
+void NetworkWeights::clearGradient(int index) {
+  const size_t bytes = members_ * layers_[index].stride * sizeof(float);
+  check(cudaMemsetAsync(gradient(index, 0), 0, bytes, context_.stream()), "clear memory");
+}
+
+void NetworkWeights::sampleGradient(int index, MemberRange members, const SampledFactors& factors,
+                                    int tile) {
+  MaskedLayer some = masked_[layers_[index].masked];
+  some.first += members.first * some.stride;
+  some.places += members.first * some.placeStride;
+  some.members = members.count;
+  cuda::sampleGradient(context_, factors, some, arrays_, tile);
+}
+
 void NetworkWeights::planSparse(const std::vector<SparsePlan>& plans, bool transposed) {
   std::unique_ptr<SparseLayers>& held = transposed ? transposed_ : sparse_;
   Slots& slots = transposed ? arrays_.transposedSlots : arrays_.slots;

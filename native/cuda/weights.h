@@ -99,6 +99,7 @@ class NetworkWeights {
     int64_t places;                  // -1 if moments are dense
     int masked;                      // its number among masked layers; -1 if it is dense
   };
+  int layers() const { return static_cast<int>(layers_.size()); }
   const Layer& layer(int index) const { return layers_[index]; }
 
   // Of the products' type: weights and biases of a layer from a member on.
@@ -108,6 +109,9 @@ class NetworkWeights {
   const float* bias(int layer, int member) const;
   float* gradient(int layer, int member) const;
   float* biasGradient(int layer, int member) const;
+  void clearGradient(int layer);
+  // Of these members, at a layer's active weights alone: see sampled_kernels.cu. Only of layers with places.
+  void sampleGradient(int layer, MemberRange members, const SampledFactors& factors, int tile);
 
   // Has the tensor cores take these layers of all members as sparse from now on: forward, or, with
   // the shapes of W's transpose, in data gradients.

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Device, loadAddon } from '../../lib/device/index.js';
 import type { BatchMatrix } from '../../lib/device/index.js';
 import { runTypeScript } from '../support/run-typescript.js';
-import { onCpu, oneDenseLayer, testDevice } from './support.js';
+import { onCpu, oneDenseLayer, openNative, testDevice } from './support.js';
 
 const root = join(import.meta.dirname, '..', '..');
 const open = () => new Device({ device: testDevice, threads: 2 });
@@ -114,7 +114,7 @@ test('single objects may be closed before their device, and are errors then', ()
 
 test('the native classes of a closed device throw, without the checks of TypeScript', () => {
   const { addon } = loadAddon();
-  const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
+  const native = openNative(addon);
   const matrix = new addon.Matrix(native, 2, 3);
   const spec = oneDenseLayer(3, 3);
   const network = new addon.Network(native, spec);

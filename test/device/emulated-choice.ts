@@ -38,6 +38,7 @@ try {
     device.fill(inputGradient, NaN);
     mlp.backward(output, { members, inputGradient });
     result['gradient'] = [...inputGradient.get()];
+    result['weightGradient'] = [...mlp.read(1, 'weightGradient', members.first)];
   }
   result['grew'] = mlp.bytes > held;
   result['choices'] = device.sparseChoices();

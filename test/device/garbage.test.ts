@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Device, loadAddon, NmMatrix } from '../../lib/device/index.js';
 import { randomSource } from './reference.js';
-import { oneDenseLayer, testDevice } from './support.js';
+import { oneDenseLayer, openNative, testDevice } from './support.js';
 
 const device = new Device({ device: testDevice, threads: 2 });
 const matrix = device.matrix(5, 4);
@@ -96,7 +96,7 @@ describe('garbage in', () => {
 
   test('the native classes, without the checks of TypeScript', () => {
     const { addon } = loadAddon();
-    const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
+    const native = openNative(addon);
     const objects = [
       native,
       new addon.Matrix(native, 3, 2),

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { Device, loadAddon } from '../../lib/device/index.js';
 import type { Graph } from '../../lib/device/index.js';
 import { randomFloats } from './reference.js';
-import { onCpu, testDevice } from './support.js';
+import { onCpu, openNative, testDevice } from './support.js';
 
 const device = new Device({ device: testDevice, threads: 2 });
 afterAll(() => device.close());
@@ -155,7 +155,7 @@ function runTwice(graph: Graph): void {
     // What other devices free is not held back.
     await collectGarbage();
     const { addon } = loadAddon();
-    const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
+    const native = openNative(addon);
     const matrix = new addon.Matrix(native, 2, 3);
     const ended: string[] = [];
     const registry = new FinalizationRegistry<string>((name) => ended.push(name));

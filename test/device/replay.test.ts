@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { Device, loadAddon } from '../../lib/device/index.js';
 import { RunError } from '../../lib/errors.js';
 import type { Replay } from '../../lib/device/index.js';
-import { onCpu, testDevice } from './support.js';
+import { onCpu, openNative, testDevice } from './support.js';
 
 const device = new Device({ device: testDevice, threads: 2 });
 const [observations, actions] = [3, 2];
@@ -124,7 +124,7 @@ describe('replay buffer', () => {
 
   (onCpu ? test : test.skip)('the native side refuses sizes that overflow as well', () => {
     const { addon } = loadAddon();
-    const native = new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', '');
+    const native = openNative(addon);
     for (const [capacity, observations, actions, message] of [
       [4294901821, 536879095, 1, /at most 67108864 numbers/],
       [1, 2 ** 31 - 1, 2 ** 31 - 1, /at most 67108864 numbers/],

@@ -22,6 +22,8 @@ interface Outcome {
   error?: string;
   output: number[];
   gradient?: number[];
+  /** Of the second layer. */
+  weightGradient?: number[];
   grew: boolean;
   choices: SparseChoice[];
 }
@@ -274,12 +276,15 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
     const exact = { ...never, device: { ...bf16, sparse: 'never' } } as const;
     const passes = ({ choices }: Outcome) => choices.map(({ pass, chosen }) => [pass, chosen]);
     const both = (pass: string, chosen: string) => Array(2).fill([pass, chosen]);
+    // Under bf16 there is nothing to measure.
+    const weights = both('weight gradient', 'dense');
 
     test('are measured and kept apart from forward passes, and reported with the layer', async () => {
       const sparse = await choose(sparseWins, job);
       expect(passes(sparse)).toEqual([
         ...both('forward', 'sparse'),
         ...both('data gradient', 'sparse'),
+        ...weights,
       ]);
       for (const { outputs, inputs } of sparse.choices)
         expect([outputs, inputs]).toEqual([96, 128]);
@@ -294,18 +299,21 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
       const product = /^bf16 data gradient, outputs 128, inputs 96, rows 16, members 2$/m;
       expect(texts.filter((text) => product.test(text))).toHaveLength(1);
       const reread = await choose(denseWins, job);
-      expect(reread.choices).toEqual(sparse.choices.map((one) => ({ ...one, cached: true })));
+      expect(reread.choices).toEqual(
+        sparse.choices.map((one) => ({ ...one, cached: one.denseUs !== null })),
+      );
       expect(reread.gradient).toEqual(sparse.gradient);
     }, 60_000);
 
     test('go through tensor cores only where that takes less time', async () => {
       // Forward it was measured to be faster, by a process without data gradients of its own.
       const forward = await choose(sparseWins, { ...job, device: bf16 });
-      expect(passes(forward)).toEqual(both('forward', 'sparse'));
+      expect(passes(forward)).toEqual([...both('forward', 'sparse'), ...weights]);
       const dense = await choose(denseWins, job);
       expect(passes(dense)).toEqual([
         ...both('forward', 'sparse'),
         ...both('data gradient', 'dense'),
+        ...weights,
       ]);
       // With the very weights of the forward pass: nothing of what is not chosen is approximate.
       expect(dense.gradient).toEqual(forward.gradient);
@@ -318,8 +326,12 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
 
     test('never, and the exact ones, are the dense ones', async () => {
       const [off, dense] = await Promise.all([choose('', never), choose('', exact)]);
-      expect(passes(off)).toEqual([...both('forward', 'dense'), ...both('data gradient', 'dense')]);
-      expect(off.choices.map(({ reason }) => reason)).toEqual(Array(4).fill('sparse: never'));
+      expect(passes(off)).toEqual([
+        ...both('forward', 'dense'),
+        ...both('data gradient', 'dense'),
+        ...weights,
+      ]);
+      expect(off.choices.map(({ reason }) => reason)).toEqual(Array(6).fill('sparse: never'));
       expect(off.gradient).toEqual(dense.gradient);
       const transposable = {
         ...job,
@@ -327,14 +339,14 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
         mlp: { ...job.mlp, maskShape: 'transposable' },
       } as const;
       const sparse = await choose(sparseWins, transposable);
-      expect(chosen(sparse)).toEqual(Array(4).fill('sparse'));
+      expect(chosen(sparse).slice(0, 4)).toEqual(Array(4).fill('sparse'));
       const same = {
         ...transposable,
         device: { ...transposable.device, sparse: 'never' },
       } as const;
       expect(deviation(sparse.gradient!, (await choose('', same)).gradient!)).toBeLessThan(4e-2);
       const rows = await choose(sparseWins, { ...transposable, mlp: job.mlp });
-      expect(rows.choices.slice(2).map(({ reason }) => reason)).toEqual(
+      expect(rows.choices.slice(2, 4).map(({ reason }) => reason)).toEqual(
         Array(2).fill('masks are not transposable'),
       );
     }, 120_000);
@@ -359,6 +371,94 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
       expect(sparse.gradient!.every(Number.isFinite)).toBe(true);
       expect(deviation(sparse.gradient!, dense.gradient!)).toBeLessThan(4e-2);
     }, 240_000);
+  });
+
+  describe('weight gradients', () => {
+    const job: Job = {
+      device: { precision: 'fp32' },
+      mlp: { sizes: [6, 64, 96, 3], patterns: [null, { n: 1, m: 8 }, null] },
+      backward: true,
+    };
+    const gradients = ({ choices }: Outcome) =>
+      choices.filter(({ pass }) => pass === 'weight gradient');
+    const times = (kernel: string, product = 'cublasLt=8') =>
+      `RNM_EMULATOR_TIMES=${product},${kernel}`;
+    const algorithm = () => /^algorithm (.*)$/m.exec(readFileSync(files()[0]!, 'utf8'))![1];
+
+    test('are computed at active weights alone where that takes less time', async () => {
+      const sampled = await choose(times('kernel=4'), job);
+      const layer = { outputs: 96, inputs: 64, rows: 16, pattern: '1:8', precision: 'fp32' };
+      expect(gradients(sampled)).toEqual(
+        [
+          {
+            ...layer,
+            members: 2,
+            chosen: 'sparse',
+            cached: false,
+            reason: '25% of the dense time',
+          },
+          {
+            ...layer,
+            members: 1,
+            chosen: 'sparse',
+            cached: false,
+            reason: '50% of the dense time',
+          },
+        ].map((each) => expect.objectContaining(each)),
+      );
+      expect(readFileSync(files()[0]!, 'utf8')).toMatch(
+        /^fp32 weight gradient of 1:8, outputs 96, inputs 64, rows 16, members 2$/m,
+      );
+      const reread = await choose(times('kernel=9'), job);
+      expect(gradients(reread)).toEqual(
+        gradients(sampled).map((one) => ({ ...one, cached: true })),
+      );
+      expect(reread.weightGradient).toEqual(sampled.weightGradient);
+
+      rmSync(cache, { recursive: true });
+      const dense = await choose(times('kernel=9', 'cublasLt=8,cublasLt.2=4'), job);
+      expect(gradients(dense).map(({ chosen }) => chosen)).toEqual(['dense', 'dense']);
+      // The same but for rounding; other passes are not touched.
+      expect(deviation(dense.weightGradient!, sampled.weightGradient!)).toBeLessThan(1e-5);
+      expect(dense.gradient).toEqual(sampled.gradient);
+      const off = { ...job, device: { ...job.device, weightGradient: 'dense' } } as const;
+      expect((await choose('', off)).weightGradient).toEqual(dense.weightGradient);
+    }, 120_000);
+
+    test('of one member and of all are chosen for apart', async () => {
+      const outcome = await choose(times('kernel=6', 'cublasLt=4,cublasLt.2=4'), job);
+      expect(gradients(outcome).map(({ members, chosen }) => [members, chosen])).toEqual([
+        [2, 'sparse'],
+        [1, 'dense'],
+      ]);
+    }, 60_000);
+
+    test('the tile that takes least time, in this process and in later ones', async () => {
+      await choose(times('kernel=4,kernel.128=2'), job);
+      // The only one with blocks of 128 threads.
+      expect(algorithm()).toBe('7 - - -');
+      for (const lost of ['8 - - -', '-1 - - -', '- - - -', '7x - - -']) {
+        writeFileSync(
+          files()[0]!,
+          readFileSync(files()[0]!, 'utf8').replace(/^algorithm .*$/m, `algorithm ${lost}`),
+        );
+        const again = await choose(times('kernel=4,kernel.128=2'), job);
+        expect(gradients(again).map(({ cached }) => cached)).toEqual([false, false]);
+        expect(algorithm()).toBe('7 - - -');
+      }
+    }, 120_000);
+
+    test('no access beyond what was allocated, with pages that the host may not touch', async () => {
+      const odd = {
+        ...job,
+        device: { precision: 'fp32', weightGradient: 'sampled' },
+        mlp: { sizes: [7, 45, 51, 3], patterns: Array(3).fill({ n: 1, m: 4 }) },
+        rows: 13,
+      } as const;
+      const { error, choices } = await choose('RNM_EMULATOR_PROTECT=1', odd);
+      expect(error).toBeUndefined();
+      expect(choices.filter(({ chosen }) => chosen === 'sparse')).toHaveLength(4);
+    }, 120_000);
   });
 
   test('where memory runs out it goes on dense, or says so', async () => {

@@ -9,7 +9,7 @@ import type {
   MlpOptions,
   NmMatrix,
 } from '../../lib/device/index.js';
-import type { NativeNetworkSpec } from '../../lib/device/native.js';
+import type { NativeAddon, NativeDevice, NativeNetworkSpec } from '../../lib/device/native.js';
 import { projectMask, randomFloats } from './reference.js';
 import type { Pattern, ReferenceNetwork } from './reference.js';
 
@@ -35,6 +35,11 @@ export function openDevices(defaults: DeviceOptions = {}): (options?: DeviceOpti
     devices.push(device);
     return device;
   };
+}
+
+/** The native class of the device, with its defaults and no folder for what it measures. */
+export function openNative(addon: NativeAddon): NativeDevice {
+  return new addon.Device(testDevice, 1, '', 'fp32', 'auto', 'dense', 'auto', '');
 }
 
 /** What the native class of networks takes for one dense layer. */

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, jest, test } from '@jest/globals';
+import type { DeviceOptions } from '../../lib/device/index.js';
 import { testDevice } from '../device/support.js';
 import { runTypeScript } from '../support/run-typescript.js';
 import { temporaryFolders } from '../support/temporary-folder.js';
@@ -26,17 +27,22 @@ emulated('agrees on the emulated GPU, in every arithmetic', async () => {
   const result: unknown = JSON.parse(readFileSync(join(out, 'gpu-test.json'), 'utf8'));
   const training = [
     { precision: 'fp32' },
+    { precision: 'fp32', weightGradient: 'sampled' },
     { precision: 'tf32' },
     { precision: 'bf16' },
     { precision: 'bf16' },
     { precision: 'tf32', dataGradient: 'transposable' },
     { precision: 'bf16', dataGradient: 'transposable' },
     { precision: 'bf16', dataGradient: 'double-pruned' },
-  ].map((options) => ({
+  ].map((options: DeviceOptions) => ({
     tested: { device: 'cuda-emulated', ...options },
     reference: { device: 'cpu' },
     choices: expect.arrayContaining([
-      expect.objectContaining({ pass: options.dataGradient ? 'data gradient' : 'forward' }),
+      expect.objectContaining(
+        options.weightGradient
+          ? { pass: 'weight gradient', chosen: 'sparse' }
+          : { pass: options.dataGradient ? 'data gradient' : 'forward' },
+      ),
     ]),
     passed: true,
   }));

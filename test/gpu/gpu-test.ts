@@ -41,6 +41,7 @@ interface Settings {
 /** Every arithmetic, and sparse tensor cores where it has them. */
 const cases: DeviceOptions[] = [
   { precision: 'fp32' },
+  { precision: 'fp32', weightGradient: 'sampled' },
   { precision: 'tf32', sparse: 'always' },
   { precision: 'bf16', sparse: 'never' },
   { precision: 'bf16', sparse: 'always' },
@@ -133,8 +134,9 @@ function describeSuites({ tests, failures, seconds }: SuiteResult): string {
 
 function describeTraining(comparison: TrainingComparison): string {
   const { tested, problem, checks, passed, error } = comparison;
-  const { precision = '', sparse = 'auto', dataGradient = 'dense' } = tested;
-  const how = `${precision}, sparse ${sparse}, data gradient ${dataGradient}`;
+  const { precision = '', sparse = 'auto', dataGradient = 'dense', weightGradient } = tested;
+  const gradients = `data gradient ${dataGradient}, weight gradient ${weightGradient ?? 'auto'}`;
+  const how = `${precision}, sparse ${sparse}, ${gradients}`;
   const short = (value: number) => value.toPrecision(2);
   return [
     `Training ${problem.task} in ${how}: ${passed ? 'agrees' : 'DISAGREES'}`,

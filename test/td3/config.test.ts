@@ -39,6 +39,7 @@ describe('resolveConfig', () => {
       sparseLayers: 'all',
       maskShape: 'row',
       dataGradient: 'dense',
+      weightGradient: 'auto',
       sparse: 'auto',
       gradientRule: 'masked',
       srLambda: 2e-4,

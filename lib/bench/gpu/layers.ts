@@ -1,6 +1,6 @@
 /** Single layers on a GPU: their passes and Adam, sparse and dense, by width, batch and type. */
 import { Device } from '../../device/index.js';
-import type { DataGradient, Precision, SparseUse } from '../../device/index.js';
+import type { DataGradient, Precision, SparseUse, WeightGradient } from '../../device/index.js';
 import { activeWeights } from '../kernel-problems.js';
 import { takeTurns } from '../pairing.js';
 import type { Candidate, Timing } from '../pairing.js';
@@ -12,7 +12,14 @@ import type { GpuBenchSettings, GpuShape } from './gpu-options.js';
 import { depthOf, makePasses, passNames } from './layer-network.js';
 import type { PassName, Passes } from './layer-network.js';
 import { callsPerGraph, warmUp } from './repeated-calls.js';
-import { choicesOf, maskShapeOf, patternsOf } from './sparse-modes.js';
+import {
+  choicesOf,
+  describeMode,
+  maskedDense,
+  maskShapeOf,
+  modesOf,
+  patternsOf,
+} from './sparse-modes.js';
 import type { ModeChoice, SparseMode } from './sparse-modes.js';
 
 /** What of a layer is timed; `adam` contains writing every copy of the weights that products read. */
@@ -29,6 +36,8 @@ export interface LayerResult extends GpuShape {
   sparse: SparseUse | null;
   /** How it was told to compute data gradients; likewise. */
   dataGradient: DataGradient | null;
+  /** And weight gradients. */
+  weightGradient: WeightGradient | null;
   /** Median, p10 and p90; null where the layer is too short to tell from its surroundings. */
   microseconds: number | null;
   p10: number | null;
@@ -76,14 +85,6 @@ interface Member {
   mode: SparseMode | null;
   passes: Passes;
 }
-
-const modes: SparseMode[] = [
-  { sparse: 'always', dataGradient: 'dense' },
-  { sparse: 'always', dataGradient: 'transposable' },
-  { sparse: 'always', dataGradient: 'double-pruned' },
-  { sparse: 'auto', dataGradient: 'dense' },
-  { sparse: 'auto', dataGradient: 'double-pruned' },
-];
 
 /** Of the time, for one type. */
 const peakShare = 0.02;
@@ -185,14 +186,14 @@ async function makeMembers(
     const maskShape = maskShapeOf(mode?.dataGradient ?? 'dense');
     return { name, mode, passes: makePasses(device, group, depth, name, maskShape) };
   };
-  const plain = open({ sparse: 'never', dataGradient: 'dense' });
+  const plain = open(maskedDense);
   const thin = make(plain, 0, 'dense', null);
   const members = [make(plain, depthOf(width), 'dense', null)];
-  for (const mode of modes) {
+  for (const mode of modesOf[precision]) {
     const device = open(mode);
     for (const name of patternsOf(mode, settings.patterns)) {
-      const how = `sparse ${mode.sparse}, data gradient ${mode.dataGradient}`;
-      await tryTo(bench.omitted, `${name}, ${how}, ${width}x${batch} in ${precision}`, async () => {
+      const what = `${name}, ${describeMode(mode)}, ${width}x${batch} in ${precision}`;
+      await tryTo(bench.omitted, what, async () => {
         members.push(make(device, depthOf(width), name, mode));
       });
     }
@@ -274,6 +275,7 @@ function describe(
     name,
     sparse: mode?.sparse ?? null,
     dataGradient: mode?.dataGradient ?? null,
+    weightGradient: mode?.weightGradient ?? null,
     ...times(seconds),
     usefulTflops: isProduct ? rate(2 * batch * active, seconds) : null,
     denseTflops,
@@ -301,6 +303,7 @@ function describePeer(
     name: timing.name,
     sparse: null,
     dataGradient: null,
+    weightGradient: null,
     ...times(seconds),
     usefulTflops: null,
     denseTflops,

@@ -3,15 +3,43 @@ import type {
   DataGradient,
   Device,
   MaskShape,
+  Precision,
   SparseChoice,
   SparseUse,
+  WeightGradient,
 } from '../../device/index.js';
 import { parsePattern } from '../../td3/pattern.js';
 
 export interface SparseMode {
   sparse: SparseUse;
   dataGradient: DataGradient;
+  weightGradient: WeightGradient;
 }
+
+const mode = (
+  sparse: SparseUse,
+  dataGradient: DataGradient = 'dense',
+  weightGradient: WeightGradient = 'auto',
+): SparseMode => ({ sparse, dataGradient, weightGradient });
+
+/** Masked dense products only: what sparse ones are compared with where both have the same work beside them. */
+export const maskedDense = mode('never');
+
+const onTensorCores = [
+  mode('always'),
+  mode('always', 'transposable'),
+  mode('always', 'double-pruned'),
+  mode('auto'),
+  mode('auto', 'double-pruned'),
+];
+const sampled = mode('never', 'dense', 'sampled');
+
+/** How layers are measured: forced and as a device chooses, in what a type has. */
+export const modesOf: Record<Precision, SparseMode[]> = {
+  fp32: [sampled, mode('auto')],
+  tf32: [...onTensorCores, sampled],
+  bf16: onTensorCores,
+};
 
 /** What a device chose for a product, and what it had been told. */
 export type ModeChoice = SparseMode & SparseChoice;
@@ -33,6 +61,10 @@ export function patternsOf(
 /** The masks that a mode is meant for. */
 export const maskShapeOf = (dataGradient: DataGradient): MaskShape =>
   dataGradient === 'transposable' ? 'transposable' : 'row';
+
+export function describeMode({ sparse, dataGradient, weightGradient }: SparseMode): string {
+  return `sparse ${sparse}, data gradient ${dataGradient}, weight gradient ${weightGradient}`;
+}
 
 export function choicesOf(device: Device, mode: SparseMode): ModeChoice[] {
   return device.sparseChoices().map((choice) => ({ ...mode, ...choice }));

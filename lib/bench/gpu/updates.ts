@@ -1,6 +1,6 @@
 /** Whole TD3 updates on a GPU, what of them goes into weights, and how long one action takes. */
 import { Device } from '../../device/index.js';
-import type { DataGradient, DeviceName, Graph, Precision, SparseUse } from '../../device/index.js';
+import type { DeviceName, Graph, Precision } from '../../device/index.js';
 import type { Td3Agent } from '../../td3/agent.js';
 import { ratioOfTimes, takeTurns } from '../pairing.js';
 import type { Candidate, Timing } from '../pairing.js';
@@ -13,18 +13,21 @@ import { eachGroup, tryTo } from './each-group.js';
 import type { GroupOptions, Omission } from './each-group.js';
 import type { GpuBenchSettings, GpuShape } from './gpu-options.js';
 import { enqueue, warmUp } from './repeated-calls.js';
-import { choicesOf, maskShapeOf, patternsOf } from './sparse-modes.js';
+import {
+  choicesOf,
+  describeMode,
+  maskedDense,
+  maskShapeOf,
+  modesOf,
+  patternsOf,
+} from './sparse-modes.js';
 import type { ModeChoice, SparseMode } from './sparse-modes.js';
 
-/** How an agent's networks are computed. */
-export interface AgentKind {
+/** How an agent's networks are computed: what the device was told is null for dense networks and peers. */
+export interface AgentKind extends Nullable<SparseMode> {
   /** "dense", N:M, or what a peer calls itself. */
   name: string;
   precision: Precision;
-  /** What the device was told about sparse tensor cores; null for dense networks and peers. */
-  sparse: SparseUse | null;
-  /** How it was told to compute data gradients; likewise. */
-  dataGradient: DataGradient | null;
   /** Whether updates are repeated as CUDA graphs; null for peers. */
   graphs: boolean | null;
 }
@@ -48,7 +51,7 @@ export interface RefreshCost extends GpuShape {
   pattern: string;
   precision: Precision;
   /** Unless "dense" there are copies of the transpose too. */
-  dataGradient: DataGradient | null;
+  dataGradient: SparseMode['dataGradient'] | null;
   /** Of an update: Adam and Polyak averaging with compressed copies, and without. */
   microsecondsWith: number;
   microsecondsWithout: number;
@@ -85,6 +88,19 @@ export interface GpuUpdateOptions extends GroupOptions {
     seconds: number,
   ) => Promise<{ candidates: Candidate[]; close(): void }>;
 }
+
+type Nullable<T> = { [K in keyof T]: T[K] | null };
+
+/** Of dense networks and peers. */
+const untold: Nullable<SparseMode> = { sparse: null, dataGradient: null, weightGradient: null };
+
+function modeOf({ sparse, dataGradient, weightGradient }: AgentKind): SparseMode | null {
+  if (sparse === null || dataGradient === null || weightGradient === null) return null;
+  return { sparse, dataGradient, weightGradient };
+}
+
+const isMaskedDense = ({ sparse, weightGradient }: AgentKind) =>
+  sparse === maskedDense.sparse && weightGradient === maskedDense.weightGradient;
 
 /** HalfCheetah's. */
 const task = { obs: 17, act: 6 };
@@ -146,7 +162,7 @@ async function measureGroup(
   const peers = isFirst ? await options.peers?.(workload(group), budget / 2) : undefined;
   try {
     for (const kind of kindsOf(group.precision, options.settings)) {
-      const how = `sparse ${kind.sparse}, data gradient ${kind.dataGradient}`;
+      const how = describeMode(modeOf(kind) ?? maskedDense);
       const what = `updates of ${kind.name}, ${how}, ${describe(group)}`;
       await tryTo(bench.omitted, what, async () => {
         made.push(makeKind(kind, group, options.settings));
@@ -159,9 +175,9 @@ async function measureGroup(
     bench.refresh.push(...(await timeRefresh(group, made, rates.timings, budget / 4, signal)));
     bench.act.push(...(await timeActing(group, made, budget / 4, signal)));
     for (const { kind, agent } of made) {
-      const { sparse, dataGradient, graphs } = kind;
-      if (sparse === null || dataGradient === null || graphs === false) continue;
-      bench.choices.push(...choicesOf(agent.device, { sparse, dataGradient }));
+      const mode = modeOf(kind);
+      if (mode === null || kind.graphs === false) continue;
+      bench.choices.push(...choicesOf(agent.device, mode));
     }
   } finally {
     peers?.close();
@@ -178,19 +194,11 @@ const workload = ({ width, batch }: GpuShape): UpdateShape => ({
   replay: Math.max(10_000, 2 * batch),
 });
 
-const modes: SparseMode[] = [
-  { sparse: 'always', dataGradient: 'dense' },
-  { sparse: 'always', dataGradient: 'transposable' },
-  { sparse: 'always', dataGradient: 'double-pruned' },
-  { sparse: 'never', dataGradient: 'dense' },
-  { sparse: 'auto', dataGradient: 'dense' },
-  { sparse: 'auto', dataGradient: 'double-pruned' },
-];
-
 /** Dense first, with which the others are compared; graphs are left out of the first two. */
 function kindsOf(precision: Precision, { patterns }: GpuBenchSettings): AgentKind[] {
-  const dense = { name: 'dense', precision, sparse: null, dataGradient: null };
-  const auto = { sparse: 'auto', dataGradient: 'dense' } as const;
+  const dense = { name: 'dense', precision, ...untold };
+  const auto = { sparse: 'auto', dataGradient: 'dense', weightGradient: 'auto' } as const;
+  const modes = [maskedDense, ...modesOf[precision]];
   return [
     { ...dense, graphs: true },
     ...patterns.flatMap((name) =>
@@ -204,16 +212,11 @@ function kindsOf(precision: Precision, { patterns }: GpuBenchSettings): AgentKin
 }
 
 function makeKind(kind: AgentKind, shape: GpuShape, settings: GpuBenchSettings): Made {
-  const { precision, sparse } = kind;
-  const dataGradient = kind.dataGradient ?? 'dense';
-  const device = new Device({
-    device: settings.device,
-    precision,
-    sparse: sparse ?? 'never',
-    dataGradient,
-  });
+  const { precision } = kind;
+  const mode = modeOf(kind) ?? maskedDense;
+  const device = new Device({ device: settings.device, precision, ...mode });
   if (kind.graphs === false) leaveGraphsOut(device);
-  const maskShape = maskShapeOf(dataGradient);
+  const maskShape = maskShapeOf(mode.dataGradient);
   return { kind, ...makeAgent(workload(shape), kind.name, { device, settling, maskShape }) };
 }
 
@@ -225,8 +228,7 @@ function leaveGraphsOut(device: Device): void {
 
 /** The same networks on the CPU, for an action. */
 function onCpu({ name }: AgentKind, shape: GpuShape): Made {
-  const how = { precision: 'fp32', sparse: null, dataGradient: null } as const;
-  const kind: AgentKind = { name, ...how, graphs: false };
+  const kind: AgentKind = { name, precision: 'fp32', ...untold, graphs: false };
   return { kind, ...makeAgent(workload(shape), name, { settling: 0 }) };
 }
 
@@ -253,8 +255,7 @@ async function timeUpdates(
       ...(one?.kind ?? {
         name: timing.name,
         precision,
-        sparse: null,
-        dataGradient: null,
+        ...untold,
         graphs: null,
       }),
       width,
@@ -299,7 +300,7 @@ async function timeRefresh(
   signal: AbortSignal | undefined,
 ): Promise<RefreshCost[]> {
   const without = (name: string) =>
-    made.findIndex(({ kind }) => kind.name === name && kind.sparse === 'never');
+    made.findIndex(({ kind }) => kind.name === name && isMaskedDense(kind));
   const pairs = made
     .map(({ kind }, on) => ({ ...kind, on, off: without(kind.name) }))
     .filter(({ sparse, off }) => sparse === 'always' && off >= 0);

@@ -12,7 +12,7 @@
 namespace rnm::emulator {
 namespace {
 
-// Microseconds of one product, by library, or by library and kind ("cusparseLt.2").
+// Microseconds of one product by its library, or of one kernel; or by their kind too ("cusparseLt.2").
 using Prices = std::map<std::string, double>;
 
 [[noreturn]] void refuse(const char* text) {
@@ -26,9 +26,9 @@ Prices pricesFromEnvironment() {
   std::istringstream parts(text ? text : "");
   for (std::string part; std::getline(parts, part, ',');) {
     const size_t equals = part.find('=');
-    const std::string name = part.substr(0, equals), library = name.substr(0, name.find('.'));
+    const std::string name = part.substr(0, equals), what = name.substr(0, name.find('.'));
     if (equals == std::string::npos) refuse(text);
-    if (library != "cublasLt" && library != "cusparseLt") refuse(text);
+    if (what != "cublasLt" && what != "cusparseLt" && what != "kernel") refuse(text);
     char* end = nullptr;
     const double price = std::strtod(part.c_str() + equals + 1, &end);
     if (*end != 0 || !(price > 0)) refuse(text);
@@ -52,11 +52,12 @@ Time now() {
                           : Time(std::chrono::duration_cast<Time::duration>(spent));
 }
 
-void spend(const char* library, int kind, int64_t products) {
-  auto price = prices().find(std::string(library) + "." + std::to_string(kind));
-  if (price == prices().end()) price = prices().find(library);
+void spend(const char* what, int kind, int64_t count) {
+  if (prices().empty()) return;
+  auto price = prices().find(std::string(what) + "." + std::to_string(kind));
+  if (price == prices().end()) price = prices().find(what);
   if (price == prices().end()) return;
-  spent += std::chrono::nanoseconds(static_cast<int64_t>(1000 * price->second * products));
+  spent += std::chrono::nanoseconds(static_cast<int64_t>(1000 * price->second * count));
 }
 
 }  // namespace rnm::emulator

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "clock.h"
 #include "cuda_runtime_api.h"
 #include "emulator/device.h"
 #include "emulator/launch.h"
@@ -343,6 +344,7 @@ bool wrongPointer(const KernelPointer& pointer) {
 
 cudaError_t runKernel(const KernelCall& kernel, const dim3& grid, const dim3& shape) {
   ++counters().kernelsRun;
+  spend("kernel", static_cast<int>(shape.x * shape.y * shape.z), 1);
   if (const cudaError_t error = Injection::kernel()) {
     fault(error, "a kernel faults because the failure \"sticky\" is injected");
     return error;

@@ -1,0 +1,125 @@
+#include "cuda/weight_gradients.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "cuda/kernels.h"
+#include "cuda/sparse_choice.h"
+#include "cuda/stopwatch.h"
+
+namespace rnm::cuda {
+namespace {
+
+// A warp's lanes are rows of W.
+constexpr int kLeastOutputs = 32;
+// Of so many weights at least one has to be active at most for what is measured: see docs/gpu.md.
+constexpr int kLeastSparse = 4;
+
+std::vector<int> tilesFor(const NmPattern& pattern) {
+  std::vector<int> tiles;
+  for (int tile = 0; tile < sampledTiles(); ++tile) {
+    if (sampledTileFits(tile, pattern)) tiles.push_back(tile);
+  }
+  return tiles;
+}
+
+}  // namespace
+
+void WeightGradients::plan(int rows, const std::function<Factors(int layer)>& factorsOf) {
+  std::vector<SparseChoice> choices(weights_.layers());
+  for (int l = 0; l < weights_.layers(); ++l) {
+    if (weights_.layer(l).pattern.dense()) continue;
+    choices[l] = context_.chooser().choose(questionOf(l, factorsOf(l)));
+  }
+  choices_ = std::move(choices);
+  rows_ = rows;
+}
+
+// Empty if there is nothing against sampling but its time.
+std::string WeightGradients::whyDense(const NetworkWeights::Layer& layer) const {
+  const bool forced = context_.weightGradient() == WeightGradient::sampled;
+  if (context_.weightGradient() == WeightGradient::dense) return "weight gradients: dense";
+  if (!forced && context_.sparseUse() == SparseUse::never) return "sparse: never";
+  if (layer.places < 0) return "dormant weights learn too";
+  if (context_.precision() == Precision::bf16) return "bf16: dense tensor cores are always faster";
+  if (layer.outputs < kLeastOutputs) return "few outputs";
+  if (!forced && layer.pattern.n * kLeastSparse > layer.pattern.m) return "more than 1 of 4 weights";
+  return "";
+}
+
+ProductQuestion WeightGradients::questionOf(int index, const Factors& factors) {
+  const NetworkWeights::Layer& layer = weights_.layer(index);
+  ProductQuestion question{};
+  LayerChoice& about = question.about;
+  about.outputs = layer.outputs;
+  about.inputs = layer.inputs;
+  about.rows = factors.rows;
+  about.members = members_;
+  about.pattern = layer.pattern.name();
+  about.precision = nameOf(context_.precision());
+  about.pass = "weight gradient";
+  question.product = about.precision + " weight gradient of " + about.pattern + ", outputs " +
+                     std::to_string(layer.outputs) + ", inputs " + std::to_string(layer.inputs) +
+                     ", rows " + std::to_string(factors.rows) + ", members " +
+                     std::to_string(members_);
+  question.obstacle = whyDense(layer);
+  question.forced =
+      context_.weightGradient() == WeightGradient::sampled ? "weight gradients: sampled" : "";
+  question.measure = [this, index, factors] { return measure(index, factors); };
+  question.require = [pattern = layer.pattern](const SparseAlgorithm& algorithm) {
+    if (!sampledTileFits(algorithm.id.value_or(-1), pattern)) throw std::runtime_error("no such tile");
+  };
+  return question;
+}
+
+// In turns: dense and with every tile, of one member and of all.
+MeasuredProduct WeightGradients::measure(int index, const Factors& factors) {
+  context_.synchronize("finish before a measurement");
+  const std::vector<int> tiles = tilesFor(weights_.layer(index).pattern);
+  std::vector<std::function<void()>> works;
+  for (const int count : {1, members_}) {
+    works.push_back([=, this, &factors] { multiply(index, {0, count}, factors); });
+    for (const int tile : tiles) {
+      works.push_back([=, this, &factors] { sample(index, {0, count}, factors, tile); });
+    }
+  }
+  const std::vector<double> times = microsecondsOf(context_, works);
+  weights_.clearGradient(index);
+  const double* one = times.data();
+  const double* all = one + 1 + tiles.size();
+  const auto best = std::min_element(all + 1, all + 1 + tiles.size()) - all;
+  return {{tiles[best - 1], {}, {}, {}}, {one[0], one[best]}, {all[0], all[best]}};
+}
+
+void WeightGradients::compute(int index, MemberRange members, const Factors& factors) {
+  const bool sparse = factors.rows == rows_ && choices_[index].takes(members.count);
+  if (!sparse) return multiply(index, members, factors);
+  sample(index, members, factors, choices_[index].algorithm.id.value());
+}
+
+// Dense whatever the mask: Adam takes what it needs.
+void WeightGradients::multiply(int index, MemberRange members, const Factors& factors) {
+  const NetworkWeights::Layer& layer = weights_.layer(index);
+  Product product{};
+  product.rows = layer.outputs;
+  product.columns = factors.columns;
+  product.depth = factors.rows;
+  product.batch = members.count;
+  product.a = factors.delta;
+  product.transposeA = true;
+  product.b = factors.input;
+  product.result = {weights_.gradient(index, members.first), layer.ld, layer.stride,
+                    ElementType::float32};
+  context_.blas().multiply(product);
+}
+
+void WeightGradients::sample(int index, MemberRange members, const Factors& factors, int tile) {
+  weights_.sampleGradient(index, members,
+                          {static_cast<const float*>(factors.delta.data), factors.delta.ld,
+                           factors.delta.stride, static_cast<const float*>(factors.input.data),
+                           factors.input.ld, factors.input.stride, factors.rows},
+                          tile);
+}
+
+}  // namespace rnm::cuda

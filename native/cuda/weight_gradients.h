@@ -1,0 +1,46 @@
+// The weight gradients of a network's layers: as dense products, or sampled at the active weights.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "cuda/blas.h"
+#include "cuda/product_choice.h"
+#include "cuda/weights.h"
+
+namespace rnm::cuda {
+
+class WeightGradients {
+ public:
+  WeightGradients(Context& context, NetworkWeights& weights, int members)
+      : context_(context), weights_(weights), members_(members) {}
+
+  // What a layer's gradient is the product of, of members one after the other: delta^T input.
+  struct Factors {
+    MatrixRef delta, input;  // [rows, outputs], and [rows, inputs] of which products read `columns`
+    int columns, rows;
+  };
+  // Chooses for passes of so many rows, the first of which decides: may measure with what there is in these
+  // factors, which are those of all members, and leaves zeros where it wrote.
+  void plan(int rows, const std::function<Factors(int layer)>& factorsOf);
+  bool planned() const { return rows_ > 0; }
+
+  // Of members from `members.first` on, which the factors begin with.
+  void compute(int layer, MemberRange members, const Factors& factors);
+
+ private:
+  std::string whyDense(const NetworkWeights::Layer& layer) const;
+  ProductQuestion questionOf(int index, const Factors& factors);
+  MeasuredProduct measure(int index, const Factors& factors);
+  void multiply(int index, MemberRange members, const Factors& factors);
+  void sample(int index, MemberRange members, const Factors& factors, int tile);
+
+  Context& context_;
+  NetworkWeights& weights_;
+  int members_, rows_ = 0;
+  std::vector<SparseChoice> choices_;  // of layers, whose algorithm is the tile's number
+};
+
+}  // namespace rnm::cuda
