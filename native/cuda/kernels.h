@@ -94,11 +94,12 @@ struct Average;
 void polyak(Context& context, const std::vector<Average>& averages, float tau);
 struct Slots;
 // A layer of W whose transpose is compressed: its weights begin at `first`, those of other members `stride`
-// further on. The entries of its groups, which lie across rows, are [member][column][group].
+// further on. The entries of its groups, which lie across rows, are [member][column][group]. Where the format is
+// straight, pairs of a column's values follow each other, columns `columnValues` apart, from `begin` on.
 struct TransposedRows {
   int64_t first, stride, ld, entries;
-  int rows, groups;
-  int64_t members;
+  int rows, columns, groups, members;
+  int64_t begin, beginStride, columnValues;
 };
 void storeTranspose(Context& context, const void* effective, const uint8_t* mask,
                     const TransposedRows& layer, const Slots& slots);
@@ -155,6 +156,21 @@ void shareSlots(Context& context, const uint32_t* slots, const uint8_t* mask, in
 void shareTransposedSlots(Context& context, const uint32_t* slots, const uint8_t* mask,
                           const TransposedRows& layer, int group, uint32_t* shared,
                           unsigned long long* apart);
+// Lines of weights, each of `length` weights `step` apart, whose groups of four may lie in a compressed buffer as
+// they do in the lines: see sparse_layers.h.
+struct StraightLines {
+  int64_t first, lineStep, step;
+  int64_t begin, lineValues;  // in the buffer
+  int lines, length;
+};
+// Compares with slots of each weight. Adds to counts[0] the groups that lie elsewhere, and to counts[1 + 2 c]
+// and counts[2 + 2 c] those whose only active weight, the c-th, is their pair's first and second value.
+constexpr int kStraightCounts = 9;
+void checkStraight(Context& context, const uint32_t* slots, const uint8_t* mask,
+                   const StraightLines& lines, unsigned long long* counts);
+// Writes pairs of `values`, whose lines are `valueLd` apart.
+void writePairs(Context& context, const void* values, int64_t valueLd, const uint8_t* mask,
+                const StraightLines& lines, const Slots& slots);
 
 // ---- nm_kernels.cu
 // Projects the layer's weights, or takes `wanted` (a mask like the arrays' own) if given. Adds the

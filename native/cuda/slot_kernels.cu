@@ -143,6 +143,61 @@ __global__ void shareTransposedKernel(const uint32_t* slots, const uint8_t* mask
       sharedSlot(slots, mask, begin, layer.ld, min(group, layer.rows - row), apart);
 }
 
+// Bits of a group's active weights.
+__device__ unsigned lineBits(const uint8_t* mask, const StraightLines& lines, int64_t begin, int count) {
+  unsigned bits = 0;
+  for (int k = 0; k < count; ++k) bits |= (isActive(mask, begin + k * lines.step) ? 1u : 0u) << k;
+  return bits;
+}
+
+// A thread has a group of a line.
+struct LineGroup {
+  int64_t line, group, begin;
+  int count;
+};
+
+__device__ LineGroup lineGroup(const StraightLines& lines) {
+  const int groups = (lines.length + 3) / 4;
+  const int64_t i = RNM_THREAD;
+  const LineGroup own = {i / groups, i % groups, 0, 0};
+  if (own.line >= lines.lines) return own;
+  return {own.line, own.group,
+          lines.first + own.line * lines.lineStep + 4 * own.group * lines.step,
+          min(4, lines.length - 4 * static_cast<int>(own.group))};
+}
+
+__global__ void checkStraightKernel(const uint32_t* slots, const uint8_t* mask, StraightLines lines,
+                                    unsigned long long* counts) {
+  const LineGroup own = lineGroup(lines);
+  const unsigned bits = lineBits(mask, lines, own.begin, own.count);
+  if (bits == 0) return;
+  const int low = lowest(bits), high = highest(bits);
+  const int64_t pair = lines.begin + own.line * lines.lineValues + 2 * own.group;
+  const int64_t first = slots[own.begin + low * lines.step] - pair;
+  const int64_t second = slots[own.begin + high * lines.step] - pair;
+  const bool fits = low == high ? first == 0 || first == 1
+                                : __popc(bits) == 2 && first == 0 && second == 1;
+  if (!fits) {
+    atomicAdd(counts, 1ull);
+  } else if (low == high) {
+    atomicAdd(counts + 1 + 2 * low + first, 1ull);
+  }
+}
+
+__global__ void writePairsKernel(const __nv_bfloat16* values, int64_t valueLd, const uint8_t* mask,
+                                 StraightLines lines, Slots slots) {
+  const LineGroup own = lineGroup(lines);
+  if (own.count == 0) return;
+  float group[4] = {};
+  for (int k = 0; k < own.count; ++k) group[k] = load(values + own.line * valueLd + 4 * own.group + k);
+  storePair(slots, lines.begin + own.line * lines.lineValues + 2 * own.group,
+            lineBits(mask, lines, own.begin, own.count), group);
+}
+
+Grid gridOfGroups(const StraightLines& lines) {
+  return gridOf(static_cast<int64_t>(lines.lines) * ((lines.length + 3) / 4));
+}
+
 bool bf16(const Context& context) { return context.precision() == Precision::bf16; }
 
 }  // namespace
@@ -215,6 +270,17 @@ void shareTransposedSlots(Context& context, const uint32_t* slots, const uint8_t
                           unsigned long long* apart) {
   launch(context, "share slots", shareTransposedKernel,
          gridOf(layer.members * layer.ld * layer.groups), slots, mask, layer, group, shared, apart);
+}
+
+void checkStraight(Context& context, const uint32_t* slots, const uint8_t* mask,
+                   const StraightLines& lines, unsigned long long* counts) {
+  launch(context, "compare slots", checkStraightKernel, gridOfGroups(lines), slots, mask, lines, counts);
+}
+
+void writePairs(Context& context, const void* values, int64_t valueLd, const uint8_t* mask,
+                const StraightLines& lines, const Slots& slots) {
+  launch(context, "write pairs", writePairsKernel, gridOfGroups(lines),
+         static_cast<const __nv_bfloat16*>(values), valueLd, mask, lines, slots);
 }
 
 }  // namespace rnm::cuda

@@ -46,6 +46,31 @@ __device__ inline void storeGroup(const Slots& slots, uint32_t slot, unsigned bi
       __floats2bfloat162_rn(swapped ? second : first, swapped ? first : second);
 }
 
+// Both values of a group of four where the format is straight.
+__device__ inline __nv_bfloat162 pairOf(const Slots& slots, unsigned bits, const float* weights) {
+  if (bits == 0) return __floats2bfloat162_rn(0.0f, 0.0f);
+  const int low = lowest(bits), high = highest(bits);
+  const bool single = low == high, second = slots.singles >> low & 1u;
+  return __floats2bfloat162_rn(single && second ? 0.0f : pick(weights, low),
+                               single && !second ? 0.0f : pick(weights, high));
+}
+
+__device__ inline void storePair(const Slots& slots, int64_t slot, unsigned bits, const float* weights) {
+  static_cast<__nv_bfloat162*>(slots.compressed)[slot / 2] = pairOf(slots, bits, weights);
+}
+
+// Where the pair of the four weights around the i-th lies; -1 if they are in no buffer.
+__device__ inline int64_t straightSlot(const Slots& slots, int64_t i) {
+#pragma unroll
+  for (int r = 0; r < kStraightRanges; ++r) {
+    const StraightRange& range = slots.ranges[r];
+    if (r < slots.straight && i >= range.first && i < range.first + range.count) {
+      return range.begin + (i - range.first) / 4 * 2;
+    }
+  }
+  return -1;
+}
+
 // The value of a group of two.
 __device__ inline void storeGroup(const Slots& slots, uint32_t slot, unsigned bits,
                                   const float* weights, float*) {

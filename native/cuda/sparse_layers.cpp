@@ -50,9 +50,18 @@ void SparseLayers::countEntries() {
   for (size_t i = 0; transposed_ && i < layers_.size();) {
     const SparseLayer& layer = layers_[i];
     const auto& [first, count, ld, transposedLd] = layer.weights;
-    TransposedRows rows{first, count, ld, entries_, static_cast<int>(count / ld), 0, 0};
+    TransposedRows rows{};
+    rows.first = first;
+    rows.stride = count;
+    rows.ld = ld;
+    rows.entries = entries_;
+    rows.rows = static_cast<int>(count / ld);
+    rows.columns = layer.product->shape().outputs;
     rows.groups = (rows.rows + group_ - 1) / group_;
+    rows.begin = layer.begin;
+    rows.columnValues = layer.product->shape().paddedInputs() / 2;
     for (; i < layers_.size() && layers_[i].layer == layer.layer; ++i) ++rows.members;
+    if (rows.members > 1) rows.beginStride = layers_[i - 1].begin - layers_[i - 2].begin;
     entries_ += rows.members * ld * rows.groups;
     rows_.push_back(rows);
   }
@@ -92,6 +101,8 @@ void SparseLayers::findSlots(const uint8_t* mask) {
     if (!checked_) verify(layer, mask, slots.data());
   }
   checked_ = true;
+  becomeStraight(findSingles(mask, slots.data()));
+  if (singles_) return;
   if (group_ == 1) return keepSlots(std::move(slots));
   int64_t apart = 0;
   DeviceArray<uint32_t> shared = shareSlots(mask, slots.data(), &apart);
@@ -171,16 +182,101 @@ void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask, uint
 // Other values compressed by the library, and written to their slots, have to give the same buffer.
 bool SparseLayers::slotsHold(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots,
                              bool rounded) {
-  const size_t bytes = layer.elements * elementBytes();
   DeviceArray<uint8_t> values = matrixToCompress(layer);
   DeviceArray<uint8_t> expected(context_, layer.product->compressedRoom());
   writeTestValues(context_, values.data(), mask, layer.weights);
   layer.product->compress(values.data(), expected.data());
   writeSlots(context_, values.data(), layer.weights, slots, rounded, compressed_.data());
+  return sameBuffer(layer, expected);
+}
+
+bool SparseLayers::sameBuffer(const SparseLayer& layer, const DeviceArray<uint8_t>& expected) const {
+  const size_t bytes = layer.elements * elementBytes();
   std::vector<uint8_t> a(bytes), b(bytes);
   expected.read(a.data(), 0, bytes);
   compressed_.read(b.data(), layer.begin * elementBytes(), bytes);
   return a == b;
+}
+
+// ---------------------------------------------------------------- straight formats
+
+bool SparseLayers::canBeStraight() const {
+  if (group_ != 4) return false;
+  if (transposed_) return true;
+  // Rows have to follow each other in a buffer as they do in the network.
+  return layers_.size() <= kStraightRanges &&
+         std::all_of(layers_.begin(), layers_.end(), [](const SparseLayer& layer) {
+           return layer.weights.ld == layer.product->shape().paddedInputs();
+         });
+}
+
+StraightLines SparseLayers::linesOf(const SparseLayer& layer) const {
+  const SparseProduct::Shape& shape = layer.product->shape();
+  StraightLines lines{};
+  lines.first = layer.weights.first;
+  lines.lineStep = transposed_ ? 1 : layer.weights.ld;
+  lines.step = transposed_ ? layer.weights.ld : 1;
+  lines.begin = layer.begin;
+  lines.lineValues = shape.paddedInputs() / 2;
+  lines.lines = shape.outputs;
+  lines.length = shape.inputs;
+  return lines;
+}
+
+std::optional<uint32_t> SparseLayers::findSingles(const uint8_t* mask, const uint32_t* slots) {
+  if (!canBeStraight()) return std::nullopt;
+  DeviceArray<unsigned long long> counter(context_, kStraightCounts);
+  for (const SparseLayer& layer : layers_) {
+    checkStraight(context_, slots, mask, linesOf(layer), counter.data());
+  }
+  unsigned long long counts[kStraightCounts];
+  counter.read(counts, 0, kStraightCounts);
+  if (counts[0] > 0) return std::nullopt;
+  uint32_t singles = 0;
+  for (int c = 0; c < 4; ++c) {
+    if (counts[1 + 2 * c] > 0 && counts[2 + 2 * c] > 0) return std::nullopt;
+    if (counts[2 + 2 * c] > 0) singles |= 1u << c;
+  }
+  for (const SparseLayer& layer : layers_) {
+    if (!pairsChecked_ && !pairsHold(layer, mask, straightSlots(singles))) return std::nullopt;
+  }
+  pairsChecked_ = true;
+  return singles;
+}
+
+// Groups without active weights have no slots to look at: what is written where they are thought to be has
+// to be what the library has there.
+bool SparseLayers::pairsHold(const SparseLayer& layer, const uint8_t* mask, const Slots& slots) {
+  DeviceArray<uint8_t> values = matrixToCompress(layer);
+  DeviceArray<uint8_t> expected(context_, layer.product->compressedRoom());
+  writeTestValues(context_, values.data(), mask, layer.weights);
+  layer.product->compress(values.data(), expected.data());
+  const int64_t valueLd = transposed_ ? layer.weights.transposedLd : layer.weights.ld;
+  writePairs(context_, values.data(), valueLd, mask, linesOf(layer), slots);
+  return sameBuffer(layer, expected);
+}
+
+Slots SparseLayers::straightSlots(uint32_t singles) const {
+  Slots slots{nullptr, compressed_.data(), group_, rounded_, 1, singles, {}};
+  if (transposed_) return slots;
+  slots.straight = 0;
+  for (const SparseLayer& layer : layers_) {
+    slots.ranges[slots.straight++] = {layer.weights.first, layer.weights.count, layer.begin};
+  }
+  return slots;
+}
+
+Slots SparseLayers::allSlots() const {
+  if (singles_) return straightSlots(*singles_);
+  return {slots_.data(), compressed_.data(), group_, rounded_, 0, 0, {}};
+}
+
+// Kernels of graphs have it among their arguments.
+void SparseLayers::becomeStraight(std::optional<uint32_t> singles) {
+  if (singles == singles_) return;
+  singles_ = singles;
+  if (singles) slots_ = {};
+  context_.memoryMoved();
 }
 
 }  // namespace rnm::cuda

@@ -6,15 +6,18 @@
 // each weight's value lies: its slot. From then on Adam and Polyak averaging write values straight
 // into their slots. The slots change with the masks alone.
 //
-// Where a row's neighbours are compressed to neighbours, as the library's formats so far have it, one
-// slot says where a whole group is; else each weight has its own. Groups of a transpose lie across the
-// rows that Adam walks along: a kernel of their own writes them, tile by tile.
+// Where a row's neighbours are compressed to neighbours, one slot says where a whole group is; else each weight
+// has its own. And where in bfloat16 the pairs of a row's groups follow each other as the groups do, as in all
+// formats of cuSPARSELt 0.8 on Hopper, there are no slots at all: the format is straight. Both are found out by
+// looking at the slots. Groups of a transpose lie across the rows that Adam walks along: a kernel of their own
+// writes them, tile by tile.
 //
 // Forward passes multiply with W, data gradients with its transpose: each has its own SparseLayers,
 // with slots of their own.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "cuda/kernels.h"
@@ -62,7 +65,15 @@ class SparseLayers {
   void verify(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots);
   bool slotsHold(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots, bool rounded);
   bool keepsTransposes() const { return transposed_ && group_ > 1; }
-  Slots allSlots() const { return {slots_.data(), compressed_.data(), group_, rounded_}; }
+  Slots allSlots() const;
+  // Whether the format is straight, and how; nothing if it is not.
+  std::optional<uint32_t> findSingles(const uint8_t* mask, const uint32_t* slots);
+  bool canBeStraight() const;
+  StraightLines linesOf(const SparseLayer& layer) const;
+  bool pairsHold(const SparseLayer& layer, const uint8_t* mask, const Slots& slots);
+  bool sameBuffer(const SparseLayer& layer, const DeviceArray<uint8_t>& expected) const;
+  Slots straightSlots(uint32_t singles) const;
+  void becomeStraight(std::optional<uint32_t> singles);
   void countEntries();
   DeviceArray<uint32_t> shareSlots(const uint8_t* mask, const uint32_t* slots, int64_t* apart) const;
   void keepSlots(DeviceArray<uint32_t> slots);
@@ -76,6 +87,8 @@ class SparseLayers {
   int64_t entries_ = 0;
   std::vector<TransposedRows> rows_;
   bool checked_ = false, rounded_ = false;
+  bool pairsChecked_ = false;
+  std::optional<uint32_t> singles_;  // of Slots; nothing where the format is not straight
   DeviceArray<uint32_t> slots_;
   DeviceArray<uint8_t> compressed_;
 };

@@ -59,8 +59,11 @@ __device__ void storeGroups(const Slots& slots, int64_t i, unsigned bits, const 
 
 template <typename T>
 __device__ void storeSlots(const Slots& slots, int64_t i, unsigned bits, const Floats4& weight) {
-  if (!slots.of) return;
-  if (slots.group == 1) {
+  if (!slots.compressed) return;
+  if (slots.straight > 0) {
+    const int64_t slot = straightSlot(slots, i);
+    if (slot >= 0) storePair(slots, slot, bits, weight.value);
+  } else if (slots.group == 1) {
     storeElements<T>(slots, i, weight);
   } else {
     storeGroups(slots, i, bits, weight, static_cast<T*>(nullptr));
@@ -70,11 +73,17 @@ __device__ void storeSlots(const Slots& slots, int64_t i, unsigned bits, const F
 // An active weight by itself. The second one of a group lies beside the first.
 template <typename T>
 __device__ void storeOne(const Slots& slots, const uint8_t* mask, int64_t i, float weight) {
-  if (!slots.of) return;
+  if (!slots.compressed) return;
+  const unsigned bits = slots.group == 4 ? maskBits(mask, i / 4 * 4) : 0;
+  const bool second = slots.group == 4 && i % 4 != lowest(bits);
+  if (slots.straight > 0) {
+    const int64_t slot = straightSlot(slots, i);
+    const bool late = second || (lowest(bits) == highest(bits) && slots.singles >> (i % 4) & 1u);
+    if (slot >= 0) storeSlot<T>(slots, static_cast<uint32_t>(slot + late), weight);
+    return;
+  }
   const uint32_t slot = slots.of[i / slots.group];
-  if (slot == kNoSlot) return;
-  const bool second = slots.group == 4 && i % 4 != lowest(maskBits(mask, i / 4 * 4));
-  storeSlot<T>(slots, slot ^ (second ? 1u : 0u), weight);
+  if (slot != kNoSlot) storeSlot<T>(slots, slot ^ (second ? 1u : 0u), weight);
 }
 
 // What products read of four weights: their places in the masked matrix, and their slots.
@@ -221,10 +230,13 @@ __global__ void storeTransposeKernel(const T* effective, const uint8_t* mask, Tr
 #pragma unroll
   for (int k = 0; k < kWrites; ++k) {
     const int at = column + columnOf(k), top = row + groupOf(k) * kGroupRows<T>;
-    const bool inside = at < layer.ld && top < layer.rows;
-    const int64_t entry =
-        layer.entries + (blockIdx.z * layer.ld + at) * layer.groups + top / kGroupRows<T>;
-    slot[k] = inside ? slots.of[entry] : kNoSlot;
+    slot[k] = kNoSlot;
+    if (at >= layer.columns || top >= layer.rows) continue;
+    const int group = top / kGroupRows<T>;
+    slot[k] = slots.straight > 0
+                  ? static_cast<uint32_t>(layer.begin + blockIdx.z * layer.beginStride +
+                                          at * layer.columnValues + 2 * group)
+                  : slots.of[layer.entries + (blockIdx.z * layer.ld + at) * layer.groups + group];
   }
   Pack<T> packed[kReads] = {};
 #pragma unroll
@@ -256,7 +268,11 @@ __global__ void storeTransposeKernel(const T* effective, const uint8_t* mask, Tr
       group[r] = values[top + r][mine];
       bits |= (active[top + r][mine / kColumns] >> (mine % kColumns) & 1u) << r;
     }
-    storeGroup(slots, slot[k], bits, group, static_cast<T*>(nullptr));
+    if (slots.straight == 0) {
+      storeGroup(slots, slot[k], bits, group, static_cast<T*>(nullptr));
+    } else if (slot[k] != kNoSlot) {
+      storePair(slots, slot[k], bits, group);
+    }
   }
 }
 

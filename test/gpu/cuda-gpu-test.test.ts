@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, jest, test } from '@jest/globals';
-import type { DeviceOptions } from '../../lib/device/index.js';
 import { testDevice } from '../device/support.js';
 import { runTypeScript } from '../support/run-typescript.js';
 import { temporaryFolders } from '../support/temporary-folder.js';
@@ -34,7 +33,7 @@ emulated('agrees on the emulated GPU, in every arithmetic', async () => {
     { precision: 'tf32', dataGradient: 'transposable' },
     { precision: 'bf16', dataGradient: 'transposable' },
     { precision: 'bf16', dataGradient: 'double-pruned' },
-  ].map((options: DeviceOptions) => ({
+  ].map((options) => ({
     tested: { device: 'cuda-emulated', ...options },
     reference: { device: 'cpu' },
     choices: expect.arrayContaining([

@@ -29,6 +29,14 @@ Header headerOf(const SparseShape& s) {
 int64_t groups(const SparseShape& s) { return s.rows * (s.k / s.group()); }
 size_t valueBytes(const SparseShape& s) { return kBlockGroups * s.kept() * sizeOf(s.type); }
 size_t blockBytes(const SparseShape& s) { return valueBytes(s) + kPositionBytes + kFillingBytes; }
+int64_t blocks(const SparseShape& s) { return (groups(s) + kBlockGroups - 1) / kBlockGroups; }
+
+// As cuSPARSELt 0.8 has it on Hopper, or so it seems: all values as they lie in the matrix, and what else there is
+// behind them.
+bool straight() {
+  static const char* const format = std::getenv("RNM_EMULATOR_FORMAT");
+  return format && std::strcmp(format, "straight") == 0;
+}
 
 // Where the groups of a matrix go: one step of a linear congruence, so that neighbours part.
 class Order {
@@ -37,7 +45,9 @@ class Order {
     step_ = static_cast<int64_t>(count_ * 0.381966) + 2 * s.algorithm + 1;
     while (std::gcd(step_, count_) != 1) ++step_;
   }
-  int64_t operator()(int64_t group) const { return (group % count_ * (step_ % count_) + shift_) % count_; }
+  int64_t operator()(int64_t group) const {
+    return straight() ? group : (group % count_ * (step_ % count_) + shift_) % count_;
+  }
 
  private:
   int64_t count_, shift_, step_;
@@ -53,7 +63,17 @@ bool rounds(const SparseShape& s) {
 
 // The kept values of a group lie side by side, as in the real formats seen so far, but with one algorithm.
 int64_t valueIndex(const SparseShape& s, int64_t slot, int i) {
-  return s.algorithm % 4 == 2 ? i * kBlockGroups + slot : slot * s.kept() + i;
+  return s.algorithm % 4 == 2 && !straight() ? i * kBlockGroups + slot : slot * s.kept() + i;
+}
+
+// Where in a buffer the header, and a block's values and positions are.
+size_t headerAt(const SparseShape& s) { return straight() ? blocks(s) * blockBytes(s) : 0; }
+size_t valuesAt(const SparseShape& s, int64_t block) {
+  return straight() ? block * valueBytes(s) : kHeaderBytes + block * blockBytes(s);
+}
+size_t positionsAt(const SparseShape& s, int64_t block) {
+  return straight() ? blocks(s) * valueBytes(s) + block * (kPositionBytes + kFillingBytes)
+                    : valuesAt(s, block) + valueBytes(s);
 }
 
 // Which entries of a group are kept. Zeros fill up a group with too few others: which of them is
@@ -69,7 +89,7 @@ std::string chooseKept(const SparseShape& s, const float* group, std::array<int,
     const int candidate = s.algorithm % 2 ? i : s.group() - 1 - i;
     if (found == 0 || (*kept)[0] != candidate) (*kept)[found++] = candidate;
   }
-  const bool descending = s.algorithm % 3 == 1;
+  const bool descending = s.algorithm % 3 == 1 && !straight();
   if (s.kept() == 2 && ((*kept)[0] > (*kept)[1]) != descending) std::swap((*kept)[0], (*kept)[1]);
   return "";
 }
@@ -87,26 +107,26 @@ float asRead(const SparseShape& s, float value) {
 }
 
 size_t compressedBytes(const SparseShape& s) {
-  const size_t blocks = (groups(s) + kBlockGroups - 1) / kBlockGroups;
-  return kHeaderBytes + blocks * blockBytes(s);
+  return kHeaderBytes + blocks(s) * blockBytes(s);
 }
 
 std::string compress(const SparseShape& s, const std::vector<float>& dense, void* compressed) {
   char* const bytes = static_cast<char*>(compressed);
   for (size_t i = 0; i < compressedBytes(s); ++i) bytes[i] = static_cast<char>(i * 29 + s.algorithm);
   const Header header = headerOf(s);
-  std::memcpy(bytes, &header, sizeof(header));
+  std::memcpy(bytes + headerAt(s), &header, sizeof(header));
   const Order order(s);
   for (int64_t g = 0; g < groups(s); ++g) {
     std::array<int, 2> kept{};
     const std::string problem = chooseKept(s, dense.data() + g * s.group(), &kept);
     if (!problem.empty()) return problem;
     const int64_t place = order(g), slot = place % kBlockGroups;
-    char* const block = bytes + kHeaderBytes + place / kBlockGroups * blockBytes(s);
-    unsigned char& positions = reinterpret_cast<unsigned char&>(block[valueBytes(s) + slot / 2]);
+    char* const values = bytes + valuesAt(s, place / kBlockGroups);
+    char* const after = bytes + positionsAt(s, place / kBlockGroups);
+    unsigned char& positions = reinterpret_cast<unsigned char&>(after[slot / 2]);
     unsigned char nibble = 0;
     for (int i = 0; i < s.kept(); ++i) {
-      storeElement(block, valueIndex(s, slot, i), s.type, toStore(s, dense[g * s.group() + kept[i]]));
+      storeElement(values, valueIndex(s, slot, i), s.type, toStore(s, dense[g * s.group() + kept[i]]));
       nibble |= static_cast<unsigned char>(kept[i] << 2 * i);
     }
     positions = static_cast<unsigned char>(slot % 2 ? (positions & 0x0f) | nibble << 4 : (positions & 0xf0) | nibble);
@@ -117,18 +137,18 @@ std::string compress(const SparseShape& s, const std::vector<float>& dense, void
 std::string decompress(const SparseShape& s, const void* compressed, std::vector<float>* dense) {
   const char* const bytes = static_cast<const char*>(compressed);
   Header header;
-  std::memcpy(&header, bytes, sizeof(header));
+  std::memcpy(&header, bytes + headerAt(s), sizeof(header));
   if (header.mark != kMark) return "it was not compressed";
   if (!(header == headerOf(s))) return "it was compressed for another algorithm, type or shape";
   dense->assign(static_cast<size_t>(s.rows) * s.k, 0.0f);
   const Order order(s);
   for (int64_t g = 0; g < groups(s); ++g) {
     const int64_t place = order(g), slot = place % kBlockGroups;
-    const char* const block = bytes + kHeaderBytes + place / kBlockGroups * blockBytes(s);
-    const auto positions = static_cast<unsigned char>(block[valueBytes(s) + slot / 2]);
+    const char* const values = bytes + valuesAt(s, place / kBlockGroups);
+    const auto positions = static_cast<unsigned char>(bytes[positionsAt(s, place / kBlockGroups) + slot / 2]);
     const int nibble = slot % 2 ? positions >> 4 : positions & 15;
     for (int i = 0; i < s.kept(); ++i) {
-      (*dense)[g * s.group() + (nibble >> 2 * i & 3)] = asRead(s, loadElement(block, valueIndex(s, slot, i), s.type));
+      (*dense)[g * s.group() + (nibble >> 2 * i & 3)] = asRead(s, loadElement(values, valueIndex(s, slot, i), s.type));
     }
   }
   return "";
