@@ -92,17 +92,6 @@ void adam(Context& context, const WeightArrays& arrays, const AdamStep& step, fl
 struct Average;
 // Of several networks at once; none of them is another one's source.
 void polyak(Context& context, const std::vector<Average>& averages, float tau);
-struct Slots;
-// A layer of W whose transpose is compressed: its weights begin at `first`, those of other members `stride`
-// further on. The entries of its groups, which lie across rows, are [member][column][group]. Where the format is
-// straight, pairs of a column's values follow each other, columns `columnValues` apart, from `begin` on.
-struct TransposedRows {
-  int64_t first, stride, ld, entries;
-  int rows, columns, groups, members;
-  int64_t begin, beginStride, columnValues;
-};
-void storeTranspose(Context& context, const void* effective, const uint8_t* mask,
-                    const TransposedRows& layer, const Slots& slots);
 // What follows from weights and masks; `keepDormant`: else dormant weights become zero.
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
 // *largest = the larger of itself and the bits of every value without its sign: NaN is above all.
@@ -127,6 +116,19 @@ bool sampledTileFits(int tile, const NmPattern& pattern);
 // The weight gradients of the layer's members, at active weights alone: delta^T input. Of rows with `places`.
 void sampleGradient(Context& context, const SampledFactors& factors, const MaskedLayer& layer,
                     const WeightArrays& arrays, int tile);
+
+// ---- compressed_transposes.cu
+struct Slots;
+// A layer of W whose transpose is compressed: its weights begin at `first`, those of other members `stride`
+// further on. The entries of its groups, which lie across rows, are [member][column][group]. Where the format is
+// straight, pairs of a column's values follow each other, columns `columnValues` apart, from `begin` on.
+struct TransposedRows {
+  int64_t first, stride, ld, entries;
+  int rows, columns, groups, members;
+  int64_t begin, beginStride, columnValues;
+};
+void storeTranspose(Context& context, const void* effective, const uint8_t* mask,
+                    const TransposedRows& layer, const Slots& slots);
 
 // ---- slot_kernels.cu: see sparse_layers.h. Values and buffers are of `Precision`'s type.
 // A layer's weights: `count` elements from `first` on of the network's array and of the mask, in

@@ -23,7 +23,8 @@ __device__ inline int lowest(unsigned bits) { return bits & 1u ? 0 : bits & 2u ?
 __device__ inline int highest(unsigned bits) { return bits & 8u ? 3 : bits & 4u ? 2 : bits & 2u ? 1 : 0; }
 
 // A register cannot be chosen by a number that is not known when compiling.
-__device__ inline float pick(const float* of, int k) {
+template <typename T>
+__device__ inline T pick(const T* of, int k) {
   return k == 0 ? of[0] : k == 1 ? of[1] : k == 2 ? of[2] : of[3];
 }
 

@@ -4,6 +4,7 @@
 #include "cuda/graph.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
+#include "cuda/masks.h"
 #include "cuda/pack.h"
 #include "cuda/slot_stores.h"
 #include "cuda/weights.h"
@@ -27,11 +28,6 @@ __device__ void adamOne(const AdamStep& s, float g, float& weight, float& moment
   moment1 = s.beta1 * moment1 + s.rest1 * g;
   moment2 = s.beta2 * moment2 + s.rest2 * g * g;
   weight -= s.stepSize * moment1 / (sqrtf(moment2) * s.inverseCorrection2 + s.epsilon);
-}
-
-// Bits of the four elements from `i` on, which is a multiple of four.
-__device__ unsigned maskBits(const uint8_t* mask, int64_t i) {
-  return mask ? static_cast<unsigned>(mask[i / 8]) >> (i % 8) & 15u : 15u;
 }
 
 // Four weights that have a slot each.
@@ -191,102 +187,6 @@ __global__ void adamKernel(WeightArrays a, AdamScalars scalars, float srLambda) 
   }
 }
 
-// ---------------------------------------------------------------- transposes
-
-// A tile of W whose groups lie across its rows: 64 columns of 32 groups. Eight neighbouring groups of a
-// column are a sector of the compressed transpose.
-constexpr int kTileColumns = 64, kTileGroups = 32, kSectorGroups = 8;
-
-template <typename T>
-constexpr int kGroupRows = sizeof(T) == 2 ? 4 : 2;
-
-// Bits of a pack's elements, from `i` on.
-template <typename T>
-__device__ unsigned packBits(const uint8_t* mask, int64_t i) {
-  return sizeof(T) == 2 ? mask[i / 8] : maskBits(mask, i);
-}
-
-// Reads whole lines of W, and writes whole sectors of the compressed transpose. What a thread reads it
-// asks for at once, the slots among it: each waits for memory but once.
-template <typename T>
-__global__ void storeTransposeKernel(const T* effective, const uint8_t* mask, TransposedRows layer,
-                                     Slots slots) {
-  constexpr int kColumns = Pack<T>::kCount, kPacks = kTileColumns / kColumns;
-  constexpr int kRows = kTileGroups * kGroupRows<T>;
-  constexpr int kReads = kPacks * kRows / kThreads, kWrites = kTileColumns * kTileGroups / kThreads;
-  __shared__ float values[kRows][kTileColumns + 1];
-  __shared__ uint8_t active[kRows][kPacks];
-  const int thread = static_cast<int>(threadIdx.x);
-  const int64_t begin = layer.first + blockIdx.z * layer.stride;
-  const int column = static_cast<int>(blockIdx.x) * kTileColumns;
-  const int row = static_cast<int>(blockIdx.y) * kRows;
-  // The k-th of a thread's groups: neighbouring threads have those of a sector.
-  const auto columnOf = [thread](int k) { return (thread + k * kThreads) / kSectorGroups % kTileColumns; };
-  const auto groupOf = [thread](int k) {
-    return (thread + k * kThreads) / (kSectorGroups * kTileColumns) * kSectorGroups +
-           thread % kSectorGroups;
-  };
-  uint32_t slot[kWrites];
-#pragma unroll
-  for (int k = 0; k < kWrites; ++k) {
-    const int at = column + columnOf(k), top = row + groupOf(k) * kGroupRows<T>;
-    slot[k] = kNoSlot;
-    if (at >= layer.columns || top >= layer.rows) continue;
-    const int group = top / kGroupRows<T>;
-    slot[k] = slots.straight > 0
-                  ? static_cast<uint32_t>(layer.begin + blockIdx.z * layer.beginStride +
-                                          at * layer.columnValues + 2 * group)
-                  : slots.of[layer.entries + (blockIdx.z * layer.ld + at) * layer.groups + group];
-  }
-  Pack<T> packed[kReads] = {};
-#pragma unroll
-  for (int k = 0; k < kReads; ++k) {
-    const int line = (thread + k * kThreads) / kPacks, pack = thread % kPacks;
-    const int at = column + kColumns * pack;
-    unsigned bits = 0;
-    if (row + line < layer.rows && at < layer.ld) {
-      const int64_t i = begin + (row + line) * layer.ld + at;
-      packed[k] = loadPack(effective + i);
-      bits = packBits<T>(mask, i);
-    }
-    active[line][pack] = static_cast<uint8_t>(bits);
-  }
-#pragma unroll
-  for (int k = 0; k < kReads; ++k) {
-    const int line = (thread + k * kThreads) / kPacks, first = thread % kPacks * kColumns;
-#pragma unroll
-    for (int c = 0; c < kColumns; ++c) values[line][first + c] = load(&packed[k].value[c]);
-  }
-  __syncthreads();
-#pragma unroll
-  for (int k = 0; k < kWrites; ++k) {
-    const int mine = columnOf(k), top = groupOf(k) * kGroupRows<T>;
-    float group[4] = {};
-    unsigned bits = 0;
-#pragma unroll
-    for (int r = 0; r < kGroupRows<T>; ++r) {
-      group[r] = values[top + r][mine];
-      bits |= (active[top + r][mine / kColumns] >> (mine % kColumns) & 1u) << r;
-    }
-    if (slots.straight == 0) {
-      storeGroup(slots, slot[k], bits, group, static_cast<T*>(nullptr));
-    } else if (slot[k] != kNoSlot) {
-      storePair(slots, slot[k], bits, group);
-    }
-  }
-}
-
-template <typename T>
-void storeTransposeOf(Context& context, const void* effective, const uint8_t* mask,
-                      const TransposedRows& layer, const Slots& slots) {
-  constexpr int kRows = kTileGroups * kGroupRows<T>;
-  const dim3 blocks(static_cast<unsigned>((layer.ld + kTileColumns - 1) / kTileColumns),
-                    static_cast<unsigned>((layer.rows + kRows - 1) / kRows),
-                    static_cast<unsigned>(layer.members));
-  launch(context, "write compressed transposes", storeTransposeKernel<T>, {blocks},
-         static_cast<const T*>(effective), mask, layer, slots);
-}
-
 // Networks of a launch, each from its first block on.
 constexpr int kAverages = 4;
 struct Averages {
@@ -373,13 +273,6 @@ void polyak(Context& context, const std::vector<Average>& averages, float tau) {
     }
     launch(context, "average targets", kernel, gridOf(blocks * kThreads), some, context.scalar(tau));
   }
-}
-
-void storeTranspose(Context& context, const void* effective, const uint8_t* mask,
-                    const TransposedRows& layer, const Slots& slots) {
-  const bool bf16 = context.precision() == Precision::bf16;
-  (bf16 ? storeTransposeOf<__nv_bfloat16> : storeTransposeOf<float>)(context, effective, mask, layer,
-                                                                     slots);
 }
 
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant) {
