@@ -32,7 +32,10 @@ export interface SparseChoice {
    * dense products by cuBLASLt.
    */
   chosen: 'sparse' | 'dense';
-  /** Microseconds of all these members' products, dense and sparse; null if nothing was measured. */
+  /**
+   * Microseconds of all these members' products, dense and sparse; null if nothing was measured. Those of weight
+   * gradients are of both, the gradient and the data gradient that is computed beside it, but for a first layer.
+   */
   denseUs: number | null;
   sparseUs: number | null;
   /** They were measured by an earlier process, or another one. */

@@ -95,6 +95,10 @@ MatrixRef CudaNetwork::keptRef(const std::vector<DeviceArray<uint8_t>>& arrays, 
   return {arrays[layer].data() + member * stride * bytes, ld, stride, type};
 }
 
+MatrixRef CudaNetwork::keptDelta(int layer, int member) const {
+  return keptRef(kept_.delta, layer, member, type());
+}
+
 // The input as products read it; every member has the same.
 MatrixRef CudaNetwork::inputRef(const DeviceView& input, bool keep) {
   if (!bf16()) return {input.data, input.ld, 0, ElementType::float32};
@@ -201,7 +205,10 @@ void CudaNetwork::planTransposed(int rows) {
 // The first backward pass with weight gradients, likewise.
 void CudaNetwork::planGradients(int rows) {
   if (context_.inGraph() || rows < kLeastRows || gradients_.planned()) return;
-  gradients_.plan(rows, [this](int layer) { return gradientFactors(layer, 0); });
+  gradients_.plan(rows, {[this](int layer) { return gradientFactors(layer, 0); },
+                         [this](int layer, int members) {
+                           if (layer > 0) multiplyDelta(layer, {0, members}, keptDelta(layer, 0), true);
+                         }});
 }
 
 // A data gradient is x = y W: the same product with W^T for the weights, and neither bias nor ReLU.
@@ -310,7 +317,7 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
   if (weightGradient) planGradients(rows);
   const BiasSums sums = biasSums(members, weightGradient);
   const auto shape = [&](int l) { return shapeOf(l, members.count, rows, kept_.capacity); };
-  const auto delta = [&](int l) { return keptRef(kept_.delta, l, members.first, type()); };
+  const auto delta = [&](int l) { return keptDelta(l, members.first); };
   MatrixRef from = delta(last());
   if (isDelta(members, dy) && !weightGradient) {
     from = {dy.data, dy.ld, 0, ElementType::float32};
@@ -338,7 +345,7 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
 bool CudaNetwork::propagate(int index, MemberRange members, const MatrixRef& delta, bool clean,
                             const ColumnSums& sums) {
   const int rows = kept_.input.rows, before = index - 1;
-  const MatrixRef to = keptRef(kept_.delta, before, members.first, type());
+  const MatrixRef to = keptDelta(before, members.first);
   const void* activity = keptRef(kept_.activity, before, members.first, type()).data;
   const PassShape shape = shapeOf(before, members.count, rows, kept_.capacity);
   if (index == last() && width(index) <= kNarrow) {
@@ -347,9 +354,16 @@ bool CudaNetwork::propagate(int index, MemberRange members, const MatrixRef& del
                 weights_.effective(index, members.first), to.data, activity, shape, sums);
     return false;
   }
-  const bool sparse = multiplySparse(weights_.transposed(), index, members, rows, delta, to, clean);
-  if (!sparse) dataGradient(index, members, delta, to);
+  const bool sparse = multiplyDelta(index, members, delta, clean);
   hiddenDelta(context_, to.data, activity, shape, sums);
+  return sparse;
+}
+
+// The deltas of the layer before, but for its activation's derivative. Returns whether the product was sparse.
+bool CudaNetwork::multiplyDelta(int index, MemberRange members, const MatrixRef& delta, bool clean) {
+  const MatrixRef to = keptDelta(index - 1, members.first);
+  const bool sparse = multiplySparse(weights_.transposed(), index, members, kept_.input.rows, delta, to, clean);
+  if (!sparse) dataGradient(index, members, delta, to);
   return sparse;
 }
 
@@ -385,7 +399,7 @@ void CudaNetwork::dataGradient(int index, MemberRange members, const MatrixRef& 
 
 WeightGradients::Factors CudaNetwork::gradientFactors(int index, int member) const {
   const NetworkWeights::Layer& layer = weights_.layer(index);
-  const MatrixRef delta = keptRef(kept_.delta, index, member, type());
+  const MatrixRef delta = keptDelta(index, member);
   MatrixRef input;
   if (index > 0) {
     input = keptRef(kept_.activity, index - 1, member, type());

@@ -68,6 +68,7 @@ class CudaNetwork : public Network {
   MatrixRef activityBuffer(int layer, MemberRange members, int rows, bool keep);
   MatrixRef keptRef(const std::vector<DeviceArray<uint8_t>>& arrays, int layer, int member,
                     ElementType type) const;
+  MatrixRef keptDelta(int layer, int member) const;
   // Why products cannot go through cuSPARSELt whatever the pattern; empty if they can.
   std::string obstacle(int layer, bool transposed) const;
   // Whether tensor cores have a way for the masks that such products read.
@@ -90,6 +91,7 @@ class CudaNetwork : public Network {
   BiasSums biasSums(MemberRange members, bool wanted) const;
   bool propagate(int index, MemberRange members, const MatrixRef& delta, bool clean,
                  const ColumnSums& sums);
+  bool multiplyDelta(int layer, MemberRange members, const MatrixRef& delta, bool clean);
   void dataGradient(int layer, MemberRange members, const MatrixRef& delta,
                     const MatrixRef& target);
   void planGradients(int rows);

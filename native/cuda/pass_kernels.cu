@@ -178,34 +178,22 @@ __global__ void narrowDeltaKernel(NarrowLayer last, const T* lastDelta, const T*
   const int64_t first = chunk.member * shape.stride + j;
   const int end = j < shape.width ? chunk.endRow : 0;
   float sum[kColumns] = {};
-  for (int begin = chunk.firstRow; begin < end; begin += kPacksAtOnce * lines) {
-    Pack<T> packs[kPacksAtOnce];
-#pragma unroll
-    for (int k = 0; k < kPacksAtOnce; ++k) {
-      if (begin + k * lines < end) packs[k] = loadPack(activity + first + (begin + k * lines) * shape.ld);
-    }
-    float value[kPacksAtOnce][kColumns] = {};
+  for (int row = chunk.firstRow; row < end; row += lines) {
+    const Pack<T> a = loadPack(activity + first + row * shape.ld);
+    float value[kColumns] = {};
     for (int64_t o = 0; o < last.outputs; ++o) {
+      const float d = load(lastDelta + row * last.deltaLd + o);
       const Pack<T> w = loadPack(weights + o * last.weightLd);
 #pragma unroll
-      for (int k = 0; k < kPacksAtOnce; ++k) {
-        if (begin + k * lines >= end) continue;
-        const float d = load(lastDelta + (begin + k * lines) * last.deltaLd + o);
-#pragma unroll
-        for (int c = 0; c < kColumns; ++c) value[k][c] += d * load(&w.value[c]);
-      }
+      for (int c = 0; c < kColumns; ++c) value[c] += d * load(&w.value[c]);
     }
+    Pack<T> result;
 #pragma unroll
-    for (int k = 0; k < kPacksAtOnce; ++k) {
-      if (begin + k * lines >= end) continue;
-#pragma unroll
-      for (int c = 0; c < kColumns; ++c) {
-        T& x = packs[k].value[c];
-        store(&x, load(&x) > 0.0f ? value[k][c] : 0.0f);
-        sum[c] += load(&x);
-      }
-      storePack(delta + first + (begin + k * lines) * shape.ld, packs[k]);
+    for (int c = 0; c < kColumns; ++c) {
+      store(&result.value[c], load(&a.value[c]) > 0.0f ? value[c] : 0.0f);
+      sum[c] += load(&result.value[c]);
     }
+    storePack(delta + first + row * shape.ld, result);
   }
   if (sums.data) storeSums(sum, shape, chunk, sums);
 }

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "cuda/branch.h"
 #include "cuda/kernels.h"
 #include "cuda/sparse_choice.h"
 #include "cuda/stopwatch.h"
@@ -26,11 +27,11 @@ std::vector<int> tilesFor(const NmPattern& pattern) {
 
 }  // namespace
 
-void WeightGradients::plan(int rows, const std::function<Factors(int layer)>& factorsOf) {
+void WeightGradients::plan(int rows, const Pass& pass) {
   std::vector<SparseChoice> choices(weights_.layers());
   for (int l = 0; l < weights_.layers(); ++l) {
     if (weights_.layer(l).pattern.dense()) continue;
-    choices[l] = context_.chooser().choose(questionOf(l, factorsOf(l)));
+    choices[l] = context_.chooser().choose(questionOf(l, pass));
   }
   choices_ = std::move(choices);
   rows_ = rows;
@@ -48,40 +49,53 @@ std::string WeightGradients::whyDense(const NetworkWeights::Layer& layer) const 
   return "";
 }
 
-ProductQuestion WeightGradients::questionOf(int index, const Factors& factors) {
+ProductQuestion WeightGradients::questionOf(int index, const Pass& pass) {
   const NetworkWeights::Layer& layer = weights_.layer(index);
+  const int rows = pass.factors(index).rows;
   ProductQuestion question{};
   LayerChoice& about = question.about;
   about.outputs = layer.outputs;
   about.inputs = layer.inputs;
-  about.rows = factors.rows;
+  about.rows = rows;
   about.members = members_;
   about.pattern = layer.pattern.name();
   about.precision = nameOf(context_.precision());
   about.pass = "weight gradient";
   question.product = about.precision + " weight gradient of " + about.pattern + ", outputs " +
                      std::to_string(layer.outputs) + ", inputs " + std::to_string(layer.inputs) +
-                     ", rows " + std::to_string(factors.rows) + ", members " +
-                     std::to_string(members_);
+                     ", rows " + std::to_string(rows) + ", members " + std::to_string(members_) +
+                     (index == 0 ? "" : ", beside its data gradient");
   question.obstacle = whyDense(layer);
   question.forced =
       context_.weightGradient() == WeightGradient::sampled ? "weight gradients: sampled" : "";
-  question.measure = [this, index, factors] { return measure(index, factors); };
+  question.measure = [this, index, &pass] { return measure(index, pass); };
   question.require = [pattern = layer.pattern](const SparseAlgorithm& algorithm) {
     if (!sampledTileFits(algorithm.id.value_or(-1), pattern)) throw std::runtime_error("no such tile");
   };
   return question;
 }
 
-// In turns: dense and with every tile, of one member and of all.
-MeasuredProduct WeightGradients::measure(int index, const Factors& factors) {
+// In turns: dense and with every tile, of one member and of all. What counts is how long both take, the gradient
+// and what is computed beside it: a kernel that is fast alone may leave the other no room.
+MeasuredProduct WeightGradients::measure(int index, const Pass& pass) {
   context_.synchronize("finish before a measurement");
+  const Factors factors = pass.factors(index);
+  const auto asInPass = [&](int count, const auto& gradient) {
+    Branch branch(context_);
+    branch.run(gradient);
+    pass.beside(index, count);
+    branch.join();
+  };
   const std::vector<int> tiles = tilesFor(weights_.layer(index).pattern);
   std::vector<std::function<void()>> works;
   for (const int count : {1, members_}) {
-    works.push_back([=, this, &factors] { multiply(index, {0, count}, factors); });
+    works.push_back([=, this, &factors] {
+      asInPass(count, [&] { multiply(index, {0, count}, factors); });
+    });
     for (const int tile : tiles) {
-      works.push_back([=, this, &factors] { sample(index, {0, count}, factors, tile); });
+      works.push_back([=, this, &factors] {
+        asInPass(count, [&] { sample(index, {0, count}, factors, tile); });
+      });
     }
   }
   const std::vector<double> times = microsecondsOf(context_, works);

@@ -22,9 +22,15 @@ class WeightGradients {
     MatrixRef delta, input;  // [rows, outputs], and [rows, inputs] of which products read `columns`
     int columns, rows;
   };
-  // Chooses for passes of so many rows, the first of which decides: may measure with what there is in these
-  // factors, which are those of all members, and leaves zeros where it wrote.
-  void plan(int rows, const std::function<Factors(int layer)>& factorsOf);
+  // What there is of a backward pass before it: the factors of all members, and what is computed beside the
+  // gradient of a layer of so many members, if it is anything.
+  struct Pass {
+    std::function<Factors(int layer)> factors;
+    std::function<void(int layer, int members)> beside;
+  };
+  // Chooses for passes of so many rows, the first of which decides. May measure: the pass's own numbers are
+  // overwritten, and gradients are zero after it.
+  void plan(int rows, const Pass& pass);
   bool planned() const { return rows_ > 0; }
 
   // Of members from `members.first` on, which the factors begin with.
@@ -32,8 +38,8 @@ class WeightGradients {
 
  private:
   std::string whyDense(const NetworkWeights::Layer& layer) const;
-  ProductQuestion questionOf(int index, const Factors& factors);
-  MeasuredProduct measure(int index, const Factors& factors);
+  ProductQuestion questionOf(int index, const Pass& pass);
+  MeasuredProduct measure(int index, const Pass& pass);
   void multiply(int index, MemberRange members, const Factors& factors);
   void sample(int index, MemberRange members, const Factors& factors, int tile);
 

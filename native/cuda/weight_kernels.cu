@@ -143,13 +143,15 @@ struct alignas(sizeof(float) * kActive) Moments {
   float value[kActive];
 };
 
-// kActive of every four neighbours learn: everything is read and written in the order of memory.
+// kActive of every four neighbours learn, or of a larger group one: everything is read and written in the order
+// of memory.
 template <typename T, int kActive>
 __device__ void adamInGroups(const WeightArrays& a, const AdamStep& step, const Segment& segment,
                              uint32_t begin) {
   const int64_t i = static_cast<int64_t>(segment.first) + begin;
-  const int64_t at = static_cast<int64_t>(segment.moments) + begin / 4 * kActive;
   const unsigned bits = maskBits(a.mask, i);
+  if (bits == 0) return;
+  const int64_t at = static_cast<int64_t>(segment.moments) + begin / segment.groupSize * kActive;
   const Floats4 g = load4(a.gradient + i);
   Floats4 w = load4(a.weights + i);
   auto& m = *reinterpret_cast<Moments<kActive>*>(a.moment1 + at);

@@ -102,28 +102,33 @@ void NetworkWeights::addSegment(const Segment& segment) {
   for (uint32_t begin = 0; begin < segment.count; begin += kPiece) pieces_.push_back({index, begin});
 }
 
-// Of every four neighbours in memory, all members' rows one after the other; 0 where rows or moments
-// are padded, or with a pattern of other groups.
-uint32_t NetworkWeights::activePerGroup(const Layer& layer) const {
-  const bool gapless = layer.ld == layer.inputs && layer.momentStride * 4 == layer.stride * layer.pattern.n;
-  return layer.pattern.m == 4 && layer.pattern.n <= 2 && gapless ? layer.pattern.n : 0;
+// Whether groups follow each other in memory, all members' rows one after the other, and their moments likewise:
+// neither is padded. Adam takes four weights at a time, of one group, which have all of its active ones or none.
+bool NetworkWeights::inGroups(const Layer& layer) const {
+  const auto& [n, m] = layer.pattern;
+  if (layer.places < 0 || layer.ld != layer.inputs || layer.inputs % m != 0) return false;
+  const bool gapless = layer.momentStride * m == layer.stride * n;
+  return gapless && (m == 4 ? n <= 2 : n == 1 && m % 4 == 0);
 }
 
 void NetworkWeights::addSegments(const Layer& layer) {
   const auto segment = [](int64_t first, int64_t count, int64_t moments, uint32_t places,
-                          uint32_t perGroup) {
-    return Segment{static_cast<uint32_t>(first), static_cast<uint32_t>(count),
-                   static_cast<uint32_t>(moments), places, perGroup};
+                          const NmPattern& groups) {
+    return Segment{static_cast<uint32_t>(first),    static_cast<uint32_t>(count),
+                   static_cast<uint32_t>(moments),  places,
+                   static_cast<uint32_t>(groups.n), static_cast<uint32_t>(groups.m)};
   };
-  const uint32_t perGroup = layer.places < 0 ? 0 : activePerGroup(layer);
-  if (layer.places < 0 || perGroup > 0) {
-    addSegment(segment(layer.first, members_ * layer.stride, layer.moments, kEverywhere, perGroup));
+  if (inGroups(layer)) {
+    addSegment(segment(layer.first, members_ * layer.stride, layer.moments, kEverywhere,
+                       layer.pattern));
+  } else if (layer.places < 0) {
+    addSegment(segment(layer.first, members_ * layer.stride, layer.moments, kEverywhere, {}));
   } else {
     addSegment(segment(layer.first, members_ * layer.momentStride, layer.moments,
-                       static_cast<uint32_t>(layer.places), 0));
+                       static_cast<uint32_t>(layer.places), {}));
   }
   addSegment(
-      segment(layer.bias, members_ * layer.biasStride, layer.biasMoments, kEverywhere, 0));
+      segment(layer.bias, members_ * layer.biasStride, layer.biasMoments, kEverywhere, {}));
 }
 
 void NetworkWeights::allocate() {

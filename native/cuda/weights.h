@@ -30,8 +30,8 @@ struct Segment {
   uint32_t count;
   uint32_t moments;  // where their moments begin
   uint32_t places;   // where their places begin; kEverywhere if they are all elements from `first`
-  // If not 0: all elements from `first`, of which so many of every four are active and have moments.
-  uint32_t perGroup;
+  // If not 0: all elements from `first`, of which so many of every `groupSize` are active and have moments.
+  uint32_t perGroup, groupSize;
 };
 constexpr uint32_t kEverywhere = 0xffffffffu;
 // A place that fills up a run of active weights to a multiple of four.
@@ -142,7 +142,7 @@ class NetworkWeights {
   void layOut(const NetworkSpec& spec);
   void maskLayer(Layer& layer);
   void addSegment(const Segment& segment);
-  uint32_t activePerGroup(const Layer& layer) const;
+  bool inGroups(const Layer& layer) const;
   void addSegments(const Layer& layer);
   void allocate();
   void fillMaskOfDense();
