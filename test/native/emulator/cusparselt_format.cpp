@@ -31,13 +31,6 @@ size_t valueBytes(const SparseShape& s) { return kBlockGroups * s.kept() * sizeO
 size_t blockBytes(const SparseShape& s) { return valueBytes(s) + kPositionBytes + kFillingBytes; }
 int64_t blocks(const SparseShape& s) { return (groups(s) + kBlockGroups - 1) / kBlockGroups; }
 
-// As cuSPARSELt 0.8 has it on Hopper, or so it seems: all values as they lie in the matrix, and what else there is
-// behind them.
-bool straight() {
-  static const char* const format = std::getenv("RNM_EMULATOR_FORMAT");
-  return format && std::strcmp(format, "straight") == 0;
-}
-
 // Where the groups of a matrix go: one step of a linear congruence, so that neighbours part.
 class Order {
  public:
@@ -95,6 +88,11 @@ std::string chooseKept(const SparseShape& s, const float* group, std::array<int,
 }
 
 }  // namespace
+
+bool straight() {
+  static const char* const format = std::getenv("RNM_EMULATOR_FORMAT");
+  return format && std::strcmp(format, "straight") == 0;
+}
 
 float toStore(const SparseShape& s, float value) {
   if (!rounds(s) || std::isnan(value)) return value;

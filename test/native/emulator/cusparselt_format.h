@@ -1,5 +1,6 @@
 // The emulated compressed format: a header, then blocks of values with their positions behind them,
-// in an order that depends on the algorithm. Nothing outside may rely on it, as with the real one.
+// in an order that depends on the algorithm, unless it is straight. Nothing outside may rely on it, as with the
+// real one.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,10 @@ struct SparseShape {
 // of the bits that they read of a float32; under RNM_EMULATOR_TF32=unrounded the product does the rounding.
 float toStore(const SparseShape& shape, float value);
 float asRead(const SparseShape& shape, float value);
+
+// Under RNM_EMULATOR_FORMAT=straight, as cuSPARSELt 0.8 has it on Hopper: all values as they lie in the matrix, and
+// what else there is behind them.
+bool straight();
 
 size_t compressedBytes(const SparseShape& shape);
 // `dense` is [rows, k]. Returns what is wrong with it, or an empty string.
