@@ -85,8 +85,10 @@ export interface DeviceOptions {
    * (`MlpOptions.gradientRule` "masked"), under fp32 and tf32: "dense" as dense products, of which Adam
    * takes what is active; "sampled" at the active weights alone, on ordinary cores in float32; "auto" as is
    * faster, which is measured as for `sparse`, where at most 1 of 4 weights is active; dense under `sparse`
-   * "never". The results are the same but for rounding. Under bf16, of layers with fewer than 32 outputs, and
-   * where dormant weights learn too, they are dense in any case. Default: "auto".
+   * "never". The results are the same but for rounding, and for weights that become active between
+   * `backward` and `adam`: sampled ones have no gradient until the next pass. Under bf16, of layers with fewer
+   * than 32 outputs, where dormant weights learn too, and in passes with other numbers of rows than the first
+   * of 8 or more, they are dense in any case. Default: "auto".
    */
   weightGradient?: WeightGradient;
 }
@@ -184,7 +186,7 @@ export class Device {
   }
 
   /**
-   * How sparse layers are multiplied with, for those of networks that a batch has gone through; empty
+   * How products and gradients of sparse layers are computed, for those of networks that a batch has gone through; empty
    * on a CPU, which takes all of them as sparse.
    */
   sparseChoices(): SparseChoice[] {

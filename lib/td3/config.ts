@@ -230,7 +230,7 @@ const sparsity = {
     'Sparsity',
     '<way>',
     ['auto', 'dense', 'sampled'],
-    "A GPU's weight gradient: dense, or of active weights alone (sampled).",
+    "A GPU's weight gradient: as is faster (auto), dense, or of active weights alone.",
   ),
   sparse: choice(
     'Sparsity',

@@ -223,6 +223,7 @@ struct LayerChoice {
   std::string pattern;    // "2:4"
   std::string precision;  // of the products
   std::string pass;       // "forward", "data gradient" or "weight gradient"
+  bool first = false;     // a network's first layer, whose weight gradient is computed alone
   bool sparse = false;    // else with masked dense weights, or of them
   double denseMicroseconds = 0, sparseMicroseconds = 0;  // 0 if they were not measured
   bool cached = false;    // they were read, having been measured before
@@ -230,7 +231,8 @@ struct LayerChoice {
 
   bool sameLayer(const LayerChoice& other) const {
     return outputs == other.outputs && inputs == other.inputs && rows == other.rows &&
-           members == other.members && pattern == other.pattern && pass == other.pass;
+           members == other.members && pattern == other.pattern && pass == other.pass &&
+           first == other.first;
   }
 };
 

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // The first line: it changes with what the file says, or how it is measured.
-constexpr const char* kTitle = "rnm-td3 measured product 2";
+constexpr const char* kTitle = "rnm-td3 measured product 3";
 constexpr const char* kEnd = "end";
 
 // FNV-1a: names of files only, which say in full whose they are.

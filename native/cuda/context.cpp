@@ -8,8 +8,8 @@
 #include "cuda/error.h"
 #include "cuda/graph.h"
 #include "cuda/probe.h"
-#include "cuda/sparse_blas.h"
 #include "cuda/product_choice.h"
+#include "cuda/sparse_blas.h"
 
 namespace rnm::cuda {
 namespace {

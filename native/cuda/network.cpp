@@ -207,7 +207,10 @@ void CudaNetwork::planGradients(int rows) {
   if (context_.inGraph() || rows < kLeastRows || gradients_.planned()) return;
   gradients_.plan(rows, {[this](int layer) { return gradientFactors(layer, 0); },
                          [this](int layer, int members) {
-                           if (layer > 0) multiplyDelta(layer, {0, members}, keptDelta(layer, 0), true);
+                           multiplyDelta(layer, {0, members}, keptDelta(layer, 0), true);
+                         },
+                         [this, rows](int layer, int members) {
+                           return takesTransposed(layer, {0, members}, rows) ? sparseLibrary() : "dense";
                          }});
 }
 
@@ -252,6 +255,12 @@ void CudaNetwork::planSparse(int rows, bool transposed) {
     if (context_.sparseUse() == SparseUse::always) throw;
     for (const auto& question : chosen) chooser.withdraw(question, error.what());
   }
+}
+
+bool CudaNetwork::takesTransposed(int index, MemberRange members, int rows) const {
+  const SparseLayers* sparse = weights_.transposed();
+  const SparseLayer* layer = sparse ? sparse->find(index, members.first, rows) : nullptr;
+  return layer && layer->choice.takes(members.count);
 }
 
 bool CudaNetwork::multiplySparse(const SparseLayers* sparse, int index, MemberRange members,

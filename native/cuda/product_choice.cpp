@@ -7,8 +7,8 @@
 namespace rnm::cuda {
 namespace {
 
-// Sparse weights cost a write for each active one in every step, and clocks are not exact: what is
-// no more than this much faster stays dense.
+// Clocks are not exact, and compressed weights cost a write for each active one in every step: what is no
+// more than this much faster stays dense.
 constexpr double kLeastGain = 1.02;
 
 bool faster(const ProductTimes& times) { return times.dense > kLeastGain * times.sparse; }
@@ -82,8 +82,7 @@ std::optional<MeasuredProduct> ProductChooser::kept(const ProductQuestion& quest
 
 const ChoiceCache& ProductChooser::cache() {
   if (!cache_) {
-    cache_.emplace(cacheFolder_, context_.description() + ", cuBLASLt " + cublasLt().version() +
-                                     ", cuSPARSELt " + cusparseLt().version());
+    cache_.emplace(cacheFolder_, context_.description() + ", cuBLASLt " + cublasLt().version());
   }
   return *cache_;
 }

@@ -28,7 +28,8 @@ struct SparseChoice {
 // Products that could be sparse: those of one member of an ensemble, and of all at once.
 struct ProductQuestion {
   LayerChoice about;     // the layer, its pass and all of its members; the rest is filled in
-  std::string product;   // everything that its time depends on, but for the machine
+  // Everything that its time depends on, but for the GPU and cuBLASLt. Not looked at if there is an obstacle.
+  std::string product;
   std::string obstacle;  // why it has to be dense, empty if nothing is known
   std::string forced;    // why it has to be sparse, empty to have what is faster
   std::string remedy;    // what helps if it cannot be sparse though it has to

@@ -228,8 +228,8 @@ bool sampledTileFits(int tile, const NmPattern& pattern) {
 void sampleGradient(Context& context, const SampledFactors& factors, const MaskedLayer& layer,
                     const WeightArrays& arrays, int tile) {
   const Variant& each = kVariants[tile];
-  const auto blocks = [](int count, int each) {
-    return static_cast<unsigned>((count + each - 1) / each);
+  const auto blocks = [](int count, int size) {
+    return static_cast<unsigned>((count + size - 1) / size);
   };
   const Grid grid = {dim3(blocks(layer.perRow, each.values), blocks(layer.outputs, each.rows),
                           static_cast<unsigned>(layer.members)),

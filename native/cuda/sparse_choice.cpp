@@ -18,7 +18,8 @@ std::string productOf(const SparseCandidate& candidate) {
   return std::string(s.type == ElementType::bfloat16 ? "bf16 " : "tf32 ") + passOf(s) +
          ", outputs " + std::to_string(s.outputs) + ", inputs " + std::to_string(s.inputs) +
          (padded ? " of " + std::to_string(candidate.depth) : "") + ", rows " +
-         std::to_string(s.rows) + ", members " + std::to_string(candidate.members);
+         std::to_string(s.rows) + ", members " + std::to_string(candidate.members) + ", " +
+         sparseLibrary();
 }
 
 // Empty if there is nothing against sparse products but their time.
@@ -58,9 +59,12 @@ const char* nameOf(Precision precision) {
   }
 }
 
+std::string sparseLibrary() { return "cuSPARSELt " + cusparseLt().version(); }
+
 ProductQuestion sparseQuestion(Context& context, const SparseCandidate& candidate,
                                const std::string& obstacle) {
-  return {layerOf(context, candidate), productOf(candidate), whyDense(context, candidate, obstacle),
+  const std::string dense = whyDense(context, candidate, obstacle);
+  return {layerOf(context, candidate), dense.empty() ? productOf(candidate) : "", dense,
           context.sparseUse() == SparseUse::always ? "sparse: always" : "", kWithoutSparse,
           [&context, candidate] {
             return SparseTrial(context, candidate.shape, candidate.depth, candidate.members).measure();

@@ -31,4 +31,7 @@ ProductQuestion sparseQuestion(Context& context, const SparseCandidate& candidat
 // "bf16"
 const char* nameOf(Precision precision);
 
+// "cuSPARSELt 0.8.1": what the time of its products depends on. Only where it can be used.
+std::string sparseLibrary();
+
 }  // namespace rnm::cuda

@@ -101,8 +101,7 @@ void SparseLayers::findSlots(const uint8_t* mask) {
     if (!checked_) verify(layer, mask, slots.data());
   }
   checked_ = true;
-  becomeStraight(findSingles(mask, slots.data()));
-  if (singles_) return;
+  if (const auto singles = findSingles(mask, slots.data())) return becomeStraight(*singles);
   if (group_ == 1) return keepSlots(std::move(slots));
   int64_t apart = 0;
   DeviceArray<uint32_t> shared = shareSlots(mask, slots.data(), &apart);
@@ -140,6 +139,7 @@ DeviceArray<uint32_t> SparseLayers::shareSlots(const uint8_t* mask, const uint32
 }
 
 void SparseLayers::keepSlots(DeviceArray<uint32_t> slots) {
+  singles_.reset();
   if (slots_.size() != slots.size()) {
     slots_ = std::move(slots);
     context_.memoryMoved();
@@ -245,7 +245,7 @@ std::optional<uint32_t> SparseLayers::findSingles(const uint8_t* mask, const uin
 }
 
 // Groups without active weights have no slots to look at: what is written where they are thought to be has
-// to be what the library has there.
+// to be what the library has there. If it is not, the buffer is the library's again.
 bool SparseLayers::pairsHold(const SparseLayer& layer, const uint8_t* mask, const Slots& slots) {
   DeviceArray<uint8_t> values = matrixToCompress(layer);
   DeviceArray<uint8_t> expected(context_, layer.product->compressedRoom());
@@ -253,7 +253,11 @@ bool SparseLayers::pairsHold(const SparseLayer& layer, const uint8_t* mask, cons
   layer.product->compress(values.data(), expected.data());
   const int64_t valueLd = transposed_ ? layer.weights.transposedLd : layer.weights.ld;
   writePairs(context_, values.data(), valueLd, mask, linesOf(layer), slots);
-  return sameBuffer(layer, expected);
+  if (sameBuffer(layer, expected)) return true;
+  check(cudaMemcpyAsync(bufferOf(layer), expected.data(), layer.elements * elementBytes(),
+                        cudaMemcpyDeviceToDevice, context_.stream()),
+        "find slots");
+  return false;
 }
 
 Slots SparseLayers::straightSlots(uint32_t singles) const {
@@ -272,10 +276,10 @@ Slots SparseLayers::allSlots() const {
 }
 
 // Kernels of graphs have it among their arguments.
-void SparseLayers::becomeStraight(std::optional<uint32_t> singles) {
-  if (singles == singles_) return;
+void SparseLayers::becomeStraight(uint32_t singles) {
+  if (singles_ == singles) return;
   singles_ = singles;
-  if (singles) slots_ = {};
+  slots_ = {};
   context_.memoryMoved();
 }
 

@@ -22,9 +22,9 @@
 
 #include "cuda/kernels.h"
 #include "cuda/memory.h"
+#include "cuda/product_choice.h"
 #include "cuda/slots.h"
 #include "cuda/sparse_blas.h"
-#include "cuda/product_choice.h"
 
 namespace rnm::cuda {
 
@@ -48,8 +48,8 @@ class SparseLayers {
   // Finds the slots of the active weights of a mask like the network's own. The buffers hold no weights after it: write them anew.
   void findSlots(const uint8_t* mask);
 
-  // What Adam and Polyak averaging are to keep up to date. The addresses stay, but for those after the first
-  // findSlots().
+  // What Adam and Polyak averaging are to keep up to date. It may change with findSlots(), which then says so to
+  // graphs.
   Slots slots() const { return keepsTransposes() ? Slots{} : allSlots(); }
   // The others: to be called when the weights of a network have changed.
   void storeTransposes(const void* effective, const uint8_t* mask) const;
@@ -73,7 +73,7 @@ class SparseLayers {
   bool pairsHold(const SparseLayer& layer, const uint8_t* mask, const Slots& slots);
   bool sameBuffer(const SparseLayer& layer, const DeviceArray<uint8_t>& expected) const;
   Slots straightSlots(uint32_t singles) const;
-  void becomeStraight(std::optional<uint32_t> singles);
+  void becomeStraight(uint32_t singles);
   void countEntries();
   DeviceArray<uint32_t> shareSlots(const uint8_t* mask, const uint32_t* slots, int64_t* apart) const;
   void keepSlots(DeviceArray<uint32_t> slots);

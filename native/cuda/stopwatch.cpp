@@ -87,8 +87,9 @@ std::vector<double> microsecondsOf(Context& context,
   context.requireNoGraph("a measurement");
   std::vector<std::unique_ptr<Recording>> recordings;
   int rounds = kRounds;
+  // All of them first: what one of them allocates may move what another has recorded.
+  for (const auto& work : works) work();
   for (const auto& work : works) {
-    work();
     const double once = elapsed(context, work);
     if (once > kLongMicroseconds) rounds = kRoundsOfLongWork;
     const int repeats =

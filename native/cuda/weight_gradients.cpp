@@ -35,6 +35,9 @@ void WeightGradients::plan(int rows, const Pass& pass) {
   }
   choices_ = std::move(choices);
   rows_ = rows;
+  // Graphs that were recorded before hold dense products.
+  const auto sparse = [](const SparseChoice& choice) { return choice.any(); };
+  if (std::any_of(choices_.begin(), choices_.end(), sparse)) context_.memoryMoved();
 }
 
 // Empty if there is nothing against sampling but its time.
@@ -49,25 +52,38 @@ std::string WeightGradients::whyDense(const NetworkWeights::Layer& layer) const 
   return "";
 }
 
+// Everything that the times of measure() depend on.
+std::string WeightGradients::productOf(int index, const Pass& pass) const {
+  const NetworkWeights::Layer& layer = weights_.layer(index);
+  std::string product = std::string(nameOf(context_.precision())) + " weight gradient of " +
+                        layer.pattern.name() + ", outputs " + std::to_string(layer.outputs) +
+                        ", inputs " + std::to_string(layer.inputs) + ", rows " +
+                        std::to_string(pass.factors(index).rows) + ", members " +
+                        std::to_string(members_);
+  if (index == 0) return product;
+  product += ", beside a data gradient, " + pass.nameOfBeside(index, members_);
+  return members_ == 1 ? product : product + ", of one " + pass.nameOfBeside(index, 1);
+}
+
 ProductQuestion WeightGradients::questionOf(int index, const Pass& pass) {
   const NetworkWeights::Layer& layer = weights_.layer(index);
-  const int rows = pass.factors(index).rows;
+  const bool forced = context_.weightGradient() == WeightGradient::sampled;
   ProductQuestion question{};
   LayerChoice& about = question.about;
   about.outputs = layer.outputs;
   about.inputs = layer.inputs;
-  about.rows = rows;
+  about.rows = pass.factors(index).rows;
   about.members = members_;
   about.pattern = layer.pattern.name();
   about.precision = nameOf(context_.precision());
   about.pass = "weight gradient";
-  question.product = about.precision + " weight gradient of " + about.pattern + ", outputs " +
-                     std::to_string(layer.outputs) + ", inputs " + std::to_string(layer.inputs) +
-                     ", rows " + std::to_string(rows) + ", members " + std::to_string(members_) +
-                     (index == 0 ? "" : ", beside its data gradient");
+  about.first = index == 0;
   question.obstacle = whyDense(layer);
-  question.forced =
-      context_.weightGradient() == WeightGradient::sampled ? "weight gradients: sampled" : "";
+  if (question.obstacle.empty()) question.product = productOf(index, pass);
+  question.forced = forced ? "weight gradients: sampled" : "";
+  question.remedy =
+      ". What helps: weightGradient \"dense\" in the device's options, or --weight-gradient dense on the "
+      "command line, computes the same";
   question.measure = [this, index, &pass] { return measure(index, pass); };
   question.require = [pattern = layer.pattern](const SparseAlgorithm& algorithm) {
     if (!sampledTileFits(algorithm.id.value_or(-1), pattern)) throw std::runtime_error("no such tile");
@@ -80,10 +96,11 @@ ProductQuestion WeightGradients::questionOf(int index, const Pass& pass) {
 MeasuredProduct WeightGradients::measure(int index, const Pass& pass) {
   context_.synchronize("finish before a measurement");
   const Factors factors = pass.factors(index);
+  const NetworkWeights::KeptGradient kept(weights_, index);
   const auto asInPass = [&](int count, const auto& gradient) {
     Branch branch(context_);
     branch.run(gradient);
-    pass.beside(index, count);
+    if (index > 0) pass.beside(index, count);
     branch.join();
   };
   const std::vector<int> tiles = tilesFor(weights_.layer(index).pattern);
@@ -99,7 +116,6 @@ MeasuredProduct WeightGradients::measure(int index, const Pass& pass) {
     }
   }
   const std::vector<double> times = microsecondsOf(context_, works);
-  weights_.clearGradient(index);
   const double* one = times.data();
   const double* all = one + 1 + tiles.size();
   const auto best = std::min_element(all + 1, all + 1 + tiles.size()) - all;

@@ -23,13 +23,14 @@ class WeightGradients {
     int columns, rows;
   };
   // What there is of a backward pass before it: the factors of all members, and what is computed beside the
-  // gradient of a layer of so many members, if it is anything.
+  // gradients of a layer but the first, of so many members, and how.
   struct Pass {
     std::function<Factors(int layer)> factors;
     std::function<void(int layer, int members)> beside;
+    std::function<std::string(int layer, int members)> nameOfBeside;
   };
-  // Chooses for passes of so many rows, the first of which decides. May measure: the pass's own numbers are
-  // overwritten, and gradients are zero after it.
+  // Chooses for passes of so many rows, the first of which decides. May measure, with what lies in the pass's
+  // buffers and over it; gradients are as they were after it.
   void plan(int rows, const Pass& pass);
   bool planned() const { return rows_ > 0; }
 
@@ -39,6 +40,7 @@ class WeightGradients {
  private:
   std::string whyDense(const NetworkWeights::Layer& layer) const;
   ProductQuestion questionOf(int index, const Pass& pass);
+  std::string productOf(int index, const Pass& pass) const;
   MeasuredProduct measure(int index, const Pass& pass);
   void multiply(int index, MemberRange members, const Factors& factors);
   void sample(int index, MemberRange members, const Factors& factors, int tile);

@@ -99,7 +99,9 @@ void NetworkWeights::maskLayer(Layer& layer) {
 void NetworkWeights::addSegment(const Segment& segment) {
   const auto index = static_cast<uint32_t>(segments_.size());
   segments_.push_back(segment);
-  for (uint32_t begin = 0; begin < segment.count; begin += kPiece) pieces_.push_back({index, begin});
+  for (int64_t begin = 0; begin < segment.count; begin += kPiece) {
+    pieces_.push_back({index, static_cast<uint32_t>(begin)});
+  }
 }
 
 // Whether groups follow each other in memory, all members' rows one after the other, and their moments likewise:
@@ -241,13 +243,24 @@ float* NetworkWeights::biasGradient(int index, int member) const {
   return gradient_.data() + layers_[index].bias + member * layers_[index].biasStride;
 }
 
-void NetworkWeights::clearGradient(int index) {
-  const size_t bytes = members_ * layers_[index].stride * sizeof(float);
-  check(cudaMemsetAsync(gradient(index, 0), 0, bytes, context_.stream()), "clear memory");
+NetworkWeights::KeptGradient::KeptGradient(NetworkWeights& weights, int layer)
+    : weights_(weights),
+      layer_(layer),
+      copy_(weights.context_, weights.members_ * weights.layers_[layer].stride) {
+  check(cudaMemcpyAsync(copy_.data(), weights.gradient(layer, 0), copy_.bytes(),
+                        cudaMemcpyDeviceToDevice, weights.context_.stream()),
+        "keep gradients");
+}
+
+// An error of the GPU's is found by what comes next.
+NetworkWeights::KeptGradient::~KeptGradient() {
+  cudaMemcpyAsync(weights_.gradient(layer_, 0), copy_.data(), copy_.bytes(),
+                  cudaMemcpyDeviceToDevice, weights_.context_.stream());
 }
 
 void NetworkWeights::sampleGradient(int index, MemberRange members, const SampledFactors& factors,
                                     int tile) {
+  sampled_ = true;
   MaskedLayer some = masked_[layers_[index].masked];
   some.first += members.first * some.stride;
   some.places += members.first * some.placeStride;
@@ -342,6 +355,7 @@ int64_t NetworkWeights::readCounter() const {
 int64_t NetworkWeights::changeMasks(const uint8_t* wanted,
                                     const std::vector<MaskedLayer>& pruned) {
   context_.requireNoGraph("a change of masks");
+  forgetGradients();
   clearCounter();
   for (const MaskedLayer& layer : masked_) {
     cuda::changeMask(context_, arrays_, layer, wanted, chosen_.data(), counter_.data());
@@ -358,6 +372,18 @@ int64_t NetworkWeights::changeMasks(const uint8_t* wanted,
   if (transposed_) find(*transposed_, gradientMask(), arrays_.transposedSlots);
   refresh();
   return readCounter();
+}
+
+// What becomes active has no gradient where gradients were sampled, or an old one: it is zero until the next
+// backward pass.
+void NetworkWeights::forgetGradients() {
+  if (!sampled_) return;
+  for (const Layer& layer : layers_) {
+    if (layer.masked < 0) continue;
+    check(cudaMemsetAsync(gradient_.data() + layer.first, 0, members_ * layer.stride * sizeof(float),
+                          context_.stream()),
+          "clear memory");
+  }
 }
 
 int64_t NetworkWeights::updateMasks() {
@@ -492,6 +518,7 @@ void NetworkWeights::writeGradientMask(const Layer& layer, int member, const flo
   gradientMask_.write(bits.data(), (layer.first + member * layer.stride) / 8, bits.size());
   if (!transposed_) return;
   transposed_->findSlots(gradientMask());
+  arrays_.transposedSlots = transposed_->slots();
   refresh();
 }
 

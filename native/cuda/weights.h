@@ -8,7 +8,7 @@
 //   mask       one bit for each element, 1 where active
 //   effective  what matrix products read: zero where dormant, of the products' type. There is none
 //              where it would repeat `weights`.
-//   gradient   dense, as products leave it
+//   gradient   as products leave it: dense, or where it is sampled that of active weights alone
 //
 // Adam's moments are dense where all of W learns. Under `masked` a sparse layer has them for its
 // active weights alone, in the order of its `places`, which say where each active weight lies.
@@ -109,7 +109,19 @@ class NetworkWeights {
   const float* bias(int layer, int member) const;
   float* gradient(int layer, int member) const;
   float* biasGradient(int layer, int member) const;
-  void clearGradient(int layer);
+  // Keeps the gradients of a layer's members, and has them there again when it goes.
+  class KeptGradient {
+   public:
+    KeptGradient(NetworkWeights& weights, int layer);
+    ~KeptGradient();
+    KeptGradient(const KeptGradient&) = delete;
+    KeptGradient& operator=(const KeptGradient&) = delete;
+
+   private:
+    NetworkWeights& weights_;
+    int layer_;
+    DeviceArray<float> copy_;
+  };
   // Of these members, at a layer's active weights alone: see sampled_kernels.cu. Only of layers with places.
   void sampleGradient(int layer, MemberRange members, const SampledFactors& factors, int tile);
 
@@ -147,6 +159,7 @@ class NetworkWeights {
   void allocate();
   void fillMaskOfDense();
   void uploadTileMasks();
+  void forgetGradients();
   bool prunesTranspose() const { return gradientMask_.size() > 0; }
   const uint8_t* gradientMask() const;
   void initialise(const NetworkSpec& spec);
@@ -189,6 +202,7 @@ class NetworkWeights {
   DeviceArray<Piece> pieceArray_;
   DeviceArray<unsigned long long> counter_;
   std::unique_ptr<SparseLayers> sparse_, transposed_;
+  bool sampled_ = false;  // gradients of dormant weights may be missing
   WeightArrays arrays_{};
 };
 

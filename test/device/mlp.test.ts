@@ -70,14 +70,16 @@ for (const [variant, variantOptions] of variants) {
       });
     }
 
-    // With whole groups a GPU takes weights in the order of memory, else by their places.
+    // Where neither rows (of 16) nor moments (of 8) are padded a GPU takes weights in the order of memory, else by
+    // their places.
     test.each([
       ['2:4', [13, 21, 2]],
       ['2:4', [16, 21, 2]],
-      ['1:4', [24, 21, 2]],
-      ['1:8', [24, 21, 2]],
-      ['1:8', [20, 21, 2]],
-      ['1:12', [24, 22, 2]],
+      ['1:4', [16, 22, 2]],
+      ['1:4', [16, 21, 2]],
+      ['1:8', [32, 22, 2]],
+      ['1:8', [24, 22, 2]],
+      ['1:12', [48, 22, 2]],
       ['1:16', [32, 20, 2]],
       ['1:32', [64, 20, 2]],
       ['2:8', [16, 20, 2]],

@@ -209,7 +209,7 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
       good.slice(0, good.length - 5),
       good.replace(/^one .*$/m, 'one 1 nan'),
       good.replace('Emulated', 'Another'),
-      good.replace('product 2\n', 'product 1\n'),
+      good.replace('product 3\n', 'product 2\n'),
       good.replace(/^algorithm 0/m, 'algorithm 0x'),
       Buffer.alloc(100_000, 0xff),
     ];
@@ -296,7 +296,8 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
       });
       const texts = files().map((file) => readFileSync(file, 'utf8'));
       expect(texts).toHaveLength(2);
-      const product = /^bf16 data gradient, outputs 128, inputs 96, rows 16, members 2$/m;
+      const product =
+        /^bf16 data gradient, outputs 128, inputs 96, rows 16, members 2, cuSPARSELt [\d.]+$/m;
       expect(texts.filter((text) => product.test(text))).toHaveLength(1);
       const reread = await choose(denseWins, job);
       expect(reread.choices).toEqual(
@@ -408,7 +409,7 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
         ].map((each) => expect.objectContaining(each)),
       );
       expect(readFileSync(files()[0]!, 'utf8')).toMatch(
-        /^fp32 weight gradient of 1:8, outputs 96, .*, members 2, beside its data gradient$/m,
+        /^fp32 weight gradient of 1:8, outputs 96, .*, members 2, beside a data gradient, dense, of one dense$/m,
       );
       const reread = await choose(times('kernel=9'), job);
       expect(gradients(reread)).toEqual(
@@ -425,6 +426,38 @@ const chosen = ({ choices }: Outcome) => choices.map((choice) => choice.chosen);
       const off = { ...job, device: { ...job.device, weightGradient: 'dense' } } as const;
       expect((await choose('', off)).weightGradient).toEqual(dense.weightGradient);
     }, 120_000);
+
+    test.each(['fp32', 'tf32'] as const)(
+      'without cuSPARSELt, in %s',
+      async (precision) => {
+        const environment = `${times('kernel=4')} RNM_EMULATOR_FAIL=library:cusparseLt`;
+        const outcome = await choose(environment, { ...job, device: { precision } });
+        expect(outcome.error).toBeUndefined();
+        expect(gradients(outcome).map(({ chosen }) => chosen)).toEqual(['sparse', 'sparse']);
+      },
+      60_000,
+    );
+
+    test('are measured anew beside a data gradient that is computed otherwise', async () => {
+      const environment = `${times('kernel=4')},cusparseLt=1`;
+      const tf32 = (dataGradient: 'dense' | 'double-pruned') => ({
+        ...job,
+        device: { precision: 'tf32', dataGradient } as const,
+      });
+      const sparse = await choose(environment, tf32('double-pruned'));
+      expect(sparse.error).toBeUndefined();
+      expect(gradients(sparse).map(({ denseUs }) => Math.round(denseUs!))).toEqual([18, 9]);
+      const dense = await choose(environment, tf32('dense'));
+      expect(gradients(dense).map(({ cached }) => cached)).toEqual([false, false]);
+      expect(gradients(dense).map(({ denseUs }) => Math.round(denseUs!))).toEqual([32, 16]);
+    }, 120_000);
+
+    test('of a first layer are told apart from those of a layer of the same shape', async () => {
+      const mlp = { sizes: [64, 64, 64], patterns: Array(2).fill({ n: 1, m: 8 }), members: 1 };
+      const outcome = await choose(times('kernel=4'), { ...job, mlp });
+      // Alone, and beside a data gradient.
+      expect(gradients(outcome).map(({ denseUs }) => Math.round(denseUs!))).toEqual([8, 16]);
+    }, 60_000);
 
     test('of one member and of all are chosen for apart', async () => {
       const outcome = await choose(times('kernel=6', 'cublasLt=4,cublasLt.2=4'), job);

@@ -23,8 +23,7 @@ async function train(format: string, job: object): Promise<Outcome> {
   return JSON.parse(stdout) as Outcome;
 }
 
-// Rows that are padded, or a mask of other groups, or more layers than kernels are told of, have no short cut
-// forward; columns always have.
+// More layers than kernels are told of have no short cut forward; columns always have.
 const cases: [name: string, sizes: number[], pattern: [number, number], ways: DataGradient][] = [
   ['2:4', [12, 64, 96, 3], [2, 4], 'double-pruned'],
   ['1:4', [12, 64, 96, 3], [1, 4], 'double-pruned'],
@@ -49,4 +48,12 @@ const cases: [name: string, sizes: number[], pattern: [number, number], ways: Da
     },
     120_000,
   );
+
+  test('a format that has no values for groups of zeros is found not to be straight', async () => {
+    const job = { device: { dataGradient: 'double-pruned' }, sizes: [12, 64, 96, 3], n: 1, m: 8 };
+    const [mixed, gaps] = await Promise.all([train('mixed', job), train('gaps', job)]);
+    expect(gaps.targets).toEqual(mixed.targets);
+    expect(gaps.weights).toEqual(mixed.weights);
+    expect(gaps.bytes).toBe(mixed.bytes);
+  }, 120_000);
 });

@@ -14,6 +14,6 @@ printf '%s\0' "$here"/*.cpp | xargs -0 -P "$jobs" -I{} sh -c \
   'source=$1; folder=$2; shift 2; exec "$@" -c "$source" -o "$folder/$(basename "$source" .cpp).o"' \
   sh {} "$out" "$cxx" "${flags[@]}"
 "$cxx" "${flags[@]}" "$out"/*.o -pthread -o "$out/check"
-for format in mixed straight; do
+for format in mixed straight gaps; do
   RNM_EMULATOR_FORMAT=$format ASAN_OPTIONS=detect_stack_use_after_return=1 "$out/check"
 done

@@ -31,6 +31,24 @@ size_t valueBytes(const SparseShape& s) { return kBlockGroups * s.kept() * sizeO
 size_t blockBytes(const SparseShape& s) { return valueBytes(s) + kPositionBytes + kFillingBytes; }
 int64_t blocks(const SparseShape& s) { return (groups(s) + kBlockGroups - 1) / kBlockGroups; }
 
+bool isFormat(const char* name) {
+  const char* const format = std::getenv("RNM_EMULATOR_FORMAT");
+  return format && std::strcmp(format, name) == 0;
+}
+
+bool gaps() {
+  static const bool it = isFormat("gaps");
+  return it;
+}
+
+// In the place of a group without values, and for its positions, which no group has.
+constexpr float kGap = 7.0f;
+constexpr int kGapNibble = 15;
+
+bool isGap(const SparseShape& s, const float* group) {
+  return gaps() && std::all_of(group, group + s.group(), [](float value) { return value == 0; });
+}
+
 // Where the groups of a matrix go: one step of a linear congruence, so that neighbours part.
 class Order {
  public:
@@ -90,8 +108,8 @@ std::string chooseKept(const SparseShape& s, const float* group, std::array<int,
 }  // namespace
 
 bool straight() {
-  static const char* const format = std::getenv("RNM_EMULATOR_FORMAT");
-  return format && std::strcmp(format, "straight") == 0;
+  static const bool itself = isFormat("straight");
+  return itself || gaps();
 }
 
 float toStore(const SparseShape& s, float value) {
@@ -123,10 +141,13 @@ std::string compress(const SparseShape& s, const std::vector<float>& dense, void
     char* const after = bytes + positionsAt(s, place / kBlockGroups);
     unsigned char& positions = reinterpret_cast<unsigned char&>(after[slot / 2]);
     unsigned char nibble = 0;
+    const bool gap = isGap(s, dense.data() + g * s.group());
     for (int i = 0; i < s.kept(); ++i) {
-      storeElement(values, valueIndex(s, slot, i), s.type, toStore(s, dense[g * s.group() + kept[i]]));
+      const float value = gap ? kGap : toStore(s, dense[g * s.group() + kept[i]]);
+      storeElement(values, valueIndex(s, slot, i), s.type, value);
       nibble |= static_cast<unsigned char>(kept[i] << 2 * i);
     }
+    if (gap) nibble = kGapNibble;
     positions = static_cast<unsigned char>(slot % 2 ? (positions & 0x0f) | nibble << 4 : (positions & 0xf0) | nibble);
   }
   return "";
@@ -145,7 +166,10 @@ std::string decompress(const SparseShape& s, const void* compressed, std::vector
     const char* const values = bytes + valuesAt(s, place / kBlockGroups);
     const auto positions = static_cast<unsigned char>(bytes[positionsAt(s, place / kBlockGroups) + slot / 2]);
     const int nibble = slot % 2 ? positions >> 4 : positions & 15;
+    const bool gap = gaps() && nibble == kGapNibble;
     for (int i = 0; i < s.kept(); ++i) {
+      if (gap && loadElement(values, valueIndex(s, slot, i), s.type) != kGap) return "a gap was written to";
+      if (gap) continue;
       (*dense)[g * s.group() + (nibble >> 2 * i & 3)] = asRead(s, loadElement(values, valueIndex(s, slot, i), s.type));
     }
   }

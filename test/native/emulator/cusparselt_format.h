@@ -27,7 +27,8 @@ float toStore(const SparseShape& shape, float value);
 float asRead(const SparseShape& shape, float value);
 
 // Under RNM_EMULATOR_FORMAT=straight, as cuSPARSELt 0.8 has it on Hopper: all values as they lie in the matrix, and
-// what else there is behind them.
+// what else there is behind them. Under RNM_EMULATOR_FORMAT=gaps the same, but that groups of zeros have no values:
+// what lies in their place is the library's.
 bool straight();
 
 size_t compressedBytes(const SparseShape& shape);
