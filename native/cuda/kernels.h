@@ -165,11 +165,11 @@ struct StraightLines {
   int64_t begin, lineValues;  // in the buffer
   int lines, length;
 };
-// Compares with slots of each weight. Adds to counts[0] the groups that lie elsewhere, and to counts[1 + 2 c]
-// and counts[2 + 2 c] those whose only active weight, the c-th, is their pair's first and second value.
-constexpr int kStraightCounts = 9;
+// Compares with slots of each weight. Makes seen[0] more than 0 if a group lies elsewhere, and seen[1 + 2 c] and
+// seen[2 + 2 c] if one's only active weight, the c-th, is its pair's first or second value.
+constexpr int kStraightSights = 9;
 void checkStraight(Context& context, const uint32_t* slots, const uint8_t* mask,
-                   const StraightLines& lines, unsigned long long* counts);
+                   const StraightLines& lines, unsigned long long* seen);
 // Writes pairs of `values`, whose lines are `valueLd` apart.
 void writePairs(Context& context, const void* values, int64_t valueLd, const uint8_t* mask,
                 const StraightLines& lines, const Slots& slots);

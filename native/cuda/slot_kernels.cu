@@ -166,8 +166,13 @@ __device__ LineGroup lineGroup(const StraightLines& lines) {
           min(4, lines.length - 4 * static_cast<int>(own.group))};
 }
 
+// Millions of threads see the same: once it is known they need not wait for each other to say so.
+__device__ void note(unsigned long long* seen) {
+  if (*seen == 0) atomicAdd(seen, 1ull);
+}
+
 __global__ void checkStraightKernel(const uint32_t* slots, const uint8_t* mask, StraightLines lines,
-                                    unsigned long long* counts) {
+                                    unsigned long long* seen) {
   const LineGroup own = lineGroup(lines);
   const unsigned bits = lineBits(mask, lines, own.begin, own.count);
   if (bits == 0) return;
@@ -178,9 +183,9 @@ __global__ void checkStraightKernel(const uint32_t* slots, const uint8_t* mask, 
   const bool fits = low == high ? first == 0 || first == 1
                                 : __popc(bits) == 2 && first == 0 && second == 1;
   if (!fits) {
-    atomicAdd(counts, 1ull);
+    note(seen);
   } else if (low == high) {
-    atomicAdd(counts + 1 + 2 * low + first, 1ull);
+    note(seen + 1 + 2 * low + first);
   }
 }
 
@@ -273,8 +278,8 @@ void shareTransposedSlots(Context& context, const uint32_t* slots, const uint8_t
 }
 
 void checkStraight(Context& context, const uint32_t* slots, const uint8_t* mask,
-                   const StraightLines& lines, unsigned long long* counts) {
-  launch(context, "compare slots", checkStraightKernel, gridOfGroups(lines), slots, mask, lines, counts);
+                   const StraightLines& lines, unsigned long long* seen) {
+  launch(context, "compare slots", checkStraightKernel, gridOfGroups(lines), slots, mask, lines, seen);
 }
 
 void writePairs(Context& context, const void* values, int64_t valueLd, const uint8_t* mask,

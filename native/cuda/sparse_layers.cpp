@@ -225,17 +225,18 @@ StraightLines SparseLayers::linesOf(const SparseLayer& layer) const {
 
 std::optional<uint32_t> SparseLayers::findSingles(const uint8_t* mask, const uint32_t* slots) {
   if (!canBeStraight()) return std::nullopt;
-  DeviceArray<unsigned long long> counter(context_, kStraightCounts);
+  DeviceArray<unsigned long long> sights(context_, kStraightSights);
   for (const SparseLayer& layer : layers_) {
-    checkStraight(context_, slots, mask, linesOf(layer), counter.data());
+    checkStraight(context_, slots, mask, linesOf(layer), sights.data());
   }
-  unsigned long long counts[kStraightCounts];
-  counter.read(counts, 0, kStraightCounts);
-  if (counts[0] > 0) return std::nullopt;
+  unsigned long long seen[kStraightSights];
+  sights.read(seen, 0, kStraightSights);
+  if (seen[0] > 0) return std::nullopt;
   uint32_t singles = 0;
   for (int c = 0; c < 4; ++c) {
-    if (counts[1 + 2 * c] > 0 && counts[2 + 2 * c] > 0) return std::nullopt;
-    if (counts[2 + 2 * c] > 0) singles |= 1u << c;
+    const bool first = seen[1 + 2 * c] > 0, second = seen[2 + 2 * c] > 0;
+    if (first && second) return std::nullopt;
+    if (second) singles |= 1u << c;
   }
   for (const SparseLayer& layer : layers_) {
     if (!pairsChecked_ && !pairsHold(layer, mask, straightSlots(singles))) return std::nullopt;

@@ -14,7 +14,7 @@ namespace {
 
 // A warp's lanes are rows of W.
 constexpr int kLeastOutputs = 32;
-// Of so many weights at least one has to be active at most for what is measured: see docs/gpu.md.
+// What is measured has at most one of so many weights active: see docs/gpu.md.
 constexpr int kLeastSparse = 4;
 
 std::vector<int> tilesFor(const NmPattern& pattern) {

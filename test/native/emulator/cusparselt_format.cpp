@@ -41,8 +41,9 @@ bool gaps() {
   return it;
 }
 
-// In the place of a group without values, and for its positions, which no group has.
-constexpr float kGap = 7.0f;
+// In the place of a group without values, where no code of a position is negative, and for its positions, which no
+// group has.
+constexpr float kGap = -7.0f;
 constexpr int kGapNibble = 15;
 
 bool isGap(const SparseShape& s, const float* group) {
