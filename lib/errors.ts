@@ -70,6 +70,12 @@ export function invalidValue(
   return new InvalidValueError(wordInvalidValue(parts, describeValue(received)), parts);
 }
 
+/** Check that `value` is one of these strings. */
+export function checkOneOf(name: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return;
+  throw invalidValue(name, `one of "${choices.join('", "')}"`, value);
+}
+
 /** Check that `value` is an integer within [minimum, maximum] (default: from 1 on) and return it. */
 export function checkInteger(
   name: string,

@@ -1,6 +1,7 @@
 /** What `bench gpu` prints for people. */
 import type { GpuBench } from '../bench/gpu/gpu-bench.js';
 import type { LayerKernel, LayerResult } from '../bench/gpu/layers.js';
+import type { Told } from '../bench/gpu/sparse-modes.js';
 import type { ActLatency, GpuUpdateResult } from '../bench/gpu/updates.js';
 import { interval, numeric, percent, times } from './bench-tables.js';
 import { formatNumber } from './format.js';
@@ -51,7 +52,7 @@ export function describeGpu(bench: GpuBench, output: Output): string {
 }
 
 /** What the device was told, in short. */
-function sparseOf(told: Pick<LayerResult, 'sparse' | 'dataGradient' | 'weightGradient'>): string {
+function sparseOf(told: Told): string {
   const { sparse, dataGradient, weightGradient } = told;
   if (sparse === null) return '-';
   if (weightGradient === 'sampled') return 'weight gradient';

@@ -1,5 +1,5 @@
 /** A device: what networks, batches and replay buffers are made on and computed with. */
-import { checkInteger, checkNumber, invalidValue, RunError } from '../errors.js';
+import { checkInteger, checkNumber, checkOneOf, invalidValue, RunError } from '../errors.js';
 import { BatchMatrix, checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import { cacheFolder } from './cache-folder.js';
@@ -147,9 +147,7 @@ export class Device {
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
     const { precision = 'fp32', sparse = 'auto', dataGradient = 'dense' } = options;
     const { weightGradient = 'auto' } = options;
-    if (device !== 'auto' && !deviceNames.includes(device)) {
-      throw invalidValue('device', `one of "auto", "${deviceNames.join('", "')}"`, device);
-    }
+    checkOneOf('device', device, ['auto', ...deviceNames]);
     checkInteger('threads', threads, 0);
     if (threads > 256) throw invalidValue('threads', 'at most 256', threads);
     this.#addon = loadAddon().addon;
@@ -157,19 +155,10 @@ export class Device {
     if (isa !== '' && !isas.includes(isa)) {
       throw invalidValue('isa (or RNM_ISA)', `one that this CPU can run: ${isas.join(', ')}`, isa);
     }
-    if (!precisions.includes(precision)) {
-      throw invalidValue('precision', `one of "${precisions.join('", "')}"`, precision);
-    }
-    if (!sparseUses.includes(sparse)) {
-      throw invalidValue('sparse', `one of "${sparseUses.join('", "')}"`, sparse);
-    }
-    if (!dataGradients.includes(dataGradient)) {
-      throw invalidValue('dataGradient', `one of "${dataGradients.join('", "')}"`, dataGradient);
-    }
-    if (!weightGradients.includes(weightGradient)) {
-      const expected = `one of "${weightGradients.join('", "')}"`;
-      throw invalidValue('weightGradient', expected, weightGradient);
-    }
+    checkOneOf('precision', precision, precisions);
+    checkOneOf('sparse', sparse, sparseUses);
+    checkOneOf('dataGradient', dataGradient, dataGradients);
+    checkOneOf('weightGradient', weightGradient, weightGradients);
     const name = device === 'auto' ? bestDevice() : device;
     const ways = [precision, sparse, dataGradient, weightGradient] as const;
     this.#native = openDevice(

@@ -1,5 +1,5 @@
 /** Which of the masks that fit an N:M pattern a projection chooses. */
-import { invalidValue } from '../errors.js';
+import { checkOneOf, invalidValue } from '../errors.js';
 
 /**
  * row: the N largest of every M consecutive weights of a row.
@@ -22,9 +22,7 @@ export function checkMaskShape(
   name: string,
   pattern: { readonly n: number; readonly m: number } | null | undefined,
 ): void {
-  if (!maskShapes.includes(shape)) {
-    throw invalidValue('maskShape', `one of "${maskShapes.join('", "')}"`, shape);
-  }
+  checkOneOf('maskShape', shape, maskShapes);
   if (shape === 'row' || pattern === null || pattern === undefined || pattern.m === 4) return;
   const remedy = 'Transposable masks have M = 4: take 1:4, 2:4 or 3:4, or maskShape "row"';
   const received = `${pattern.n}:${pattern.m}`;

@@ -1,6 +1,6 @@
 /** Multilayer perceptrons on a device: passes, optimiser, targets and masks, for an ensemble. */
 import { checkFloat32, checkInteger, checkNumber, checkObject } from '../errors.js';
-import { invalidValue, isFloat32 } from '../errors.js';
+import { checkOneOf, invalidValue, isFloat32 } from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
@@ -87,7 +87,7 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   checkObject('options', options);
   const { sizes, patterns, outputRange, members = 1, gradientRule = 'masked' } = options;
   const { role = 'online', maskShape = 'row' } = options;
-  if (!roles.includes(role)) throw invalidValue('role', `one of "${roles.join('", "')}"`, role);
+  checkOneOf('role', role, roles);
   if (!Array.isArray(sizes) || sizes.length < 2) {
     throw invalidValue('sizes', 'an array of at least two layer sizes', sizes);
   }
@@ -100,9 +100,7 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   }
   const pairs = Array.from({ length: layers }, (_, i) => patternPair(patterns?.[i]));
   sizes.slice(1).forEach((_, i) => checkMaskShape(maskShape, `patterns[${i}]`, patterns?.[i]));
-  if (!['masked', 'ste', 'sr-ste'].includes(gradientRule)) {
-    throw invalidValue('gradientRule', 'one of "masked", "ste", "sr-ste"', gradientRule);
-  }
+  checkOneOf('gradientRule', gradientRule, ['masked', 'ste', 'sr-ste']);
   if (outputRange !== undefined) {
     checkRanges(outputRange?.low, outputRange?.high, sizes[layers]!);
   }

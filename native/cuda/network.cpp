@@ -20,7 +20,8 @@ bool isAligned(const DeviceView& view) { return reinterpret_cast<uintptr_t>(view
 }  // namespace
 
 CudaNetwork::CudaNetwork(const NetworkSpec& spec, Context& context)
-    : Network(spec), context_(context),
+    : Network(spec),
+      context_(context),
       weights_(context, spec_),
       gradients_(context, weights_, spec.members) {
   if (!squashed()) return;
@@ -210,7 +211,9 @@ void CudaNetwork::planGradients(int rows) {
                            multiplyDelta(layer, {0, members}, keptDelta(layer, 0), true);
                          },
                          [this, rows](int layer, int members) {
-                           return takesTransposed(layer, {0, members}, rows) ? sparseLibrary() : "dense";
+                           const SparseLayers* sparse = weights_.transposed();
+                           const bool taken = sparse && sparse->taken(layer, {0, members}, rows);
+                           return taken ? sparseLibrary() : "dense";
                          }});
 }
 
@@ -257,17 +260,11 @@ void CudaNetwork::planSparse(int rows, bool transposed) {
   }
 }
 
-bool CudaNetwork::takesTransposed(int index, MemberRange members, int rows) const {
-  const SparseLayers* sparse = weights_.transposed();
-  const SparseLayer* layer = sparse ? sparse->find(index, members.first, rows) : nullptr;
-  return layer && layer->choice.takes(members.count);
-}
-
 bool CudaNetwork::multiplySparse(const SparseLayers* sparse, int index, MemberRange members,
                                  int rows, const MatrixRef& input, const MatrixRef& output,
                                  bool clean) {
-  const SparseLayer* layer = sparse ? sparse->find(index, members.first, rows) : nullptr;
-  if (!layer || !layer->choice.takes(members.count)) return false;
+  const SparseLayer* layer = sparse ? sparse->taken(index, members, rows) : nullptr;
+  if (!layer) return false;
   const SparseProduct::Shape& shape = layer->product->shape();
   if (!clean && shape.paddedInputs() > shape.inputs) {
     clearPadding(context_, input.data, {input.ld, input.stride, members.count, rows, shape.inputs});

@@ -88,8 +88,6 @@ class CudaNetwork : public Network {
                       const MatrixRef& input, const MatrixRef& output, bool clean);
   void forwardLayer(int layer, MemberRange members, int rows, const MatrixRef& input,
                     const MatrixRef& output);
-  // Whether a layer's data gradient goes through cuSPARSELt.
-  bool takesTransposed(int layer, MemberRange members, int rows) const;
   BiasSums biasSums(MemberRange members, bool wanted) const;
   bool propagate(int index, MemberRange members, const MatrixRef& delta, bool clean,
                  const ColumnSums& sums);

@@ -89,6 +89,11 @@ const SparseLayer* SparseLayers::find(int layer, int member, int rows) const {
   return nullptr;
 }
 
+const SparseLayer* SparseLayers::taken(int layer, MemberRange members, int rows) const {
+  const SparseLayer* found = find(layer, members.first, rows);
+  return found && found->choice.takes(members.count) ? found : nullptr;
+}
+
 void SparseLayers::run(const SparseLayer& layer, const void* x, void* y) const {
   advised([&] { layer.product->run(bufferOf(layer), x, y); });
 }
@@ -179,23 +184,32 @@ void SparseLayers::findSlots(const SparseLayer& layer, const uint8_t* mask, uint
   }
 }
 
-// Other values compressed by the library, and written to their slots, have to give the same buffer.
-bool SparseLayers::slotsHold(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots,
-                             bool rounded) {
+template <typename Write>
+bool SparseLayers::holds(const SparseLayer& layer, const uint8_t* mask, const Write& write) {
   DeviceArray<uint8_t> values = matrixToCompress(layer);
   DeviceArray<uint8_t> expected(context_, layer.product->compressedRoom());
+  // Others again, so that what is not written shows.
+  writeDigits(context_, values.data(), mask, layer.weights, 0);
+  layer.product->compress(values.data(), bufferOf(layer));
   writeTestValues(context_, values.data(), mask, layer.weights);
   layer.product->compress(values.data(), expected.data());
-  writeSlots(context_, values.data(), layer.weights, slots, rounded, compressed_.data());
-  return sameBuffer(layer, expected);
-}
-
-bool SparseLayers::sameBuffer(const SparseLayer& layer, const DeviceArray<uint8_t>& expected) const {
+  write(values.data());
   const size_t bytes = layer.elements * elementBytes();
   std::vector<uint8_t> a(bytes), b(bytes);
   expected.read(a.data(), 0, bytes);
   compressed_.read(b.data(), layer.begin * elementBytes(), bytes);
-  return a == b;
+  if (a == b) return true;
+  check(cudaMemcpyAsync(bufferOf(layer), expected.data(), bytes, cudaMemcpyDeviceToDevice,
+                        context_.stream()),
+        "find slots");
+  return false;
+}
+
+bool SparseLayers::slotsHold(const SparseLayer& layer, const uint8_t* mask, const uint32_t* slots,
+                             bool rounded) {
+  return holds(layer, mask, [&](const void* values) {
+    writeSlots(context_, values, layer.weights, slots, rounded, compressed_.data());
+  });
 }
 
 // ---------------------------------------------------------------- straight formats
@@ -246,19 +260,12 @@ std::optional<uint32_t> SparseLayers::findSingles(const uint8_t* mask, const uin
 }
 
 // Groups without active weights have no slots to look at: what is written where they are thought to be has
-// to be what the library has there. If it is not, the buffer is the library's again.
+// to be what the library has there.
 bool SparseLayers::pairsHold(const SparseLayer& layer, const uint8_t* mask, const Slots& slots) {
-  DeviceArray<uint8_t> values = matrixToCompress(layer);
-  DeviceArray<uint8_t> expected(context_, layer.product->compressedRoom());
-  writeTestValues(context_, values.data(), mask, layer.weights);
-  layer.product->compress(values.data(), expected.data());
   const int64_t valueLd = transposed_ ? layer.weights.transposedLd : layer.weights.ld;
-  writePairs(context_, values.data(), valueLd, mask, linesOf(layer), slots);
-  if (sameBuffer(layer, expected)) return true;
-  check(cudaMemcpyAsync(bufferOf(layer), expected.data(), layer.elements * elementBytes(),
-                        cudaMemcpyDeviceToDevice, context_.stream()),
-        "find slots");
-  return false;
+  return holds(layer, mask, [&](const void* values) {
+    writePairs(context_, values, valueLd, mask, linesOf(layer), slots);
+  });
 }
 
 Slots SparseLayers::straightSlots(uint32_t singles) const {

@@ -55,6 +55,8 @@ class SparseLayers {
   void storeTransposes(const void* effective, const uint8_t* mask) const;
   // The layer's product if it was planned for so many rows; else null.
   const SparseLayer* find(int layer, int member, int rows) const;
+  // The same of the first of these members, if so many go through the library at once; else null.
+  const SparseLayer* taken(int layer, MemberRange members, int rows) const;
   void run(const SparseLayer& layer, const void* x, void* y) const;
   size_t bytes() const { return slots_.bytes() + compressed_.bytes(); }
 
@@ -71,7 +73,10 @@ class SparseLayers {
   bool canBeStraight() const;
   StraightLines linesOf(const SparseLayer& layer) const;
   bool pairsHold(const SparseLayer& layer, const uint8_t* mask, const Slots& slots);
-  bool sameBuffer(const SparseLayer& layer, const DeviceArray<uint8_t>& expected) const;
+  // Other values compressed by the library, and written by write(values), give the same buffer. If they do not,
+  // it is the library's.
+  template <typename Write>
+  bool holds(const SparseLayer& layer, const uint8_t* mask, const Write& write);
   Slots straightSlots(uint32_t singles) const;
   void becomeStraight(uint32_t singles);
   void countEntries();

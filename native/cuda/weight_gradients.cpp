@@ -97,35 +97,36 @@ MeasuredProduct WeightGradients::measure(int index, const Pass& pass) {
   context_.synchronize("finish before a measurement");
   const Factors factors = pass.factors(index);
   const NetworkWeights::KeptGradient kept(weights_, index);
-  const auto asInPass = [&](int count, const auto& gradient) {
-    Branch branch(context_);
-    branch.run(gradient);
-    if (index > 0) pass.beside(index, count);
-    branch.join();
-  };
   const std::vector<int> tiles = tilesFor(weights_.layer(index).pattern);
+  std::vector<std::optional<int>> ways = {std::nullopt};
+  ways.insert(ways.end(), tiles.begin(), tiles.end());
   std::vector<std::function<void()>> works;
   for (const int count : {1, members_}) {
-    works.push_back([=, this, &factors] {
-      asInPass(count, [&] { multiply(index, {0, count}, factors); });
-    });
-    for (const int tile : tiles) {
-      works.push_back([=, this, &factors] {
-        asInPass(count, [&] { sample(index, {0, count}, factors, tile); });
+    for (const std::optional<int> way : ways) {
+      works.push_back([=, this, &pass, &factors] {
+        Branch branch(context_);
+        branch.run([&] { computeBy(way, index, {0, count}, factors); });
+        if (index > 0) pass.beside(index, count);
+        branch.join();
       });
     }
   }
   const std::vector<double> times = microsecondsOf(context_, works);
   const double* one = times.data();
-  const double* all = one + 1 + tiles.size();
-  const auto best = std::min_element(all + 1, all + 1 + tiles.size()) - all;
-  return {{tiles[best - 1], {}, {}, {}}, {one[0], one[best]}, {all[0], all[best]}};
+  const double* all = one + ways.size();
+  const auto best = std::min_element(all + 1, all + ways.size()) - all;
+  return {{ways[best], {}, {}, {}}, {one[0], one[best]}, {all[0], all[best]}};
 }
 
 void WeightGradients::compute(int index, MemberRange members, const Factors& factors) {
   const bool sparse = factors.rows == rows_ && choices_[index].takes(members.count);
-  if (!sparse) return multiply(index, members, factors);
-  sample(index, members, factors, choices_[index].algorithm.id.value());
+  computeBy(sparse ? choices_[index].algorithm.id : std::nullopt, index, members, factors);
+}
+
+void WeightGradients::computeBy(std::optional<int> tile, int index, MemberRange members,
+                                const Factors& factors) {
+  if (tile) return sample(index, members, factors, *tile);
+  multiply(index, members, factors);
 }
 
 // Dense whatever the mask: Adam takes what it needs.

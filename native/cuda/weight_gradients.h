@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ class WeightGradients {
   ProductQuestion questionOf(int index, const Pass& pass);
   std::string productOf(int index, const Pass& pass) const;
   MeasuredProduct measure(int index, const Pass& pass);
+  // By a tile, or dense.
+  void computeBy(std::optional<int> tile, int index, MemberRange members, const Factors& factors);
   void multiply(int index, MemberRange members, const Factors& factors);
   void sample(int index, MemberRange members, const Factors& factors, int tile);
 

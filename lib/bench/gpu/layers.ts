@@ -1,6 +1,6 @@
 /** Single layers on a GPU: their passes and Adam, sparse and dense, by width, batch and type. */
 import { Device } from '../../device/index.js';
-import type { DataGradient, Precision, SparseUse, WeightGradient } from '../../device/index.js';
+import type { Precision } from '../../device/index.js';
 import { activeWeights } from '../kernel-problems.js';
 import { takeTurns } from '../pairing.js';
 import type { Candidate, Timing } from '../pairing.js';
@@ -19,25 +19,20 @@ import {
   maskShapeOf,
   modesOf,
   patternsOf,
+  untold,
 } from './sparse-modes.js';
-import type { ModeChoice, SparseMode } from './sparse-modes.js';
+import type { ModeChoice, SparseMode, Told } from './sparse-modes.js';
 
 /** What of a layer is timed; `adam` contains writing every copy of the weights that products read. */
 export const layerKernels = ['forward', 'dataGradient', 'weightGradient', 'adam'] as const;
 export type LayerKernel = (typeof layerKernels)[number];
 
 /** A kernel of one layer [width, width] on a batch. */
-export interface LayerResult extends GpuShape {
+export interface LayerResult extends GpuShape, Told {
   kernel: LayerKernel;
   precision: Precision;
   /** "dense", N:M, or what a peer calls itself. */
   name: string;
-  /** What the device was told about sparse tensor cores; null for dense layers and peers. */
-  sparse: SparseUse | null;
-  /** How it was told to compute data gradients; likewise. */
-  dataGradient: DataGradient | null;
-  /** And weight gradients. */
-  weightGradient: WeightGradient | null;
   /** Median, p10 and p90; null where the layer is too short to tell from its surroundings. */
   microseconds: number | null;
   p10: number | null;
@@ -273,9 +268,7 @@ function describe(
     batch,
     precision,
     name,
-    sparse: mode?.sparse ?? null,
-    dataGradient: mode?.dataGradient ?? null,
-    weightGradient: mode?.weightGradient ?? null,
+    ...(mode ?? untold),
     ...times(seconds),
     usefulTflops: isProduct ? rate(2 * batch * active, seconds) : null,
     denseTflops,
@@ -301,9 +294,7 @@ function describePeer(
     batch,
     precision,
     name: timing.name,
-    sparse: null,
-    dataGradient: null,
-    weightGradient: null,
+    ...untold,
     ...times(seconds),
     usefulTflops: null,
     denseTflops,

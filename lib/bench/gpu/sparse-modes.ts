@@ -16,6 +16,10 @@ export interface SparseMode {
   weightGradient: WeightGradient;
 }
 
+/** What a device was told; nulls for dense networks and layers, and for peers. */
+export type Told = { [K in keyof SparseMode]: SparseMode[K] | null };
+export const untold: Told = { sparse: null, dataGradient: null, weightGradient: null };
+
 const mode = (
   sparse: SparseUse,
   dataGradient: DataGradient = 'dense',
@@ -25,18 +29,21 @@ const mode = (
 /** Masked dense products only: what sparse ones are compared with where both have the same work beside them. */
 export const maskedDense = mode('never');
 
+/** As a device chooses. */
+export const automatic = mode('auto');
+
 const onTensorCores = [
   mode('always'),
   mode('always', 'transposable'),
   mode('always', 'double-pruned'),
-  mode('auto'),
+  automatic,
   mode('auto', 'double-pruned'),
 ];
 const sampled = mode('never', 'dense', 'sampled');
 
 /** How layers are measured: forced and as a device chooses, in what a type has. */
 export const modesOf: Record<Precision, SparseMode[]> = {
-  fp32: [sampled, mode('auto')],
+  fp32: [sampled, automatic],
   tf32: [...onTensorCores, sampled],
   bf16: onTensorCores,
 };

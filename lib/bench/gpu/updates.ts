@@ -14,17 +14,19 @@ import type { GroupOptions, Omission } from './each-group.js';
 import type { GpuBenchSettings, GpuShape } from './gpu-options.js';
 import { enqueue, warmUp } from './repeated-calls.js';
 import {
+  automatic,
   choicesOf,
   describeMode,
   maskedDense,
   maskShapeOf,
   modesOf,
   patternsOf,
+  untold,
 } from './sparse-modes.js';
-import type { ModeChoice, SparseMode } from './sparse-modes.js';
+import type { ModeChoice, SparseMode, Told } from './sparse-modes.js';
 
-/** How an agent's networks are computed: what the device was told is null for dense networks and peers. */
-export interface AgentKind extends Nullable<SparseMode> {
+/** How an agent's networks are computed. */
+export interface AgentKind extends Told {
   /** "dense", N:M, or what a peer calls itself. */
   name: string;
   precision: Precision;
@@ -88,11 +90,6 @@ export interface GpuUpdateOptions extends GroupOptions {
     seconds: number,
   ) => Promise<{ candidates: Candidate[]; close(): void }>;
 }
-
-type Nullable<T> = { [K in keyof T]: T[K] | null };
-
-/** Of dense networks and peers. */
-const untold: Nullable<SparseMode> = { sparse: null, dataGradient: null, weightGradient: null };
 
 function modeOf({ sparse, dataGradient, weightGradient }: AgentKind): SparseMode | null {
   if (sparse === null || dataGradient === null || weightGradient === null) return null;
@@ -197,7 +194,6 @@ const workload = ({ width, batch }: GpuShape): UpdateShape => ({
 /** Dense first, with which the others are compared; graphs are left out of the first two. */
 function kindsOf(precision: Precision, { patterns }: GpuBenchSettings): AgentKind[] {
   const dense = { name: 'dense', precision, ...untold };
-  const auto = { sparse: 'auto', dataGradient: 'dense', weightGradient: 'auto' } as const;
   const modes = [maskedDense, ...modesOf[precision]];
   return [
     { ...dense, graphs: true },
@@ -207,7 +203,7 @@ function kindsOf(precision: Precision, { patterns }: GpuBenchSettings): AgentKin
         .map((mode) => ({ name, precision, ...mode, graphs: true })),
     ),
     { ...dense, graphs: false },
-    ...patterns.slice(0, 1).map((name) => ({ name, precision, ...auto, graphs: false })),
+    ...patterns.slice(0, 1).map((name) => ({ name, precision, ...automatic, graphs: false })),
   ];
 }
 
