@@ -17,7 +17,17 @@ export { loadAddon } from './loader.js';
 export type { MaskShape } from './mask-shape.js';
 export type { CudaReport, NativeMatmul, NativeMatmulOperand, SparseChoice } from './native.js';
 export { Mlp } from './mlp.js';
-export type { AdamOptions, GradientRule, LayerPart, MemberRange, MlpOptions } from './mlp.js';
+export type {
+  AdamOptions,
+  GradientRule,
+  InitialScale,
+  LayerPart,
+  MaskRule,
+  MaskUpdateOptions,
+  MemberRange,
+  MlpOptions,
+  NewMoment,
+} from './mlp.js';
 export { NmMatrix } from './nm-matrix.js';
 export type { TransposedIndex } from './nm-matrix.js';
 export { Replay } from './replay.js';

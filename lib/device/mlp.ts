@@ -18,6 +18,35 @@ const roles = ['online', 'target', 'inference'] as const;
 /** How weight gradients treat dormant weights; see `MlpOptions.gradientRule`. */
 export type GradientRule = 'masked' | 'ste' | 'sr-ste';
 
+/** See `MlpOptions.initialScale`. */
+export type InitialScale = (typeof initialScales)[number];
+export const initialScales = ['dense', 'variance'] as const;
+
+/** See `MlpOptions.newMoment`. */
+export type NewMoment = (typeof newMoments)[number];
+export const newMoments = ['zero', 'row-mean'] as const;
+
+/** See `MaskUpdateOptions.rule`. */
+export type MaskRule = (typeof maskRules)[number];
+export const maskRules = ['magnitude', 'gradient', 'random'] as const;
+
+/** How `Mlp.updateMasks` chooses. */
+export interface MaskUpdateOptions {
+  /**
+   * magnitude: every group keeps its largest weights (RNM-TD3). The others swap weights within groups: of a
+   * layer's groups with a dormant weight, those whose smallest active magnitude is smallest lose that weight.
+   * In its place the dormant weight with the largest gradient becomes active (gradient: RigL, Evci et al.
+   * 2020), or one that is drawn (random: SET, Mocanu et al. 2018). Both are 0 then, as are their moments.
+   * Default: magnitude.
+   */
+  rule?: MaskRule;
+  /** Share of those groups that swap, from 0 to 1, rounded half up for each layer and member. Default: 0.3. */
+  dropFraction?: number;
+  /** What `random` draws from, as Philox does: the same numbers on every device. Default: 0 and 0. */
+  seed?: number;
+  stream?: number;
+}
+
 export interface MlpOptions {
   /** Inputs, hidden widths, outputs: at least two integers from 1 to 65535. */
   sizes: readonly number[];
@@ -34,6 +63,23 @@ export interface MlpOptions {
   gradientRule?: GradientRule;
   /** Default: 2e-4. */
   srLambda?: number;
+  /**
+   * Adam steps the weights of an N:M layer with (M/N)^densityPower times the learning rate, all else with the
+   * learning rate: rows with fewer weights move less per step (Dey et al. 2024, "Sparse maximal update
+   * parameterization", has 1 for static masks). Default: 0.
+   */
+  densityPower?: number;
+  /**
+   * Initial weights of a sparse layer: as a dense layer's, or larger, so that the active weights of a row have
+   * the variance of a whole dense row (1.118 times at 2:4, 1.414 at 1:4, 1.827 at 1:8). Default: dense.
+   */
+  initialScale?: InitialScale;
+  /**
+   * Adam's second moment of a weight that becomes active without one: 0, or the mean over its row's active
+   * weights. The step count is the network's, so that with 0 the first steps are up to six times as long as
+   * others. Default: zero.
+   */
+  newMoment?: NewMoment;
   /** If given, the output is tanh scaled to [low, high] per dimension; else it is linear. */
   outputRange?: { low: Float32Array; high: Float32Array };
   /**
@@ -62,6 +108,7 @@ const parts = [
   'weightMoment1',
   'weightMoment2',
   'weightGradient',
+  'dormantGradient',
   'bias',
   'biasMoment1',
   'biasMoment2',
@@ -71,7 +118,8 @@ const parts = [
 /**
  * A part of a layer: weight-shaped ones are dense [out, in] whatever the pattern (`weight` is the
  * whole stored W, `maskedWeight` has zeros at dormant places), bias-shaped ones are [out].
- * `gradientMask` is 1 where the data gradient may read the weight: the mask, unless the device prunes
+ * `dormantGradient` is the gradient at all weights, dormant ones included, of the last backward pass that was
+ * asked for it. `gradientMask` is 1 where the data gradient may read the weight: the mask, unless the device prunes
  * the transpose again (`DeviceOptions.dataGradient`).
  */
 export type LayerPart = (typeof parts)[number];
@@ -101,6 +149,9 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   const pairs = Array.from({ length: layers }, (_, i) => patternPair(patterns?.[i]));
   sizes.slice(1).forEach((_, i) => checkMaskShape(maskShape, `patterns[${i}]`, patterns?.[i]));
   checkOneOf('gradientRule', gradientRule, ['masked', 'ste', 'sr-ste']);
+  const { initialScale = 'dense', newMoment = 'zero' } = options;
+  checkOneOf('initialScale', initialScale, initialScales);
+  checkOneOf('newMoment', newMoment, newMoments);
   if (outputRange !== undefined) {
     checkRanges(outputRange?.low, outputRange?.high, sizes[layers]!);
   }
@@ -111,6 +162,9 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
     members: checkInteger('members', members, 1, maxMembers),
     rule: gradientRule,
     srLambda: checkNumber('srLambda', options.srLambda ?? 2e-4, 0),
+    densityPower: checkNumber('densityPower', options.densityPower ?? 0),
+    initialScale,
+    newMoment,
     low: outputRange?.low ?? new Float32Array(0),
     high: outputRange?.high ?? new Float32Array(0),
     role,
@@ -202,6 +256,8 @@ export class Mlp {
    *
    * @param outputGradient dLoss/dOutput, shaped as the output was
    * @param options.weightGradient overwrite the weight and bias gradients; default: true
+   * @param options.dormantGradient compute the gradients of dormant weights too, which `updateMasks` by gradient
+   *   reads; default: false
    * @param options.inputGradient receives dLoss/dInput (summed over the members) of as many
    *   columns as it has, from column `inputFirst` (default 0) of the input on
    */
@@ -210,15 +266,19 @@ export class Mlp {
     options: {
       members?: MemberRange;
       weightGradient?: boolean;
+      dormantGradient?: boolean;
       inputGradient?: BatchView;
       inputFirst?: number;
     } = {},
   ): void {
     this.#device.checkOpen();
-    const { weightGradient = true, inputGradient, inputFirst = 0 } = options;
+    const { weightGradient = true, dormantGradient = false } = options;
+    const { inputGradient, inputFirst = 0 } = options;
     const { first, count } = this.#checkMembers(options.members);
     const view = checkView(this.#device, 'outputGradient', outputGradient);
-    const common = [...view, first, count, checkBoolean('weightGradient', weightGradient)] as const;
+    checkBoolean('weightGradient', weightGradient);
+    checkBoolean('dormantGradient', dormantGradient);
+    const common = [...view, first, count, weightGradient, dormantGradient] as const;
     if (inputGradient === undefined) {
       allocating(() => this.#native.backward(...common));
     } else {
@@ -252,9 +312,23 @@ export class Mlp {
     this.#open().copyFrom(this.#nativeOf('source', source));
   }
 
-  /** Project every sparse layer again. Returns the number of mask entries that changed. */
-  updateMasks(): number {
-    return this.#open().updateMasks();
+  /**
+   * Choose the masks of every sparse layer anew: projected again, or by swaps. Targets are projected, or follow
+   * another network (`followMasks`). Returns the number of mask entries that changed.
+   */
+  updateMasks(options: MaskUpdateOptions = {}): number {
+    checkObject('options', options);
+    const { rule = 'magnitude', dropFraction = 0.3, seed = 0, stream = 0 } = options;
+    checkOneOf('rule', rule, maskRules);
+    checkNumber('dropFraction', dropFraction, 0, 1);
+    const numbers = [checkInteger('seed', seed, 0), checkInteger('stream', stream, 0)] as const;
+    const native = this.#open();
+    return allocating(() => native.updateMasks(rule, dropFraction, ...numbers));
+  }
+
+  /** Multiply all dormant weights by a factor from 0 to 1. */
+  scaleDormant(factor: number): void {
+    this.#open().scaleDormant(checkNumber('factor', factor, 0, 1));
   }
 
   /** Take another network's masks. Returns the number of mask entries that changed. */
@@ -275,6 +349,15 @@ export class Mlp {
   largestWeight(member = 0): number {
     this.#device.checkOpen();
     return this.#native.largestWeight(checkInteger('member', member, 0, this.members - 1));
+  }
+
+  /**
+   * Hidden units of a member that were 0 for every row of the last forward pass with `keep`: they learn nothing
+   * from it. 0 before there was one. Default: the first member.
+   */
+  idleUnits(member = 0): number {
+    checkInteger('member', member, 0, this.members - 1);
+    return this.#open().idleUnits(member);
   }
 
   /** A copy of a part of a layer: [out, in] row-major, or [out]. */

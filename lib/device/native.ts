@@ -114,6 +114,9 @@ export interface NativeNetworkSpec {
   members: number;
   rule: string;
   srLambda: number;
+  densityPower: number;
+  initialScale: string;
+  newMoment: string;
   low: Float32Array;
   high: Float32Array;
   role: string;
@@ -137,6 +140,7 @@ export interface NativeNetwork {
       firstMember: number,
       members: number,
       weightGradient: boolean,
+      dormantGradient: boolean,
     ]
   ): void;
   backward(
@@ -145,6 +149,7 @@ export interface NativeNetwork {
       firstMember: number,
       members: number,
       weightGradient: boolean,
+      dormantGradient: boolean,
       ...inputGradient: ViewArguments,
       inputFirst: number,
     ]
@@ -152,10 +157,12 @@ export interface NativeNetwork {
   adam(learningRate: number, beta1: number, beta2: number, epsilon: number): void;
   polyak(source: NativeNetwork, tau: number): void;
   copyFrom(source: NativeNetwork): void;
-  updateMasks(): number;
+  updateMasks(rule: string, dropFraction: number, seed: number, stream: number): number;
+  scaleDormant(factor: number): void;
   followMasks(source: NativeNetwork): number;
   divergence(other: NativeNetwork, member: number): number;
   largestWeight(member: number): number;
+  idleUnits(member: number): number;
   read(member: number, layer: number, part: number, target: Float32Array): void;
   write(member: number, layer: number, part: number, source: Float32Array): void;
   adamSteps(): number;

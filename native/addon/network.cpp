@@ -33,6 +33,25 @@ GradientRule ruleNamed(const std::string& name) {
   throw std::invalid_argument("Expected the gradient rule to be masked, ste or sr-ste");
 }
 
+InitialScale initialScaleNamed(const std::string& name) {
+  if (name == "dense") return InitialScale::dense;
+  if (name == "variance") return InitialScale::variance;
+  throw std::invalid_argument("Expected the initial scale to be dense or variance");
+}
+
+NewMoment newMomentNamed(const std::string& name) {
+  if (name == "zero") return NewMoment::zero;
+  if (name == "row-mean") return NewMoment::rowMean;
+  throw std::invalid_argument("Expected new moments to be zero or row-mean");
+}
+
+MaskRule maskRuleNamed(const std::string& name) {
+  if (name == "magnitude") return MaskRule::magnitude;
+  if (name == "gradient") return MaskRule::gradient;
+  if (name == "random") return MaskRule::random;
+  throw std::invalid_argument("Expected the mask rule to be magnitude, gradient or random");
+}
+
 Role roleNamed(const std::string& name) {
   if (name == "online") return Role::online;
   if (name == "target") return Role::target;
@@ -40,8 +59,8 @@ Role roleNamed(const std::string& name) {
   throw std::invalid_argument("Expected the role to be online, target or inference");
 }
 
-// { sizes, patterns: [n0, m0, n1, m1, ...], maskShape, members, rule, srLambda, low, high, role,
-//   seed, stream }
+// { sizes, patterns: [n0, m0, n1, m1, ...], maskShape, members, rule, srLambda, densityPower, initialScale,
+//   newMoment, low, high, role, seed, stream }
 NetworkSpec specOf(const Napi::Object& o) {
   NetworkSpec spec;
   spec.sizes = intVector(o.Get("sizes"), "sizes");
@@ -51,6 +70,9 @@ NetworkSpec specOf(const Napi::Object& o) {
   spec.members = o.Get("members").ToNumber().Int32Value();
   spec.rule = ruleNamed(o.Get("rule").ToString().Utf8Value());
   spec.srLambda = o.Get("srLambda").ToNumber().FloatValue();
+  spec.densityPower = o.Get("densityPower").ToNumber().DoubleValue();
+  spec.initialScale = initialScaleNamed(o.Get("initialScale").ToString().Utf8Value());
+  spec.newMoment = newMomentNamed(o.Get("newMoment").ToString().Utf8Value());
   spec.low = floatVector(o.Get("low"), "low");
   spec.high = floatVector(o.Get("high"), "high");
   spec.role = roleNamed(o.Get("role").ToString().Utf8Value());
@@ -92,9 +114,11 @@ Napi::Function NetworkObject::define(Napi::Env env) {
                       InstanceMethod<&NetworkObject::polyak>("polyak"),
                       InstanceMethod<&NetworkObject::copyFrom>("copyFrom"),
                       InstanceMethod<&NetworkObject::updateMasks>("updateMasks"),
+                      InstanceMethod<&NetworkObject::scaleDormant>("scaleDormant"),
                       InstanceMethod<&NetworkObject::followMasks>("followMasks"),
                       InstanceMethod<&NetworkObject::divergence>("divergence"),
                       InstanceMethod<&NetworkObject::largestWeight>("largestWeight"),
+                      InstanceMethod<&NetworkObject::idleUnits>("idleUnits"),
                       InstanceMethod<&NetworkObject::read>("read"),
                       InstanceMethod<&NetworkObject::write>("write"),
                       InstanceMethod<&NetworkObject::adamSteps>("adamSteps"),
@@ -113,11 +137,11 @@ void NetworkObject::forward(const Napi::CallbackInfo& info) {
   network_->forward(viewAt(info, 0), viewAt(info, 3), membersAt(info, 6), boolAt(info, 8));
 }
 
-// output gradient view, first member, members, weightGradient[, input gradient view, first input]
+// output gradient view, first member, members, weightGradient, dormantGradient[, input gradient view, first input]
 void NetworkObject::backward(const Napi::CallbackInfo& info) {
-  const bool toInput = info.Length() > 6;
-  network_->backward(viewAt(info, 0), membersAt(info, 3), boolAt(info, 5),
-                     toInput ? viewAt(info, 6) : MatrixView{}, toInput ? intAt(info, 9) : 0);
+  const bool toInput = info.Length() > 7;
+  network_->backward(viewAt(info, 0), membersAt(info, 3), {boolAt(info, 5), boolAt(info, 6)},
+                     toInput ? viewAt(info, 7) : MatrixView{}, toInput ? intAt(info, 10) : 0);
 }
 
 // learning rate, beta1, beta2, epsilon
@@ -133,8 +157,16 @@ void NetworkObject::copyFrom(const Napi::CallbackInfo& info) {
   network_->copyFrom(*unwrapAt<NetworkObject>(info, 0).network_);
 }
 
+// rule, drop fraction, seed, stream
 Napi::Value NetworkObject::updateMasks(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(network_->updateMasks()));
+  const MaskUpdate update = {maskRuleNamed(stringAt(info, 0)), numberAt(info, 1),
+                             static_cast<uint64_t>(int64At(info, 2)),
+                             static_cast<uint64_t>(int64At(info, 3))};
+  return Napi::Number::New(info.Env(), static_cast<double>(network_->updateMasks(update)));
+}
+
+void NetworkObject::scaleDormant(const Napi::CallbackInfo& info) {
+  network_->scaleDormant(static_cast<float>(numberAt(info, 0)));
 }
 
 Napi::Value NetworkObject::followMasks(const Napi::CallbackInfo& info) {
@@ -149,6 +181,10 @@ Napi::Value NetworkObject::divergence(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::largestWeight(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), network_->largestWeight(intAt(info, 0)));
+}
+
+Napi::Value NetworkObject::idleUnits(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(network_->idleUnits(intAt(info, 0))));
 }
 
 // member, layer, part, array

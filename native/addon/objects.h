@@ -73,9 +73,11 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   void polyak(const Napi::CallbackInfo& info);
   void copyFrom(const Napi::CallbackInfo& info);
   Napi::Value updateMasks(const Napi::CallbackInfo& info);
+  void scaleDormant(const Napi::CallbackInfo& info);
   Napi::Value followMasks(const Napi::CallbackInfo& info);
   Napi::Value divergence(const Napi::CallbackInfo& info);
   Napi::Value largestWeight(const Napi::CallbackInfo& info);
+  Napi::Value idleUnits(const Napi::CallbackInfo& info);
   void read(const Napi::CallbackInfo& info);
   void write(const Napi::CallbackInfo& info);
   Napi::Value adamSteps(const Napi::CallbackInfo& info);

@@ -18,6 +18,12 @@ AdamStep adamStep(const AdamOptions& options, int64_t steps) {
           static_cast<float>(options.epsilon)};
 }
 
+double stepScale(const NetworkSpec& spec, int layer) {
+  const NmPattern& pattern = spec.patterns[layer];
+  if (pattern.dense()) return 1.0;
+  return std::pow(static_cast<double>(pattern.m) / pattern.n, spec.densityPower);
+}
+
 void checkView(const MatrixView& view, const char* name) {
   const int columns = view.matrix ? view.matrix->columns() : 0;
   if (view.first >= 0 && view.columns >= 1 && view.columns <= columns - view.first) return;
@@ -58,6 +64,9 @@ Network::Network(NetworkSpec spec) : spec_(std::move(spec)) {
     throw std::invalid_argument("Expected members to be from 1 to " + std::to_string(kMaxMembers) +
                                 " but received " + std::to_string(spec_.members));
   }
+  if (!std::isfinite(spec_.densityPower)) {
+    throw std::invalid_argument("Expected densityPower to be a finite number");
+  }
   const size_t outputs = spec_.sizes.back();
   if (spec_.low.size() != spec_.high.size() ||
       (!spec_.low.empty() && spec_.low.size() != outputs)) {
@@ -93,6 +102,18 @@ void Network::checkPlace(int member, int layer) const {
 bool Network::hasShapeOf(const Network& other) const {
   return other.spec_.sizes == spec_.sizes && other.spec_.members == spec_.members &&
          other.spec_.patterns == spec_.patterns;
+}
+
+void Network::checkMaskUpdate(const MaskUpdate& update, bool hasGradients) const {
+  if (update.rule == MaskRule::magnitude) return requireRole(Role::target, "mask updates");
+  requireRole(Role::online, "mask updates by gradient or at random: it follows the masks of another");
+  if (!(update.dropFraction >= 0 && update.dropFraction <= 1)) {
+    throw std::invalid_argument("Expected dropFraction to be from 0 to 1 but received " +
+                                std::to_string(update.dropFraction));
+  }
+  if (update.rule == MaskRule::random || hasGradients) return;
+  throw std::invalid_argument(
+      "Call backward with gradients of dormant weights before a mask update by gradient");
 }
 
 // Masks that only fit along the rows must not get into a network whose data gradient relies on more.

@@ -64,6 +64,29 @@ enum class Role { online, target, inference };
 // Members of an ensemble: few enough for the columns of all their outputs to be counted by an int.
 constexpr int kMaxMembers = 1024;
 
+// How far a layer's initial weights reach:
+//   dense     as a dense layer's, PyTorch's default
+//   variance  so much further that the active weights of a row have the variance that all of a dense row's
+//             have together: see varianceScale in initial_weights.h
+enum class InitialScale { dense, variance };
+
+// Adam's second moment of a weight that a mask update makes active, where moments are held for active weights
+// alone, or that a swap makes active: zero, or the mean over the row's active weights before. With zero its
+// first steps are up to six times the learning rate, since the step count is the network's.
+enum class NewMoment { zero, rowMean };
+
+// How updateMasks() chooses the active weights anew:
+//   magnitude  W is projected (RNM-TD3)
+//   gradient   weights swap within groups, and those with the largest gradients become active: core/swaps.h
+//   random     likewise, but they are drawn
+enum class MaskRule { magnitude, gradient, random };
+
+struct MaskUpdate {
+  MaskRule rule = MaskRule::magnitude;
+  double dropFraction = 0;  // of a layer's groups that have a dormant weight, from 0 to 1; not for magnitude
+  uint64_t seed = 0, stream = 0;  // for random
+};
+
 struct NetworkSpec {
   std::vector<int> sizes;           // inputs, hidden widths..., outputs
   std::vector<NmPattern> patterns;  // one per layer
@@ -71,6 +94,10 @@ struct NetworkSpec {
   int members = 1;                  // ensemble size (2 for twin critics)
   GradientRule rule = GradientRule::masked;
   float srLambda = 2e-4f;
+  // Weights of an N:M layer take Adam's steps with (M/N)^densityPower times the rate: see stepScale().
+  double densityPower = 0;
+  InitialScale initialScale = InitialScale::dense;
+  NewMoment newMoment = NewMoment::zero;
   // Output: identity if empty, else tanh scaled to [low, high] per dimension. Hidden: ReLU.
   std::vector<float> low, high;
   Role role = Role::online;
@@ -90,6 +117,9 @@ enum class Part {
   weightMoment1,  // Adam's first moment, zero where dormant under `masked`
   weightMoment2,
   weightGradient,  // read only
+  // dL/d(W * mask) at all weights, of the last backward pass with `dormantGradient`, which a mask update by
+  // gradient reads; written where a state is restored.
+  dormantGradient,
   bias,
   biasMoment1,
   biasMoment2,
@@ -107,6 +137,11 @@ struct AdamStep {
 
 // The constants of step number `steps`, which counts from 1.
 AdamStep adamStep(const AdamOptions& options, int64_t steps);
+
+// What the learning rate is multiplied by for the weights of a layer. A row with N/M of its weights moves its
+// output N/M as far as a dense one at the same rate (Dey et al. 2024, "Sparse maximal update
+// parameterization"); biases and dense layers have 1.
+double stepScale(const NetworkSpec& spec, int layer);
 
 struct MemberRange {
   int first = 0;
@@ -126,10 +161,14 @@ class Network {
                        bool keep) = 0;
 
   // Gradients of the last kept forward. outputGradient is laid out as the output was.
-  // weightGradient: overwrite the weight and bias gradients of these members.
+  // gradients: whether to overwrite the weight and bias gradients of these members, and whether to compute
+  // those of dormant weights too, which updateMasks by gradient reads.
   // inputGradient (matrix may be null): receives dL/d input[:, inputFirst + j], summed over the
   // members, for as many columns as it has.
-  virtual void backward(const MatrixView& outputGradient, MemberRange members, bool weightGradient,
+  struct WantedGradients {
+    bool active = false, dormant = false;
+  };
+  virtual void backward(const MatrixView& outputGradient, MemberRange members, WantedGradients gradients,
                         const MatrixView& inputGradient, int inputFirst) = 0;
 
   // One Adam step with PyTorch's semantics on all members; counts steps.
@@ -139,14 +178,18 @@ class Network {
   // Weights, biases and masks of a network of the same shape. Here and in followMasks a network of
   // transposable masks takes those of another such network alone.
   virtual void copyFrom(const Network& source) = 0;
-  // Projects every sparse layer again. Returns the number of mask entries that changed.
-  virtual int64_t updateMasks() = 0;
+  // Chooses the masks of every sparse layer anew. Returns the number of mask entries that changed.
+  virtual int64_t updateMasks(const MaskUpdate& update) = 0;
+  // Multiplies dormant weights by a factor.
+  virtual void scaleDormant(float factor) = 0;
   // Takes the masks of a network of the same shape. Returns the number of changed entries.
   virtual int64_t followMasks(const Network& source) = 0;
   // Sparse architecture divergence of a member: positions in which its masks differ.
   virtual int64_t divergence(const Network& other, int member) const = 0;
   // Largest magnitude among a member's weights, dormant ones included, and biases; NaN if any is NaN.
   virtual float largestWeight(int member) const = 0;
+  // Hidden units of a member that are 0 in every row of the last kept forward pass.
+  virtual int64_t idleUnits(int member) const = 0;
 
   virtual void read(int member, int layer, Part part, float* target) const = 0;
   virtual void write(int member, int layer, Part part, const float* source) = 0;
@@ -164,6 +207,9 @@ class Network {
   void checkInput(int columns) const;
   void checkPlace(int member, int layer) const;
   bool hasShapeOf(const Network& other) const;
+  // Throws unless the update can be done: by gradient after a backward pass with gradients of dormant weights
+  // alone (`hasGradients`).
+  void checkMaskUpdate(const MaskUpdate& update, bool hasGradients) const;
   // Throws unless masks of the source are of a shape that this network may have.
   void requireMasksOf(const Network& source) const;
   NetworkSpec spec_;

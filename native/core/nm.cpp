@@ -22,9 +22,6 @@ void validatePattern(const NmPattern& pattern) {
 
 namespace {
 
-// Magnitude with NaN above everything, so that a NaN weight is seen rather than silently dropped.
-float magnitude(float value) { return std::isnan(value) ? INFINITY : std::fabs(value); }
-
 // Bit set of the `keep` largest magnitudes of a group; strict comparison gives ties to the lower.
 uint32_t selectLargest(const float* group, int size, int keep) {
   if (keep == size) return size == 32 ? 0xffffffffu : (1u << size) - 1u;

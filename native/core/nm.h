@@ -1,9 +1,12 @@
 // Row-wise N:M sparsity: which weights of a row stay active.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "core/shared_code.h"
 
 namespace rnm {
 
@@ -25,6 +28,11 @@ constexpr int kMaxGroup = 32;
 
 // Throws std::invalid_argument unless the pattern is dense or 1 <= n <= m <= 32.
 void validatePattern(const NmPattern& pattern);
+
+// NaN above everything, so that a NaN weight is seen rather than silently dropped.
+RNM_SHARED_CODE inline float magnitude(float value) {
+  return value != value ? static_cast<float>(INFINITY) : std::fabs(value);
+}
 
 // Projects one row: writes the active columns in ascending order (activePerRow(columns) of them).
 // The largest magnitudes win, ties go to the lower column, NaN counts as larger than any number.

@@ -7,12 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-// Functions that host and device share.
-#if defined(__CUDACC__)
-#define RNM_SHARED_CODE __host__ __device__
-#else
-#define RNM_SHARED_CODE
-#endif
+#include "core/shared_code.h"
 
 namespace rnm {
 

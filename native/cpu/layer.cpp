@@ -14,6 +14,7 @@ Layer::Layer(const NetworkSpec& spec, int index)
               spec.role != Role::inference),
       bias(outputs()),
       srLambda_(spec.rule == GradientRule::srSte ? spec.srLambda : 0.0f),
+      newMoment_(spec.newMoment),
       trainable_(spec.role == Role::online),
       denseGradient_(!weights.sparse() || spec.rule != GradientRule::masked) {
   if (!trainable_) return;
@@ -37,33 +38,37 @@ AdamArgs adamArgs(const AdamStep& s, float* weights, const float* gradient, floa
 
 }  // namespace
 
-void Layer::adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels,
+void Layer::adamRows(int begin, int end, const AdamSteps& steps, const KernelTable& kernels,
                      Scratch scratch) {
-  kernels.adam(adamArgs(step, bias.data() + begin, biasGradient.data() + begin,
+  kernels.adam(adamArgs(steps.biases, bias.data() + begin, biasGradient.data() + begin,
                         biasMoment1.data() + begin, biasMoment2.data() + begin, end - begin));
   if (weights.sparse() && denseGradient_) {
-    for (int row = begin; row < end; ++row) straightThroughRow(row, step, kernels, scratch);
+    for (int row = begin; row < end; ++row) straightThroughRow(row, steps.weights, kernels, scratch);
   } else {
     const size_t at = static_cast<size_t>(begin) * gradientPerRow();
     const size_t count = static_cast<size_t>(end - begin) * gradientPerRow();
-    kernels.adam(adamArgs(step, weights.values() + at, gradient.data() + at, moment1.data() + at,
+    kernels.adam(adamArgs(steps.weights, weights.values() + at, gradient.data() + at, moment1.data() + at,
                           moment2.data() + at, count));
   }
 }
 
-// The whole W takes the step; active and dormant weights are unpacked for it and packed again.
+// The whole W takes the step; active and dormant weights are unpacked for it and packed again. The gradient
+// stays as it is, without the decay, for a mask update by gradient.
 void Layer::straightThroughRow(int row, const AdamStep& step, const KernelTable& kernels,
                                Scratch scratch) {
   const size_t at = static_cast<size_t>(row) * inputs();
   weights.expandRow(row, scratch.row);
+  const float* slope = gradient.data() + at;
   if (srLambda_ != 0.0f) {
+    std::copy_n(slope, inputs(), scratch.other);
     weights.dormantColumns(row, scratch.columns);
     for (int k = 0; k < weights.dormantPerRow(); ++k) {
       const int column = scratch.columns[k];
-      gradient[at + column] += srLambda_ * scratch.row[column];
+      scratch.other[column] += srLambda_ * scratch.row[column];
     }
+    slope = scratch.other;
   }
-  kernels.adam(adamArgs(step, scratch.row, gradient.data() + at, moment1.data() + at,
+  kernels.adam(adamArgs(step, scratch.row, slope, moment1.data() + at,
                         moment2.data() + at, inputs()));
   weights.storeRow(row, scratch.row);
 }
@@ -193,25 +198,148 @@ void Layer::polyakDormantRows(int begin, int end, const Layer& source, float tau
   }
 }
 
-// Under `masked` a newly active weight starts with zero moments and a weight that goes dormant
-// loses its own; under the straight-through rules moments belong to all of W and stay.
+// The second moment of a weight of the row that becomes active.
+float Layer::newSecondMoment(int row) const {
+  if (newMoment_ == NewMoment::zero) return 0.0f;
+  const float* values = moment2.data() + static_cast<size_t>(row) * gradientPerRow();
+  double sum = 0;
+  for (int k = 0; k < weights.perRow(); ++k) {
+    sum += values[denseGradient_ ? weights.rowColumns(row)[k] : k];
+  }
+  return static_cast<float>(sum / weights.perRow());
+}
+
+// Moments of active weights alone, for other active columns.
 void Layer::remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns,
-                        float* scratch) {
+                        float newMoment, float* scratch) {
   float* values = moment.data() + static_cast<size_t>(row) * weights.perRow();
-  std::fill_n(scratch, inputs(), 0.0f);
+  std::fill_n(scratch, inputs(), newMoment);
   const uint16_t* before = weights.rowColumns(row);
   for (int k = 0; k < weights.perRow(); ++k) scratch[before[k]] = values[k];
   for (int k = 0; k < weights.perRow(); ++k) values[k] = scratch[columns[k]];
 }
 
+// Under `masked` a weight that goes dormant loses its moments, and one that becomes active begins without a
+// first one; under the straight-through rules moments belong to all of W and stay.
+void Layer::moveMoments(int row, const uint16_t* columns, float* scratch) {
+  if (!trainable_ || denseGradient_) return;
+  const float second = newSecondMoment(row);
+  remapMoment(moment1, row, columns, 0.0f, scratch);
+  remapMoment(moment2, row, columns, second, scratch);
+}
+
 int Layer::changeRowMask(int row, const uint16_t* columns, Scratch scratch) {
   if (std::equal(columns, columns + weights.perRow(), weights.rowColumns(row))) return 0;
-  if (trainable_ && !denseGradient_) {
-    remapMoment(moment1, row, columns, scratch.other);
-    remapMoment(moment2, row, columns, scratch.other);
-  }
+  moveMoments(row, columns, scratch.other);
   weights.expandRow(row, scratch.row);
   return weights.setRow(row, columns, scratch.row);
+}
+
+// ---------------------------------------------------------------- swaps
+
+int Layer::groups() const { return (inputs() + weights.pattern().m - 1) / weights.pattern().m; }
+
+SwapUnit Layer::unitAt(int row, int index) const {
+  const Group group = groupAt(index);
+  const bool transposable = weights.shape() == MaskShape::transposable;
+  const int rows = unitRows(weights.pattern(), transposable, outputs(), inputs(), row, index);
+  SwapUnit unit = {rows, group.size, group.active, {}};
+  for (int r = 0; r < rows; ++r) {
+    unit.active[r] = activeBits(weights.rowColumns(row + r) + group.values, group.active, group.first);
+  }
+  return unit;
+}
+
+// The smallest active weight of the unit at a row's group.
+SwapPlace Layer::smallestOf(const SwapUnit& unit, int row, int index) const {
+  return smallestActive(unit, [&](int r, int column) {
+    const int rank = std::popcount(unit.active[r] & ((uint32_t{1} << column) - 1));
+    return weights.rowValues(row + r)[index * weights.pattern().n + rank];
+  });
+}
+
+void Layer::swapKeys(int begin, int end, float* keys) const {
+  for (int row = begin; row < end; ++row) {
+    for (int g = 0; g < groups(); ++g) {
+      const SwapUnit unit = unitAt(row, g);
+      keys[static_cast<size_t>(row) * groups() + g] =
+          unit.rows > 0 ? smallestOf(unit, row, g).magnitude : kNoUnit;
+    }
+  }
+}
+
+SwapUnit Layer::swapUnit(int row, int index, int layer, const MaskUpdate& update) const {
+  const SwapUnit unit = unitAt(row, index);
+  const SwapPlace dropped = smallestOf(unit, row, index);
+  if (update.rule == MaskRule::random) {
+    const uint64_t number = static_cast<uint64_t>(row) * groups() + index;
+    return swappedAtRandom(unit, dropped, swapBits(update.seed, update.stream, layer, number));
+  }
+  const float* slopes = dormantGradient().data() + static_cast<size_t>(row) * inputs() + groupAt(index).first;
+  return swappedByGradient(unit, dropped,
+                           [&](int r, int column) { return slopes[static_cast<size_t>(r) * inputs() + column]; });
+}
+
+int64_t Layer::swapRows(int begin, int end, int layer, const uint8_t* chosen, const MaskUpdate& update,
+                        Scratch scratch) {
+  int64_t changed = 0;
+  for (int band = begin; band < end; band += kBandRows) {
+    const int rows = std::min(kBandRows, end - band);
+    std::copy_n(weights.rowColumns(band), static_cast<size_t>(rows) * weights.perRow(), scratch.columns);
+    for (int row = band; row < band + rows; ++row) {
+      for (int g = 0; g < groups(); ++g) {
+        if (!chosen[static_cast<size_t>(row) * groups() + g]) continue;
+        const SwapUnit after = swapUnit(row, g, layer, update);
+        for (int r = 0; r < after.rows; ++r) {
+          uint16_t* columns = scratch.columns + static_cast<size_t>(row - band + r) * weights.perRow();
+          writeActive(after.active[r], groupAt(g), columns);
+        }
+      }
+    }
+    for (int i = 0; i < rows; ++i) {
+      changed += swapRow(band + i, scratch.columns + static_cast<size_t>(i) * weights.perRow(), scratch);
+    }
+  }
+  return changed;
+}
+
+// The group's part of a row's active columns, from bits.
+void Layer::writeActive(uint32_t bits, const Group& group, uint16_t* columns) {
+  uint16_t* next = columns + group.values;
+  for (; bits != 0; bits &= bits - 1) *next++ = static_cast<uint16_t>(group.first + std::countr_zero(bits));
+}
+
+// Gives a row other active columns; weights and moments of what swaps become 0.
+int Layer::swapRow(int row, const uint16_t* columns, Scratch scratch) {
+  const uint16_t* before = weights.rowColumns(row);
+  if (std::equal(columns, columns + weights.perRow(), before)) return 0;
+  weights.expandRow(row, scratch.row);
+  const float second = denseGradient_ ? newSecondMoment(row) : 0.0f;
+  const size_t at = static_cast<size_t>(row) * inputs();
+  const auto clear = [&](int column, float secondMoment) {
+    scratch.row[column] = 0.0f;
+    if (!denseGradient_) return;
+    moment1[at + column] = 0.0f;
+    moment2[at + column] = secondMoment;
+  };
+  for (int k = 0; k < weights.perRow(); ++k) {
+    if (!std::binary_search(columns, columns + weights.perRow(), before[k])) clear(before[k], 0.0f);
+    if (!std::binary_search(before, before + weights.perRow(), columns[k])) clear(columns[k], second);
+  }
+  moveMoments(row, columns, scratch.other);
+  return weights.setRow(row, columns, scratch.row);
+}
+
+void Layer::scaleDormantRows(int begin, int end, float factor) {
+  if (!weights.sparse()) return;
+  float* dormant = weights.rowDormant(begin);
+  const size_t count = static_cast<size_t>(end - begin) * weights.dormantPerRow();
+  for (size_t i = 0; i < count; ++i) dormant[i] *= factor;
+}
+
+void Layer::reserveWholeGradient() {
+  if (denseGradient_ || wholeGradient.size() > 0) return;
+  wholeGradient = AlignedArray<float>(static_cast<size_t>(outputs()) * inputs());
 }
 
 int64_t Layer::projectRows(int begin, int end, Scratch scratch) {
@@ -264,6 +392,12 @@ const AlignedArray<float>& Layer::array(Part part) const {
 }
 
 void Layer::readRow(Part part, int row, float* target) const {
+  if (part == Part::dormantGradient) {
+    const AlignedArray<float>& all = dormantGradient();
+    std::fill_n(target, inputs(), 0.0f);
+    if (all.size() > 0) std::copy_n(all.data() + static_cast<size_t>(row) * inputs(), inputs(), target);
+    return;
+  }
   if (part == Part::weight) return weights.expandRow(row, target);
   if (part == Part::maskedWeight) return weights.expandMaskedRow(row, target);
   if (part == Part::mask || part == Part::gradientMask) {
@@ -297,6 +431,11 @@ void Layer::read(Part part, float* target) const {
 }
 
 void Layer::writeRow(Part part, int row, const float* source) {
+  if (part == Part::dormantGradient) {
+    AlignedArray<float>& all = denseGradient_ ? gradient : wholeGradient;
+    std::copy_n(source, inputs(), all.data() + static_cast<size_t>(row) * inputs());
+    return;
+  }
   if (part == Part::weight) return weights.storeRow(row, source);
   float* values = (part == Part::weightMoment1 ? moment1 : moment2).data() +
                   static_cast<size_t>(row) * gradientPerRow();
@@ -323,14 +462,18 @@ void Layer::writeMask(const float* mask) {
 }
 
 void Layer::write(Part part, const float* source) {
-  const bool moments = part == Part::weightMoment1 || part == Part::weightMoment2 ||
-                       part == Part::biasMoment1 || part == Part::biasMoment2;
-  if (moments && !trainable_) throw std::invalid_argument("A target network holds no moments");
+  const bool ofTraining = part == Part::weightMoment1 || part == Part::weightMoment2 ||
+                          part == Part::dormantGradient || part == Part::biasMoment1 ||
+                          part == Part::biasMoment2;
+  if (ofTraining && !trainable_) {
+    throw std::invalid_argument("A target network holds no moments and no gradients");
+  }
+  if (part == Part::dormantGradient) reserveWholeGradient();
   if (part == Part::mask) {
     writeMask(source);
   } else if (part == Part::bias || part == Part::biasMoment1 || part == Part::biasMoment2) {
     std::copy_n(source, outputs(), const_cast<float*>(array(part).data()));
-  } else if (part == Part::weight || moments) {
+  } else if (part == Part::weight || ofTraining) {
     for (int row = 0; row < outputs(); ++row) {
       writeRow(part, row, source + static_cast<size_t>(row) * inputs());
     }
@@ -354,7 +497,7 @@ uint32_t Layer::largestBits() const {
 }
 
 size_t Layer::bytes() const {
-  return weights.bytes() + bias.bytes() + gradient.bytes() + moment1.bytes() + moment2.bytes() +
+  return weights.bytes() + bias.bytes() + gradient.bytes() + wholeGradient.bytes() + moment1.bytes() + moment2.bytes() +
          biasGradient.bytes() + biasMoment1.bytes() + biasMoment2.bytes();
 }
 

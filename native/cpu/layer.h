@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/swaps.h"
 #include "cpu/aligned.h"
 #include "cpu/nm_matrix.h"
 
@@ -28,6 +29,9 @@ class Layer {
   // Gradient and moments: [outputs, gradientPerRow()], compressed like the values under `masked`,
   // dense under the straight-through rules. Empty unless trainable.
   AlignedArray<float> gradient, moment1, moment2;
+  // The gradient at all weights, [outputs, inputs], which a mask update by gradient asks for: empty before,
+  // and where `gradient` is that.
+  AlignedArray<float> wholeGradient;
   AlignedArray<float> biasGradient, biasMoment1, biasMoment2;
 
   int outputs() const { return weights.outputs(); }
@@ -43,7 +47,11 @@ class Layer {
     float* other;       // [inputs]
     uint16_t* columns;  // [kBandRows * inputs]
   };
-  void adamRows(int begin, int end, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
+  // Biases and weights may have different rates.
+  struct AdamSteps {
+    AdamStep biases, weights;
+  };
+  void adamRows(int begin, int end, const AdamSteps& steps, const KernelTable& kernels, Scratch scratch);
   void polyakRows(int begin, int end, const Layer& source, float tau, const KernelTable& kernels,
                   Scratch scratch);
   // The same in two parts, for a source whose dormant weights stand still: what is active in either mask,
@@ -57,6 +65,13 @@ class Layer {
   // New masks from the layer's own weights, or another's masks. Returns changed mask entries.
   int64_t projectRows(int begin, int end, Scratch scratch);
   int64_t followRows(int begin, int end, const Layer& source, Scratch scratch);
+  // Swaps within groups, as core/swaps.h describes it: first the keys of all units, [outputs, groups()], then
+  // for those that were chosen. `layer` counts through all members.
+  int groups() const;
+  void swapKeys(int begin, int end, float* keys) const;
+  int64_t swapRows(int begin, int end, int layer, const uint8_t* chosen, const MaskUpdate& update,
+                   Scratch scratch);
+  void scaleDormantRows(int begin, int end, float factor);
   void copyRows(int begin, int end, const Layer& source, Scratch scratch);
 
   void read(Part part, float* target) const;
@@ -64,6 +79,9 @@ class Layer {
   // The bits of the largest magnitude among all weights and biases: as integers, NaN is above all.
   uint32_t largestBits() const;
   size_t bytes() const;
+  // Room for a gradient at all weights, if there is none yet.
+  void reserveWholeGradient();
+  const AlignedArray<float>& dormantGradient() const { return denseGradient_ ? gradient : wholeGradient; }
 
  private:
   // A group of M columns in a row: its first column, how many it has and how many of them are active,
@@ -79,7 +97,15 @@ class Layer {
   template <typename Action>
   void forEachColumn(int row, const Group& group, const NmMatrix& source, const Action& action);
   int changeRowMask(int row, const uint16_t* columns, Scratch scratch);
-  void remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns, float* scratch);
+  void remapMoment(AlignedArray<float>& moment, int row, const uint16_t* columns, float newMoment,
+                   float* scratch);
+  void moveMoments(int row, const uint16_t* columns, float* scratch);
+  float newSecondMoment(int row) const;
+  SwapUnit unitAt(int row, int index) const;
+  SwapPlace smallestOf(const SwapUnit& unit, int row, int index) const;
+  SwapUnit swapUnit(int row, int index, int layer, const MaskUpdate& update) const;
+  static void writeActive(uint32_t bits, const Group& group, uint16_t* columns);
+  int swapRow(int row, const uint16_t* columns, Scratch scratch);
   void straightThroughRow(int row, const AdamStep& step, const KernelTable& kernels, Scratch scratch);
   const AlignedArray<float>& array(Part part) const;
   void readRow(Part part, int row, float* target) const;
@@ -87,6 +113,7 @@ class Layer {
   void writeMask(const float* mask);
 
   float srLambda_;
+  NewMoment newMoment_;
   bool trainable_, denseGradient_;
 };
 

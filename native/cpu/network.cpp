@@ -105,16 +105,18 @@ void CpuNetwork::shareRanges(int threads, int64_t weights) {
 }
 
 void CpuNetwork::initialise() {
-  InitialWeights initial(spec_.seed, spec_.stream);
+  InitialWeights initial(spec_);
   std::vector<float> band;
-  for (Layer& target : layers_) {
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    Layer& target = layers_[i];
+    const int l = static_cast<int>(i) % layers();
     for (int begin = 0; begin < target.outputs(); begin += kBandRows) {
       const int rows = std::min(kBandRows, target.outputs() - begin);
       band.resize(static_cast<size_t>(rows) * target.inputs());
-      initial.draw(band.data(), band.size(), target.inputs());
+      initial.drawWeights(l, band.data(), band.size());
       target.weights.setBand(begin, rows, band.data());
     }
-    initial.draw(target.bias.data(), target.outputs(), target.inputs());
+    initial.drawBiases(l, target.bias.data());
   }
 }
 
@@ -206,13 +208,14 @@ void CpuNetwork::squash(float* y, float* kept) const {
 // ---------------------------------------------------------------- backward
 
 void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
-                          bool weightGradient, const MatrixView& inputGradient, int inputFirst) {
+                          WantedGradients gradients, const MatrixView& inputGradient,
+                          int inputFirst) {
   checkMembers(members);
   if (!kept_.inputMatrix.matrix || members.first < kept_.members.first ||
       members.first + members.count > kept_.members.first + kept_.members.count) {
     throw std::invalid_argument("Call forward with keep for these members before backward");
   }
-  if (weightGradient) requireRole(Role::online, "weight gradients");
+  if (gradients.active || gradients.dormant) requireRole(Role::online, "weight gradients");
   const TileView dy = tileView(outputGradient, "outputGradient", kept_.input.rows,
                                members.count * spec_.sizes.back());
   TileView dx;
@@ -233,12 +236,16 @@ void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
       backwardTile(members.first + slot, tile, dx.data ? &dx : nullptr, inputFirst, i > 0);
     }
   });
-  if (!weightGradient) return;
+  if (!gradients.active && !gradients.dormant) return;
   const int firstLayer = members.first * layers();
   const int endLayer = firstLayer + members.count * layers();
+  if (gradients.dormant) {
+    for (int l = firstLayer; l < endLayer; ++l) layers_[l].reserveWholeGradient();
+    hasDormantGradients_ = true;
+  }
   pool_.run(rangeEnds_, [&](int task, int) {
     const RowRange& range = ranges_[task];
-    if (range.layer >= firstLayer && range.layer < endLayer) weightGradientRows(range);
+    if (range.layer >= firstLayer && range.layer < endLayer) weightGradientRows(range, gradients.dormant);
   });
 }
 
@@ -303,16 +310,21 @@ void CpuNetwork::backwardTile(int member, int tile, const TileView* inputGradien
                          accumulate});
 }
 
-void CpuNetwork::weightGradientRows(const RowRange& range) {
+void CpuNetwork::weightGradientRows(const RowRange& range, bool dormant) {
   Layer& target = layers_[range.layer];
   const int member = range.layer / layers();
   const int l = range.layer % layers();
   const float* x = l == 0 ? kept_.input.data : keptTile(kept_.activity, l - 1, member, 0);
   const size_t xStride = l == 0 ? kept_.input.stride : keptStride(l - 1);
-  kernels_.weightGradient({target.weights.ref(), x, keptTile(kept_.delta, l, member, 0), xStride,
-                           keptStride(l), kept_.tiles, range.begin, range.end,
-                           target.denseGradient(), target.gradient.data(),
-                           target.biasGradient.data()});
+  WeightGradientArgs args = {target.weights.ref(), x, keptTile(kept_.delta, l, member, 0), xStride,
+                             keptStride(l), kept_.tiles, range.begin, range.end,
+                             target.denseGradient(), target.gradient.data(),
+                             target.biasGradient.data()};
+  kernels_.weightGradient(args);
+  if (!dormant || target.denseGradient()) return;
+  args.dense = true;
+  args.gradient = target.wholeGradient.data();
+  kernels_.weightGradient(args);
 }
 
 // ---------------------------------------------------------------- optimiser, targets, masks
@@ -320,10 +332,15 @@ void CpuNetwork::weightGradientRows(const RowRange& range) {
 void CpuNetwork::adam(const AdamOptions& options) {
   requireRole(Role::online, "Adam steps");
   ++adamSteps_;
-  const AdamStep step = adamStep(options, adamSteps_);
+  steps_.resize(layers());
+  for (int l = 0; l < layers(); ++l) {
+    AdamOptions scaled = options;
+    scaled.learningRate *= stepScale(spec_, l);
+    steps_[l] = {adamStep(options, adamSteps_), adamStep(scaled, adamSteps_)};
+  }
   pool_.run(rangeEnds_, [&](int task, int thread) {
     const RowRange& r = ranges_[task];
-    layers_[r.layer].adamRows(r.begin, r.end, step, kernels_, scratch(thread));
+    layers_[r.layer].adamRows(r.begin, r.end, steps_[r.layer % layers()], kernels_, scratch(thread));
   });
 }
 
@@ -409,10 +426,40 @@ void CpuNetwork::copyFrom(const Network& source) {
   });
 }
 
-int64_t CpuNetwork::updateMasks() {
-  requireRole(Role::target, "mask updates");
+int64_t CpuNetwork::updateMasks(const MaskUpdate& update) {
+  checkMaskUpdate(update, hasDormantGradients_);
+  if (update.rule != MaskRule::magnitude) return swapWeights(update);
   return changeRows([](Layer& target, const RowRange& r, Layer::Scratch s) {
     return target.projectRows(r.begin, r.end, s);
+  });
+}
+
+// A layer's units are compared with each other: all keys come before the first swap.
+int64_t CpuNetwork::swapWeights(const MaskUpdate& update) {
+  std::vector<std::vector<float>> keys(layers_.size());
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    const Layer& layer = layers_[l];
+    if (layer.weights.sparse()) keys[l].resize(static_cast<size_t>(layer.outputs()) * layer.groups());
+  }
+  pool_.run(rangeEnds_, [&](int task, int) {
+    const RowRange& r = ranges_[task];
+    if (layers_[r.layer].weights.sparse()) layers_[r.layer].swapKeys(r.begin, r.end, keys[r.layer].data());
+  });
+  std::vector<std::vector<uint8_t>> chosen;
+  for (const auto& each : keys) chosen.push_back(chooseSwaps(each.data(), each.size(), update.dropFraction));
+  return changeRows([&](Layer& target, const RowRange& r, Layer::Scratch s) {
+    if (!target.weights.sparse()) return int64_t{0};
+    return target.swapRows(r.begin, r.end, r.layer, chosen[r.layer].data(), update, s);
+  });
+}
+
+void CpuNetwork::scaleDormant(float factor) {
+  requireRole(Role::target, "dormant weights");
+  settle();
+  settleDebtors();
+  pool_.run(rangeEnds_, [&](int task, int) {
+    const RowRange& r = ranges_[task];
+    layers_[r.layer].scaleDormantRows(r.begin, r.end, factor);
   });
 }
 
@@ -447,6 +494,27 @@ float CpuNetwork::largestWeight(int member) const {
   return std::bit_cast<float>(most);
 }
 
+bool CpuNetwork::isIdle(int member, int l, int unit) const {
+  for (int tile = 0; tile < kept_.tiles; ++tile) {
+    const size_t at = (static_cast<size_t>(member) * kept_.tiles + tile) * keptStride(l);
+    const float* values = kept_.activity[l].data() + at + static_cast<size_t>(unit) * kTile;
+    const auto isActive = [](float value) { return value != 0.0f; };
+    if (std::any_of(values, values + kept_.input.lanes(tile), isActive)) return false;
+  }
+  return true;
+}
+
+int64_t CpuNetwork::idleUnits(int member) const {
+  checkMembers({member, 1});
+  const MemberRange kept = kept_.inputMatrix.matrix ? kept_.members : MemberRange{0, 0};
+  if (member < kept.first || member >= kept.first + kept.count) return 0;
+  int64_t idle = 0;
+  for (int l = 0; l + 1 < layers(); ++l) {
+    for (int unit = 0; unit < width(l); ++unit) idle += isIdle(member, l, unit);
+  }
+  return idle;
+}
+
 // ---------------------------------------------------------------- state
 
 void CpuNetwork::read(int member, int index, Part part, float* target) const {
@@ -460,6 +528,7 @@ void CpuNetwork::write(int member, int index, Part part, const float* source) {
   settle();
   settleDebtors();
   layer(member, index).write(part, source);
+  hasDormantGradients_ |= part == Part::dormantGradient;
 }
 
 size_t CpuNetwork::bytes() const {

@@ -22,15 +22,17 @@ class CpuNetwork : public Network {
 
   void forward(const MatrixView& input, const MatrixView& output, MemberRange members,
                bool keep) override;
-  void backward(const MatrixView& outputGradient, MemberRange members, bool weightGradient,
+  void backward(const MatrixView& outputGradient, MemberRange members, WantedGradients gradients,
                 const MatrixView& inputGradient, int inputFirst) override;
   void adam(const AdamOptions& options) override;
   void polyak(const Network& source, float tau) override;
   void copyFrom(const Network& source) override;
-  int64_t updateMasks() override;
+  int64_t updateMasks(const MaskUpdate& update) override;
+  void scaleDormant(float factor) override;
   int64_t followMasks(const Network& source) override;
   int64_t divergence(const Network& other, int member) const override;
   float largestWeight(int member) const override;
+  int64_t idleUnits(int member) const override;
   void read(int member, int layer, Part part, float* target) const override;
   void write(int member, int layer, Part part, const float* source) override;
   size_t bytes() const override;
@@ -98,7 +100,9 @@ class CpuNetwork : public Network {
   void outputDelta(const TileView& outputGradient, int member, int slot, int tile);
   void backwardTile(int member, int tile, const TileView* inputGradient, int inputFirst,
                     bool accumulate);
-  void weightGradientRows(const RowRange& range);
+  void weightGradientRows(const RowRange& range, bool dormant);
+  int64_t swapWeights(const MaskUpdate& update);
+  bool isIdle(int member, int layer, int unit) const;
   template <typename Action>
   int64_t changeRows(const Action& action);
 
@@ -110,6 +114,8 @@ class CpuNetwork : public Network {
   std::vector<std::vector<Crossing>> crossings_;  // of each of ranges_, while there is a debt
   mutable std::vector<const CpuNetwork*> debtors_;  // networks whose debt has this one as its source
   std::vector<RowRange> ranges_;   // all rows of all layers, in pieces of similar work
+  std::vector<Layer::AdamSteps> steps_;  // of each layer, in the present Adam step
+  bool hasDormantGradients_ = false;
   std::vector<int> rangeEnds_;     // where the pieces end that a thread begins with
   std::vector<InputRange> indexPieces_;  // of the present backward pass
   std::vector<uint16_t> allInputs_;      // 0, 1, ... of the first layer

@@ -8,9 +8,6 @@
 
 namespace rnm::cuda {
 
-// NaN above everything, as in core/nm.cpp.
-__device__ inline float magnitude(float value) { return value != value ? INFINITY : fabsf(value); }
-
 // Bits of the four elements from `i` on, which is a multiple of four.
 __device__ inline unsigned maskBits(const uint8_t* mask, int64_t i) {
   return mask ? static_cast<unsigned>(mask[i / 8]) >> (i % 8) & 15u : 15u;
