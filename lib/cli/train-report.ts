@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Td3Agent } from '../td3/agent.js';
 import type { EvaluationRecord, TrainProgress, TrainResult } from '../train/index.js';
-import { RunFolder, describeSparsity } from '../train/index.js';
+import { RunFolder } from '../train/index.js';
 import { nameFlags } from './flags.js';
 import { formatDuration, formatNumber } from './format.js';
 import { ProgressBar } from './progress.js';
@@ -84,7 +84,7 @@ export function plainReport({ stdout, stderr }: Terminal): TrainReport {
 
 function describeStart(config: RunConfig, agent: Td3Agent): string {
   const { env, steps, seed } = config;
-  const pattern = describeSparsity(agent.config);
+  const pattern = agent.sparsity;
   const { description, threads } = agent.device.info;
   return (
     `Training ${env} for ${formatNumber(steps)} steps: ${pattern}, seed ${seed}, ` +

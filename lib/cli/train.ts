@@ -4,7 +4,7 @@ import { InvalidValueError, invalidValue } from '../errors.js';
 import { listOptions, parseOptions } from '../options.js';
 import {
   agentConfigSchema,
-  checkMaskShapes,
+  checkMasks,
   compileSchedules,
   hyperparameterSchema,
 } from '../td3/config.js';
@@ -59,7 +59,7 @@ export async function resolveRun(env: string | undefined, flags: TrainFlags): Pr
   const config: Record<string, unknown> = { ...file, ...given, ...(env !== undefined && { env }) };
   if (config['env'] === undefined) throw await missingTask();
   const resolved = parseOptions(runConfigSchema, config);
-  checkMaskShapes(resolved);
+  checkMasks(resolved);
   checkSchedules(resolved);
   return resolved;
 }

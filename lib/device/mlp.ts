@@ -1,5 +1,5 @@
 /** Multilayer perceptrons on a device: passes, optimiser, targets and masks, for an ensemble. */
-import { checkFloat32, checkInteger, checkNumber, checkObject } from '../errors.js';
+import { checkBoolean, checkFloat32, checkInteger, checkNumber, checkObject } from '../errors.js';
 import { checkOneOf, invalidValue, isFloat32 } from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
@@ -193,11 +193,6 @@ function checkAdam(options: AdamOptions): void {
   if (!isFloat32(epsilon) || Math.fround(epsilon) <= 0) {
     throw invalidValue('epsilon', 'a positive number, in float32 too,', epsilon);
   }
-}
-
-function checkBoolean(name: string, value: unknown): boolean {
-  if (typeof value === 'boolean') return value;
-  throw invalidValue(name, 'a boolean', value);
 }
 
 export class Mlp {

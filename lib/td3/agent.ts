@@ -23,7 +23,9 @@ import type { TransitionBatch } from './batch-buffers.js';
 import { compileSchedules, resolveConfig } from './config.js';
 import type { ScheduleName, Td3Config, Td3Options } from './config.js';
 import { batchNeed, checkMemory } from './memory.js';
-import { makeNetworks } from './networks.js';
+import { MaskUpdates } from './mask-updates.js';
+import type { DormantGradients } from './mask-updates.js';
+import { describeSparsity, makeNetworks } from './networks.js';
 import type { Td3Networks } from './networks.js';
 import { describeSparseChoices, describeUnused } from './sparse-notice.js';
 import { readState, writeState } from './state.js';
@@ -56,6 +58,8 @@ export interface ExportedLayer {
 /** Streams of the smoothing noise lie above those of the initialisation: one for each update. */
 const noiseStream = 2 ** 40;
 
+const noDormantGradients = { actor: false, critics: false };
+
 /** The critic whose value the actor climbs (Fujimoto et al. 2018, eq. 9). */
 const firstCritic = { first: 0, count: 1 };
 
@@ -77,8 +81,7 @@ export class Td3Agent {
   #random: Random;
   #steps = 0;
   #updates = 0;
-  #lastMaskUpdate = 0;
-  #maskChanges = { actor: 0, critics: 0 };
+  readonly #masks: MaskUpdates;
 
   /**
    * @param options observationSize, actionSize, actionLow, actionHigh, and any hyperparameter
@@ -99,6 +102,7 @@ export class Td3Agent {
     this.device = device ?? new Device({ device: name, threads, ...ways });
     if (this.device.info.name === 'cpu') checkMemory([batchNeed(this.config)]);
     this.networks = makeNetworks(this.device, this.config);
+    this.#masks = new MaskUpdates(this.config, this.#schedules, this.networks);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
     this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);
     this.#low = Float32Array.from(this.config.actionLow);
@@ -113,7 +117,7 @@ export class Td3Agent {
     const updateOnSample = (everything: boolean) =>
       this.device.capture(() => {
         this.#sampleBatch();
-        this.#update(everything, this.#noise());
+        this.#update(everything, this.#noise(), noDormantGradients);
       });
     return {
       act: this.device.capture(() => {
@@ -122,6 +126,11 @@ export class Td3Agent {
       critics: updateOnSample(false),
       all: updateOnSample(true),
     };
+  }
+
+  /** What the layers have, e.g. "1:8,1:8,dense": see `describeSparsity`. */
+  get sparsity(): string {
+    return describeSparsity(this.config);
   }
 
   /** Transitions observed so far. */
@@ -193,30 +202,30 @@ export class Td3Agent {
     if (batch === undefined) this.#checkReplay();
     // The actor and the targets take part in every policyDelay-th update.
     const everything = (this.#updates + 1) % this.config.policyDelay === 0;
-    if (batch === undefined && targetNoise === undefined) {
+    const dormant = this.#masks.gradientsFor(this.#updates + 1, this.#steps, everything);
+    const isUsual = !dormant.actor && !dormant.critics;
+    if (batch === undefined && targetNoise === undefined && isUsual) {
       this.#graphs[everything ? 'all' : 'critics'].run();
     } else {
       this.#sampleBatch(batch);
-      this.#update(everything, this.#noise(targetNoise));
+      this.#update(everything, this.#noise(targetNoise), dormant);
     }
     this.#updates++;
-    if (this.#updates - this.#lastMaskUpdate >= this.#schedules.maskInterval.at(this.#steps)) {
-      this.#updateMasks();
-    }
+    this.#masks.after(this.#updates, this.#steps);
   }
 
-  #update(everything: boolean, noise: BatchView | NormalSource): void {
+  #update(everything: boolean, noise: BatchView | NormalSource, dormant: DormantGradients): void {
     const { critics } = this.networks;
     const { stateAction, q } = this.#batch;
     this.device.together(
       () => this.#valueNextState(noise),
       () => critics.forward(stateAction, q, { keep: true }),
     );
-    this.#criticGradients();
-    const step = (): void => critics.adam(this.#adamOptions());
+    this.#criticGradients(dormant.critics);
+    const step = (): void => critics.adam(this.#adamOptions('criticLearningRate'));
     if (!everything) return step();
     this.device.together(step, () => this.#act());
-    this.#updateActor();
+    this.#updateActor(dormant.actor);
     this.#updateTargets();
   }
 
@@ -235,13 +244,13 @@ export class Td3Agent {
    * Of the mean squared error of both critics' values to the target
    * y = r + gamma * (1 - terminated) * min over both target critics.
    */
-  #criticGradients(): void {
+  #criticGradients(dormantGradient: boolean): void {
     const { critics } = this.networks;
     const b = this.#batch;
     const { reward, terminated, targetQ: nextQ, q } = b;
     const { gamma } = this.config;
     this.device.tdGradient({ reward, terminated, nextQ, q, gamma }, b.target, b.qGradient);
-    critics.backward(b.qGradient);
+    critics.backward(b.qGradient, { dormantGradient });
   }
 
   /** The policy's own actions take the place of the batch's, which are not needed any more. */
@@ -251,7 +260,7 @@ export class Td3Agent {
   }
 
   /** The actor takes a step up the first critic's value (deterministic policy gradient). */
-  #updateActor(): void {
+  #updateActor(dormantGradient: boolean): void {
     const { actor, critics } = this.networks;
     const b = this.#batch;
     const { observationSize } = this.config;
@@ -262,8 +271,8 @@ export class Td3Agent {
       inputGradient: b.actionGradient,
       inputFirst: observationSize,
     });
-    actor.backward(b.actionGradient);
-    actor.adam(this.#adamOptions());
+    actor.backward(b.actionGradient, { dormantGradient });
+    actor.adam(this.#adamOptions('actorLearningRate'));
   }
 
   #updateTargets(): void {
@@ -273,20 +282,6 @@ export class Td3Agent {
       { target: criticTargets, source: critics },
     ];
     this.device.polyak(pairs, this.config.tau);
-  }
-
-  /** Online networks first, then the targets: from their own weights, or following them. */
-  #updateMasks(): void {
-    const { actor, actorTarget, critics, criticTargets } = this.networks;
-    this.#lastMaskUpdate = this.#updates;
-    this.#maskChanges = { actor: actor.updateMasks(), critics: critics.updateMasks() };
-    if (this.config.targetMask === 'follow') {
-      actorTarget.followMasks(actor);
-      criticTargets.followMasks(critics);
-    } else {
-      actorTarget.updateMasks();
-      criticTargets.updateMasks();
-    }
   }
 
   #checkReplay(): void {
@@ -311,9 +306,9 @@ export class Td3Agent {
     return this.#batch.noise;
   }
 
-  #adamOptions(): AdamOptions {
+  #adamOptions(rate: 'actorLearningRate' | 'criticLearningRate'): AdamOptions {
     return {
-      learningRate: this.#schedules.learningRate.at(this.#steps),
+      learningRate: this.#schedules[rate].at(this.#steps),
       beta1: this.config.adamBeta1,
       beta2: this.config.adamBeta2,
       epsilon: this.config.adamEpsilon,
@@ -350,7 +345,8 @@ export class Td3Agent {
     const { actor, actorTarget, critics, criticTargets } = this.networks;
     return {
       ...this.#losses(),
-      learningRate: this.#schedules.learningRate.at(this.#steps),
+      actorLearningRate: this.#schedules.actorLearningRate.at(this.#steps),
+      criticLearningRate: this.#schedules.criticLearningRate.at(this.#steps),
       explorationNoise: this.#schedules.explorationNoise.at(this.#steps),
       'density/actor': actor.density(),
       'density/critic1': critics.density(0),
@@ -362,8 +358,11 @@ export class Td3Agent {
       'largestWeight/actor': actor.largestWeight(),
       'largestWeight/critic1': critics.largestWeight(0),
       'largestWeight/critic2': critics.largestWeight(1),
-      'maskChanges/actor': this.#maskChanges.actor,
-      'maskChanges/critics': this.#maskChanges.critics,
+      'idleUnits/actor': actor.idleUnits(),
+      'idleUnits/critic1': critics.idleUnits(0),
+      'idleUnits/critic2': critics.idleUnits(1),
+      'maskChanges/actor': this.#masks.changes.actor,
+      'maskChanges/critics': this.#masks.changes.critics,
     };
   }
 
@@ -424,7 +423,7 @@ export class Td3Agent {
     const counters = {
       steps: this.#steps,
       updates: this.#updates,
-      lastMaskUpdate: this.#lastMaskUpdate,
+      ...this.#masks.progress,
     };
     return readState(this, { ...counters, random: this.#random.state() }, options);
   }
@@ -440,7 +439,7 @@ export class Td3Agent {
     const { random, ...counters } = writeState(this, state);
     this.#steps = counters.steps;
     this.#updates = counters.updates;
-    this.#lastMaskUpdate = counters.lastMaskUpdate;
+    this.#masks.progress = counters;
     this.#random = Random.fromState(random);
     // The replay buffer may lie elsewhere in memory now.
     for (const graph of Object.values(this.#graphs)) graph.close();

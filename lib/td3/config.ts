@@ -1,11 +1,12 @@
 /** Every hyperparameter of the agent: type, default, meaning and the values it may take. */
 import { z } from 'zod';
 import { checkMaskShape } from '../device/mask-shape.js';
+import { initialScales, maskRules, newMoments } from '../device/mlp.js';
 import { maxCapacity, maxRows, maxWidth } from '../device/limits.js';
 import { invalidValue, isFloat32 } from '../errors.js';
 import { option, parseOptions, refineBy } from '../options.js';
 import type { OptionGroup } from '../options.js';
-import { parsePattern } from './pattern.js';
+import { layerPatterns, leastInputs, parsePatterns, sparseLayers } from './pattern.js';
 import { compileSchedule } from './schedule.js';
 import type { Schedule, ScheduleRange } from './schedule.js';
 
@@ -14,7 +15,10 @@ const scheduleRanges = {
   explorationNoise: { min: 0 },
   // Adam moves every weight by about so much at every update.
   learningRate: { min: 0, max: 1 },
+  actorLearningRate: { min: 0, max: 1 },
+  criticLearningRate: { min: 0, max: 1 },
   maskInterval: { min: 1, integer: true },
+  dropFraction: { min: 0, max: 1 },
 } as const satisfies Record<string, ScheduleRange>;
 
 /** A hyperparameter that may be an expression of the environment step. */
@@ -44,13 +48,25 @@ function number(value: number, schema: z.ZodNumber, expected: string, descriptio
   return option(schema.default(value), description, { group: 'TD3', expected, kind: 'number' });
 }
 
-function schedule(group: OptionGroup, name: ScheduleName, value: number, description: string) {
-  const schema = z
+const scheduleInfo = {
+  expected: 'a number or an expression of t',
+  kind: 'schedule',
+  placeholder: '<expr>',
+} as const;
+
+function scheduleSchema(name: ScheduleName) {
+  return z
     .union([z.number(), z.string()])
-    .superRefine(refineBy((v) => void compileSchedule(name, v, scheduleRanges[name])))
-    .default(value);
-  const expected = 'a number or an expression of t';
-  return option(schema, description, { group, expected, kind: 'schedule', placeholder: '<expr>' });
+    .superRefine(refineBy((v) => void compileSchedule(name, v, scheduleRanges[name])));
+}
+
+function schedule(group: OptionGroup, name: ScheduleName, value: number, description: string) {
+  return option(scheduleSchema(name).default(value), description, { ...scheduleInfo, group });
+}
+
+/** A schedule that another one stands in for. */
+function ownSchedule(group: OptionGroup, name: ScheduleName, description: string) {
+  return option(scheduleSchema(name).optional(), description, { ...scheduleInfo, group });
 }
 
 function choice<const T extends readonly [string, ...string[]]>(
@@ -59,25 +75,31 @@ function choice<const T extends readonly [string, ...string[]]>(
   values: T,
   description: string,
 ) {
-  const names = values.map((value) => `"${value}"`);
-  const expected = names.length === 1 ? (names[0] ?? '') : `one of ${names.join(', ')}`;
-  const schema = z.enum(values).default(values[0]);
-  return option(schema, description, {
-    group,
-    expected,
-    kind: 'text',
-    placeholder,
-    choices: values,
-  });
+  return option(
+    z.enum(values).default(values[0]),
+    description,
+    choiceInfo(group, placeholder, values),
+  );
 }
 
+function choiceInfo(group: OptionGroup, placeholder: string, choices: readonly string[]) {
+  const names = choices.map((value) => `"${value}"`);
+  const expected = names.length === 1 ? (names[0] ?? '') : `one of ${names.join(', ')}`;
+  return { group, expected, kind: 'text', placeholder, choices } as const;
+}
+
+/** A pattern, or one a layer as text with commas or as an array. */
 function pattern(name: string) {
-  return z.string().superRefine(refineBy((value) => void parsePattern(name, value)));
+  const list = z.array(z.string()).transform((items) => items.join(','));
+  return z
+    .union([z.string(), list])
+    .superRefine(refineBy((value: string) => void parsePatterns(name, value)));
 }
 
 const patternInfo = {
   group: 'Sparsity',
-  expected: '"dense" or a pattern N:M with 1 <= N <= M <= 32',
+  expected:
+    '"dense" or a pattern N:M with 1 <= N <= M <= 32, or a list of them, one for each layer,',
   kind: 'text',
   placeholder: '<pattern>',
 } as const;
@@ -153,6 +175,16 @@ const td3 = {
     'Deviation of exploration noise, in half action ranges.',
   ),
   learningRate: schedule('TD3', 'learningRate', 3e-4, "Adam's step size for actor and critics."),
+  actorLearningRate: ownSchedule(
+    'TD3',
+    'actorLearningRate',
+    "The actor's step size, if not learningRate.",
+  ),
+  criticLearningRate: ownSchedule(
+    'TD3',
+    'criticLearningRate',
+    "The critics' step size, if not learningRate.",
+  ),
   adamBeta1: number(
     0.9,
     z.number().min(0).lt(1),
@@ -186,10 +218,12 @@ const td3 = {
   ),
 };
 
+const targetMasks = ['project', 'follow'] as const;
+
 const sparsity = {
   sparsity: option(
     pattern('sparsity').default('1:4'),
-    'Row-wise N:M pattern of all six networks, or "dense".',
+    'Row-wise N:M pattern of all six networks, "dense", or a list, one for each layer.',
     patternInfo,
   ),
   actorSparsity: option(
@@ -205,8 +239,20 @@ const sparsity = {
   sparseLayers: choice(
     'Sparsity',
     '<layers>',
-    ['all', 'hidden'],
-    'Layers that are sparse: all, or all but the first and the last.',
+    sparseLayers,
+    'Layers that a single pattern is for; hidden: neither first nor last; by-inputs: not the last, ' +
+      `and the first if its units keep ${leastInputs} inputs.`,
+  ),
+  densityPower: option(
+    z.number().min(0).max(2).default(0),
+    'Weights of N:M layers learn at the rate times (M/N) to this power.',
+    { group: 'Sparsity', expected: 'a number from 0 to 2', kind: 'number' },
+  ),
+  initialScale: choice(
+    'Sparsity',
+    '<scale>',
+    initialScales,
+    "Initial weights of N:M layers: as dense ones, or active ones with a dense row's variance.",
   ),
   maskShape: choice(
     'Sparsity',
@@ -244,11 +290,35 @@ const sparsity = {
     kind: 'number',
   }),
   maskInterval: schedule('Sparsity', 'maskInterval', 1000, 'Updates between mask updates.'),
-  targetMask: choice(
+  maskRule: choice(
     'Sparsity',
-    '<source>',
-    ['project', 'follow'],
-    'Masks of target networks: from their own weights, or those of the online ones.',
+    '<rule>',
+    maskRules,
+    'Weights that a mask update makes active: the largest, or in swaps those with the largest ' +
+      'gradients, or drawn ones.',
+  ),
+  dropFraction: schedule(
+    'Sparsity',
+    'dropFraction',
+    0.3,
+    'Share of the groups that swap a weight in a mask update by gradient or at random.',
+  ),
+  dormantDecay: option(
+    z.number().min(0).max(1).default(1),
+    'Factor of dormant weights at every mask update; 0: masks stand still.',
+    { group: 'Sparsity', expected: 'a number from 0 to 1', kind: 'number' },
+  ),
+  newMoment: choice(
+    'Sparsity',
+    '<start>',
+    newMoments,
+    "Adam's second moment of newly active weights: zero, or their row's mean.",
+  ),
+  targetMask: option(
+    z.enum(targetMasks).optional(),
+    'Masks of targets: from their own weights (the default of magnitude), or those of the online ' +
+      'networks (of the other rules).',
+    choiceInfo('Sparsity', '<source>', targetMasks),
   ),
 };
 
@@ -303,33 +373,58 @@ export type HyperparameterOptions = z.input<typeof hyperparameterSchema>;
 /** Every option with its value; plain data that survives JSON. */
 export type Td3Config = Omit<
   z.output<typeof agentConfigSchema>,
-  'actionLow' | 'actionHigh' | 'actorSparsity' | 'criticSparsity'
+  | 'actionLow'
+  | 'actionHigh'
+  | 'actorSparsity'
+  | 'criticSparsity'
+  | 'actorLearningRate'
+  | 'criticLearningRate'
+  | 'targetMask'
 > & {
   /** Least value of each action component, length `actionSize`. */
   actionLow: number[];
   /** Greatest value of each action component, length `actionSize`. */
   actionHigh: number[];
-  /** Pattern of the actor and its target. */
+  /** Pattern of the actor and its target, or one for each layer with commas between them. */
   actorSparsity: string;
-  /** Pattern of the critics and their targets. */
+  /** The same of the critics and their targets. */
   criticSparsity: string;
+  actorLearningRate: number | string;
+  criticLearningRate: number | string;
+  targetMask: (typeof targetMasks)[number];
 };
 
 type MaskOptions = Pick<
   z.output<typeof hyperparameterSchema>,
-  'maskShape' | 'dataGradient' | 'sparsity' | 'actorSparsity' | 'criticSparsity'
+  | 'maskShape'
+  | 'maskRule'
+  | 'targetMask'
+  | 'dataGradient'
+  | 'sparsity'
+  | 'actorSparsity'
+  | 'criticSparsity'
+  | 'sparseLayers'
+  | 'hiddenSizes'
 >;
 
 /**
- * Check that the masks of actor and critics can have the shape that they shall have, and that it is
- * the one that the data gradient asks for.
+ * Check that lists of patterns have one for each layer, that the masks of actor and critics can have the shape
+ * that they shall have and that it is the one that the data gradient asks for, and that targets follow where
+ * weights are swapped.
  *
  * @throws InvalidValueError that names the option with the pattern
  */
-export function checkMaskShapes(options: MaskOptions): void {
+export function checkMasks(options: MaskOptions): void {
+  // Only the number of layers counts here: the task, which knows the sizes, may not be there yet.
+  const sizes = [Infinity, ...options.hiddenSizes, 1];
   for (const own of ['actorSparsity', 'criticSparsity'] as const) {
     const name = options[own] === undefined ? 'sparsity' : own;
-    checkMaskShape(options.maskShape, name, parsePattern(name, options[name]));
+    const patterns = layerPatterns(name, options[name] ?? 'dense', sizes, options.sparseLayers);
+    for (const pattern of patterns) checkMaskShape(options.maskShape, name, pattern);
+  }
+  if (options.maskRule !== 'magnitude' && options.targetMask === 'project') {
+    const expected = `"follow" under maskRule "${options.maskRule}"`;
+    throw invalidValue('targetMask', expected, options.targetMask, 'Or leave it out');
   }
   if (options.dataGradient === 'transposable' && options.maskShape !== 'transposable') {
     const expected = '"dense" or "double-pruned" under maskShape "row"';
@@ -345,7 +440,7 @@ export function checkMaskShapes(options: MaskOptions): void {
  */
 export function resolveConfig(options: Td3Options): Td3Config {
   const parsed = parseOptions(agentConfigSchema, options);
-  checkMaskShapes(parsed);
+  checkMasks(parsed);
   checkInputs(parsed);
   const actionLow = spread('actionLow', parsed.actionLow, parsed.actionSize);
   const actionHigh = spread('actionHigh', parsed.actionHigh, parsed.actionSize);
@@ -356,6 +451,9 @@ export function resolveConfig(options: Td3Options): Td3Config {
     actionHigh,
     actorSparsity: parsed.actorSparsity ?? parsed.sparsity,
     criticSparsity: parsed.criticSparsity ?? parsed.sparsity,
+    actorLearningRate: parsed.actorLearningRate ?? parsed.learningRate,
+    criticLearningRate: parsed.criticLearningRate ?? parsed.learningRate,
+    targetMask: parsed.targetMask ?? (parsed.maskRule === 'magnitude' ? 'project' : 'follow'),
   };
 }
 
@@ -382,13 +480,23 @@ function checkActionRange(i: number, low: number, high: number): void {
 
 /** Compile the hyperparameters that may be expressions of the environment step. */
 export function compileSchedules(
-  config: Readonly<Record<ScheduleName, number | string>>,
+  config: Readonly<Partial<Record<ScheduleName, number | string | undefined>>>,
 ): Record<ScheduleName, Schedule> {
-  const compile = (name: ScheduleName) => compileSchedule(name, config[name], scheduleRanges[name]);
+  const compile = (name: ScheduleName, value = config[name]) =>
+    compileSchedule(name, value ?? NaN, scheduleRanges[name]);
   return {
     explorationNoise: compile('explorationNoise'),
     learningRate: compile('learningRate'),
+    actorLearningRate: compile(
+      'actorLearningRate',
+      config.actorLearningRate ?? config.learningRate,
+    ),
+    criticLearningRate: compile(
+      'criticLearningRate',
+      config.criticLearningRate ?? config.learningRate,
+    ),
     maskInterval: compile('maskInterval'),
+    dropFraction: compile('dropFraction'),
   };
 }
 

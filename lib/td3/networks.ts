@@ -1,7 +1,7 @@
 /** The six networks of TD3 as three ensembles and their targets, all row-wise N:M sparse. */
 import type { Device, Mlp, MlpOptions } from '../device/index.js';
 import type { Td3Config } from './config.js';
-import { parsePattern } from './pattern.js';
+import { formatPatterns, layerPatterns } from './pattern.js';
 
 /** The networks by role; the twin critics are the two members of one ensemble. */
 export interface Td3Networks {
@@ -21,27 +21,45 @@ export interface NamedNetwork {
 /** Streams of the initialisation: different weights from one seed. */
 const initStream = { actor: 1, critics: 2 };
 
-/** Patterns of a network's layers: all alike, or dense at both ends (`sparseLayers: hidden`). */
-function layerPatterns(name: string, pattern: string, layers: number, config: Td3Config) {
-  const parsed = parsePattern(name, pattern);
-  return Array.from({ length: layers }, (_, i) => {
-    const atAnEnd = i === 0 || i === layers - 1;
-    return config.sparseLayers === 'hidden' && atAnEnd ? null : parsed;
-  });
+/** What all networks of an agent share. */
+function commonOptions(config: Td3Config) {
+  const { maskShape, gradientRule, srLambda, seed } = config;
+  const { densityPower, initialScale, newMoment } = config;
+  return { maskShape, gradientRule, srLambda, seed, densityPower, initialScale, newMoment };
 }
 
-/** What all networks of an agent share. */
-function commonOptions({ maskShape, gradientRule, srLambda, seed }: Td3Config) {
-  return { maskShape, gradientRule, srLambda, seed };
+function actorSizes({ observationSize, hiddenSizes, actionSize }: Td3Config): number[] {
+  return [observationSize, ...hiddenSizes, actionSize];
+}
+
+function criticSizes({ observationSize, hiddenSizes, actionSize }: Td3Config): number[] {
+  return [observationSize + actionSize, ...hiddenSizes, 1];
+}
+
+/** The pattern of each layer of the actor, and of a critic. */
+function networkPatterns(config: Td3Config) {
+  const { actorSparsity, criticSparsity, sparseLayers } = config;
+  return {
+    actor: layerPatterns('actorSparsity', actorSparsity, actorSizes(config), sparseLayers),
+    critic: layerPatterns('criticSparsity', criticSparsity, criticSizes(config), sparseLayers),
+  };
+}
+
+/**
+ * What the layers have, for names and tables: "1:8" or "1:8,1:8,dense", or such of the actor and of the
+ * critics with "-" between them where they differ.
+ */
+export function describeSparsity(config: Td3Config): string {
+  const { actor, critic } = networkPatterns(config);
+  return [...new Set([formatPatterns(actor), formatPatterns(critic)])].join('-');
 }
 
 /** Shape and patterns of the actor. */
 export function actorOptions(config: Td3Config): MlpOptions {
-  const layers = config.hiddenSizes.length + 1;
   return {
     ...commonOptions(config),
-    sizes: [config.observationSize, ...config.hiddenSizes, config.actionSize],
-    patterns: layerPatterns('actorSparsity', config.actorSparsity, layers, config),
+    sizes: actorSizes(config),
+    patterns: networkPatterns(config).actor,
     outputRange: {
       low: Float32Array.from(config.actionLow),
       high: Float32Array.from(config.actionHigh),
@@ -52,12 +70,11 @@ export function actorOptions(config: Td3Config): MlpOptions {
 
 /** Make the networks on a device; targets begin as copies of the online ones. */
 export function makeNetworks(device: Device, config: Td3Config): Td3Networks {
-  const layers = config.hiddenSizes.length + 1;
   const actor = actorOptions(config);
   const critics: MlpOptions = {
     ...commonOptions(config),
-    sizes: [config.observationSize + config.actionSize, ...config.hiddenSizes, 1],
-    patterns: layerPatterns('criticSparsity', config.criticSparsity, layers, config),
+    sizes: criticSizes(config),
+    patterns: networkPatterns(config).critic,
     members: 2,
     stream: initStream.critics,
   };

@@ -1,10 +1,11 @@
 /** An agent's state as named tensors: for checkpoints, and for comparison with other programs. */
 import type { Mlp, LayerPart, Replay } from '../device/index.js';
-import { checkInteger, invalidValue } from '../errors.js';
+import { checkBoolean, checkInteger, invalidValue } from '../errors.js';
 import { Random } from '../random.js';
 import type { RandomState } from '../random.js';
 import type { AgentState } from '../train/trainable.js';
 import { checkFinite } from './batch-buffers.js';
+import type { MaskProgress } from './mask-updates.js';
 import { namedNetworks } from './networks.js';
 import type { NamedNetwork, Td3Networks } from './networks.js';
 
@@ -17,10 +18,9 @@ interface Stateful {
 }
 
 /** The agent's own counters and random numbers. */
-export interface Progress {
+export interface Progress extends MaskProgress {
   steps: number;
   updates: number;
-  lastMaskUpdate: number;
   random: RandomState;
 }
 
@@ -86,10 +86,31 @@ function layerPlaces({ name, mlp, member }: NamedNetwork, layer: number): StateP
     }));
 }
 
+/**
+ * Places of a state: the actor's gradients of dormant weights are part of it while a mask update may follow
+ * them.
+ */
+function placesOf(networks: Td3Networks, { actorGradient }: MaskProgress): StatePlace[] {
+  const places = statePlaces(networks);
+  return actorGradient ? [...places, ...gradientPlaces(networks)] : places;
+}
+
+function gradientPlaces({ actor }: Td3Networks): StatePlace[] {
+  return Array.from({ length: actor.layers }, (_, layer) => ({
+    name: `actor.${layer}.weight.g`,
+    mlp: actor,
+    member: 0,
+    layer,
+    part: 'dormantGradient' as const,
+    shape: [actor.sizes[layer + 1] ?? 0, actor.sizes[layer] ?? 0],
+    optional: false,
+  }));
+}
+
 /** Collect the state. */
 export function readState(agent: Stateful, progress: Progress, options: StateOptions): AgentState {
   const tensors: AgentState['tensors'] = {};
-  for (const { name, mlp, layer, part, member, shape } of statePlaces(agent.networks)) {
+  for (const { name, mlp, layer, part, member, shape } of placesOf(agent.networks, progress)) {
     const data = mlp.read(layer, part, member);
     tensors[name] =
       part === 'mask' || part === 'gradientMask'
@@ -115,7 +136,7 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
     throw invalidValue('state', 'what agent.state() returned', state);
   }
   const progress = parseProgress(state.metadata['progress']);
-  const places = statePlaces(networks);
+  const places = placesOf(networks, progress);
   for (const place of places) checkPlace(place, state.tensors[place.name]);
   const rows = checkRows(replay, state.tensors['replay.rows'], progress.replayNext);
   // That a mask fits pattern and shape shows when it is written, which may be after others were.
@@ -201,9 +222,12 @@ function parseProgress(text: string | undefined): StoredProgress {
     const { actor, critics } = adamSteps;
     const counters = { steps, updates, lastMaskUpdate, replayNext, actor, critics };
     for (const [name, count] of Object.entries(counters)) checkInteger(name, count, 0);
+    // States of older versions lack it: no mask update followed gradients then.
+    const { actorGradient = false } = value;
+    checkBoolean('actorGradient', actorGradient);
     checkInteger('updates', updates, lastMaskUpdate);
     Random.fromState(value.random);
-    return value;
+    return { ...value, actorGradient };
   } catch (cause) {
     const error = invalidValue('metadata.progress', 'the JSON that agent.state() wrote', text);
     error.cause = cause;

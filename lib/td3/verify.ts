@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { Device } from '../device/index.js';
+import { maskRules } from '../device/mlp.js';
 import type { DeviceOptions } from '../device/index.js';
 import { RunError } from '../errors.js';
 import { decodeSafetensors } from '../train/formats/safetensors.js';
@@ -102,6 +103,9 @@ const referenceSchema = z.object({
     beta2: z.number(),
     adam_eps: z.number(),
     sr_lambda: z.number(),
+    lr_density_power: z.number().default(0),
+    mask_rule: z.enum(maskRules).exclude(['random']).default('magnitude'),
+    drop_fraction: z.number().default(0),
   }),
 });
 type Reference = z.output<typeof referenceSchema>;
@@ -198,7 +202,15 @@ function makeAgent(c: ReferenceConfig, device: Device): Td3Agent {
     gradientRule: c.rule ?? 'masked',
     srLambda: c.sr_lambda,
     maskInterval: c.mask_every,
-    targetMask: c.target_mask ?? 'project',
+    densityPower: c.lr_density_power,
+    maskRule: c.mask_rule,
+    dropFraction: c.drop_fraction,
+    targetMask: c.mask_rule === 'magnitude' ? (c.target_mask ?? 'project') : 'follow',
+    // Every option whose default is not the references' is named here.
+    sparseLayers: 'all',
+    initialScale: 'dense',
+    newMoment: 'zero',
+    dormantDecay: 1,
   };
   return new Td3Agent(options as ConstructorParameters<typeof Td3Agent>[0], device);
 }

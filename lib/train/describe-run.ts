@@ -5,12 +5,6 @@ import type { TrainSettings } from './train-options.js';
 /** What `format` is in a run's `config.json`. */
 export const runFormat = 'rnm-td3-run/1';
 
-/** The pattern for names and tables: one, or actor's and critics' where they differ. */
-export function describeSparsity(config: Readonly<Record<string, unknown>>): string {
-  const { sparsity = 'dense', actorSparsity = sparsity, criticSparsity = sparsity } = config;
-  return [...new Set([actorSparsity, criticSparsity])].join('-');
-}
-
 /** The content of `config.json`: all that is needed to make the run again. */
 export function describeRun(settings: TrainSettings): object {
   const { env, agent, steps, seed } = settings;

@@ -2,7 +2,6 @@
 export { readJsonLines, writeFileAtomic } from './atomic-file.js';
 export { decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
 export type { Checkpoint } from './checkpoint.js';
-export { describeSparsity } from './describe-run.js';
 export { evaluate } from './evaluate.js';
 export type { EvaluateOptions, Evaluation } from './evaluate.js';
 export { encodeOnnxPolicy } from './formats/onnx.js';

@@ -1,5 +1,5 @@
 /** The training loop: environment, agent, evaluations, metrics and checkpoints. */
-import { describeRun, describeSparsity } from './describe-run.js';
+import { describeRun } from './describe-run.js';
 import { MetricLog, openMetricFiles } from './metrics.js';
 import { RunFolder } from './run-folder.js';
 import { Session } from './session.js';
@@ -22,7 +22,7 @@ import type { TrainOptions, TrainResult } from './train-options.js';
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const settings = resolveTrainOptions(options);
   const { env, agent, seed } = settings;
-  const sparsity = describeSparsity(agent.config);
+  const sparsity = agent.sparsity ?? 'dense';
   const run = RunFolder.create({ out: settings.out, envId: env.id, sparsity, seed });
   run.writeConfig(describeRun(settings));
   const log = new MetricLog([...openMetricFiles(run), ...(settings.writers ?? [])]);

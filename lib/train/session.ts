@@ -3,7 +3,6 @@ import { RunError } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { writeFileAtomic } from './atomic-file.js';
 import { encodeCheckpoint } from './checkpoint.js';
-import { describeSparsity } from './describe-run.js';
 import { EpisodeLog } from './episodes.js';
 import { evaluate } from './evaluate.js';
 import { renderLearningCurve } from './learning-curve.js';
@@ -199,7 +198,7 @@ export class Session {
     const { agent, env } = this.#settings;
     const bytes = encodePolicy(agent.policy(), {
       env: env.id,
-      sparsity: describeSparsity(agent.config),
+      sparsity: agent.sparsity ?? 'dense',
       steps: agent.steps,
       evaluationReturn: this.#evaluations.at(-1)?.mean,
     });
@@ -213,7 +212,7 @@ export class Session {
       return { step, value: mean, low: min, high: max };
     });
     const curve = await renderLearningCurve({
-      title: `${env.id}, ${describeSparsity(agent.config)}, seed ${seed}`,
+      title: `${env.id}, ${agent.sparsity ?? 'dense'}, seed ${seed}`,
       series: [{ label: 'evaluation', runs: [points] }],
       episodes: evalEpisodes,
     }).catch((error: unknown) => {
@@ -233,7 +232,7 @@ export class Session {
     return {
       folder: this.#folder.path,
       env: env.id,
-      sparsity: describeSparsity(agent.config),
+      sparsity: agent.sparsity ?? 'dense',
       seed,
       steps: agent.steps,
       updates: agent.updates,

@@ -48,6 +48,8 @@ export interface AgentState {
 export interface TrainableAgent {
   /** Resolved hyperparameters; must survive JSON. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** The pattern of its networks, for names and tables. Default: "dense". */
+  readonly sparsity?: string;
   /** Transitions observed so far. */
   readonly steps: number;
   /** Calls of `learn` so far. */
