@@ -115,7 +115,7 @@ function stepCandidate(agent: Td3Agent, env: Environment): Candidate {
     observation = terminated || truncated ? env.reset() : nextObservation;
   };
   return {
-    name: agent.config.sparsity,
+    name: agent.sparsity,
     multiple: agent.config.policyDelay,
     run: (units) => {
       for (let i = 0; i < units; i++) step();

@@ -49,7 +49,7 @@ async function exportRun(
     await import('../train/index.js');
   const { agent, env, steps, evaluationReturn } = loadRun(path, { device: 'cpu' }, terminal);
   const policy = agent.policy();
-  const origin = { env, sparsity: agent.config.actorSparsity, steps, evaluationReturn };
+  const origin = { env, sparsity: agent.sparsity, steps, evaluationReturn };
   const bytes =
     format === 'onnx'
       ? encodeOnnxPolicy({ ...policy, metadata: policyMetadata(policy, origin) })

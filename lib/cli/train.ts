@@ -6,6 +6,7 @@ import {
   agentConfigSchema,
   checkMasks,
   compileSchedules,
+  derivedDefaults,
   hyperparameterSchema,
 } from '../td3/config.js';
 import type { HyperparameterOptions } from '../td3/config.js';
@@ -80,7 +81,10 @@ async function readOptions(path: string): Promise<Record<string, unknown>> {
   return config;
 }
 
-/** The options in a run's config.json, without what describes the file and what the task prescribes. */
+/**
+ * The options in a run's config.json, without what describes the file, what the task prescribes, and what follows
+ * from other options, which flags may change.
+ */
 function optionsOfRun(path: string, config: Record<string, unknown>): Record<string, unknown> {
   const { format, version: _, agent, ...run } = config;
   if (format !== runFormat) {
@@ -92,7 +96,10 @@ function optionsOfRun(path: string, config: Record<string, unknown>): Record<str
   }
   checkKeys(path, run, Object.keys(runConfigSchema.shape));
   checkKeys(`${path}, agent`, agent, Object.keys(agentConfigSchema.shape));
-  const chosen = Object.entries(agent).filter(([key]) => key in hyperparameterSchema.shape);
+  const derived: Record<string, unknown> = derivedDefaults(agent);
+  const chosen = Object.entries(agent).filter(
+    ([key, value]) => key in hyperparameterSchema.shape && value !== derived[key],
+  );
   return { ...run, ...Object.fromEntries(chosen) };
 }
 

@@ -58,6 +58,9 @@ export interface ExportedLayer {
 /** Streams of the smoothing noise lie above those of the initialisation: one for each update. */
 const noiseStream = 2 ** 40;
 
+/** An action counts as at its limit within this part of its range, and its share moves by so much a step. */
+const [limitMargin, limitRate] = [0.005, 1e-3];
+
 const noDormantGradients = { actor: false, critics: false };
 
 /** The critic whose value the actor climbs (Fujimoto et al. 2018, eq. 9). */
@@ -81,6 +84,7 @@ export class Td3Agent {
   #random: Random;
   #steps = 0;
   #updates = 0;
+  #actionsAtLimits = 0;
   readonly #masks: MaskUpdates;
 
   /**
@@ -167,7 +171,10 @@ export class Td3Agent {
     this.#oneObservation.set(observation);
     this.#graphs.act.run();
     const action = this.#oneAction.get();
-    if (explore) this.#addNoise(action);
+    if (explore) {
+      this.#countLimits(action);
+      this.#addNoise(action);
+    }
     return action;
   }
 
@@ -324,6 +331,15 @@ export class Td3Agent {
     return this.#low.map((low, i) => this.#random.uniform(low, this.#high[i]));
   }
 
+  /** How much of the policy's actions lies at their limits, over the last thousand or so: see metrics(). */
+  #countLimits(action: Float32Array): void {
+    const atLimit = action.reduce((count, value, i) => {
+      const [low = 0, high = 0] = [this.#low[i], this.#high[i]];
+      return count + Number(Math.min(value - low, high - value) < limitMargin * (high - low));
+    }, 0);
+    this.#actionsAtLimits += limitRate * (atLimit / action.length - this.#actionsAtLimits);
+  }
+
   #addNoise(action: Float32Array): void {
     const scale = this.#schedules.explorationNoise.at(this.#steps);
     for (let i = 0; i < action.length; i++) {
@@ -339,7 +355,9 @@ export class Td3Agent {
    * `actorLoss`, `q1Mean`, `q2Mean`, `targetMean`, schedules, for actor, critic1 and critic2
    * `density`, `sad` (positions in which online and target masks differ) and `largestWeight`
    * (magnitude; NaN if a weight is NaN), and `maskChanges` (entries that the last mask update
-   * changed). Reads from the device: ask for it when it is logged.
+   * changed). What tells an agent that is stuck: `actionsAtLimits`, the share of the policy's action components
+   * within half a percent of their limits, a running mean over about a thousand steps, and `idleUnits`, how many
+   * hidden units are 0 for the whole batch. Reads from the device: ask for it when it is logged.
    */
   metrics(): Record<string, number> {
     const { actor, actorTarget, critics, criticTargets } = this.networks;
@@ -348,6 +366,7 @@ export class Td3Agent {
       actorLearningRate: this.#schedules.actorLearningRate.at(this.#steps),
       criticLearningRate: this.#schedules.criticLearningRate.at(this.#steps),
       explorationNoise: this.#schedules.explorationNoise.at(this.#steps),
+      actionsAtLimits: this.#actionsAtLimits,
       'density/actor': actor.density(),
       'density/critic1': critics.density(0),
       'density/critic2': critics.density(1),
@@ -423,6 +442,7 @@ export class Td3Agent {
     const counters = {
       steps: this.#steps,
       updates: this.#updates,
+      actionsAtLimits: this.#actionsAtLimits,
       ...this.#masks.progress,
     };
     return readState(this, { ...counters, random: this.#random.state() }, options);
@@ -439,6 +459,7 @@ export class Td3Agent {
     const { random, ...counters } = writeState(this, state);
     this.#steps = counters.steps;
     this.#updates = counters.updates;
+    this.#actionsAtLimits = counters.actionsAtLimits;
     this.#masks.progress = counters;
     this.#random = Random.fromState(random);
     // The replay buffer may lie elsewhere in memory now.

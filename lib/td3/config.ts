@@ -240,8 +240,7 @@ const sparsity = {
     'Sparsity',
     '<layers>',
     sparseLayers,
-    'Layers that a single pattern is for; hidden: neither first nor last; by-inputs: not the last, ' +
-      `and the first if its units keep ${leastInputs} inputs.`,
+    `Layers with the pattern; hidden: not first, last; by-inputs: first if ${leastInputs} inputs stay, not last.`,
   ),
   densityPower: option(
     z.number().min(0).max(2).default(0),
@@ -252,7 +251,7 @@ const sparsity = {
     'Sparsity',
     '<scale>',
     initialScales,
-    "Initial weights of N:M layers: as dense ones, or active ones with a dense row's variance.",
+    "Initial weights of N:M layers: as dense ones', or active ones with a dense row's variance.",
   ),
   maskShape: choice(
     'Sparsity',
@@ -294,14 +293,13 @@ const sparsity = {
     'Sparsity',
     '<rule>',
     maskRules,
-    'Weights that a mask update makes active: the largest, or in swaps those with the largest ' +
-      'gradients, or drawn ones.',
+    'What becomes active: the largest weights, or in swaps by the largest gradient or at random.',
   ),
   dropFraction: schedule(
     'Sparsity',
     'dropFraction',
     0.3,
-    'Share of the groups that swap a weight in a mask update by gradient or at random.',
+    'Share of groups in which a mask update by gradient or at random swaps weights.',
   ),
   dormantDecay: option(
     z.number().min(0).max(1).default(1),
@@ -316,8 +314,7 @@ const sparsity = {
   ),
   targetMask: option(
     z.enum(targetMasks).optional(),
-    'Masks of targets: from their own weights (the default of magnitude), or those of the online ' +
-      'networks (of the other rules).',
+    "Masks of targets: their own projection (magnitude's default), or the online ones (the others').",
     choiceInfo('Sparsity', '<source>', targetMasks),
   ),
 };
@@ -442,6 +439,7 @@ export function resolveConfig(options: Td3Options): Td3Config {
   const parsed = parseOptions(agentConfigSchema, options);
   checkMasks(parsed);
   checkInputs(parsed);
+  const derived = derivedDefaults(parsed);
   const actionLow = spread('actionLow', parsed.actionLow, parsed.actionSize);
   const actionHigh = spread('actionHigh', parsed.actionHigh, parsed.actionSize);
   actionLow.forEach((low, i) => checkActionRange(i, low, actionHigh[i] ?? NaN));
@@ -449,11 +447,25 @@ export function resolveConfig(options: Td3Options): Td3Config {
     ...parsed,
     actionLow,
     actionHigh,
-    actorSparsity: parsed.actorSparsity ?? parsed.sparsity,
-    criticSparsity: parsed.criticSparsity ?? parsed.sparsity,
-    actorLearningRate: parsed.actorLearningRate ?? parsed.learningRate,
-    criticLearningRate: parsed.criticLearningRate ?? parsed.learningRate,
-    targetMask: parsed.targetMask ?? (parsed.maskRule === 'magnitude' ? 'project' : 'follow'),
+    actorSparsity: parsed.actorSparsity ?? derived.actorSparsity,
+    criticSparsity: parsed.criticSparsity ?? derived.criticSparsity,
+    actorLearningRate: parsed.actorLearningRate ?? derived.actorLearningRate,
+    criticLearningRate: parsed.criticLearningRate ?? derived.criticLearningRate,
+    targetMask: parsed.targetMask ?? derived.targetMask,
+  };
+}
+
+/** The values of options that follow others unless they are given. */
+export function derivedDefaults<
+  T extends { sparsity?: unknown; learningRate?: unknown; maskRule?: unknown },
+>({ sparsity, learningRate, maskRule }: T) {
+  return {
+    actorSparsity: sparsity as T['sparsity'],
+    criticSparsity: sparsity as T['sparsity'],
+    actorLearningRate: learningRate as T['learningRate'],
+    criticLearningRate: learningRate as T['learningRate'],
+    // Weights that swap have no place in targets of their own.
+    targetMask: maskRule === 'magnitude' ? ('project' as const) : ('follow' as const),
   };
 }
 

@@ -1,6 +1,6 @@
 /** An agent's state as named tensors: for checkpoints, and for comparison with other programs. */
 import type { Mlp, LayerPart, Replay } from '../device/index.js';
-import { checkBoolean, checkInteger, invalidValue } from '../errors.js';
+import { checkBoolean, checkInteger, checkNumber, invalidValue } from '../errors.js';
 import { Random } from '../random.js';
 import type { RandomState } from '../random.js';
 import type { AgentState } from '../train/trainable.js';
@@ -21,6 +21,7 @@ interface Stateful {
 export interface Progress extends MaskProgress {
   steps: number;
   updates: number;
+  actionsAtLimits: number;
   random: RandomState;
 }
 
@@ -222,12 +223,11 @@ function parseProgress(text: string | undefined): StoredProgress {
     const { actor, critics } = adamSteps;
     const counters = { steps, updates, lastMaskUpdate, replayNext, actor, critics };
     for (const [name, count] of Object.entries(counters)) checkInteger(name, count, 0);
-    // States of older versions lack it: no mask update followed gradients then.
-    const { actorGradient = false } = value;
-    checkBoolean('actorGradient', actorGradient);
+    checkBoolean('actorGradient', value.actorGradient);
+    checkNumber('actionsAtLimits', value.actionsAtLimits, 0, 1);
     checkInteger('updates', updates, lastMaskUpdate);
     Random.fromState(value.random);
-    return { ...value, actorGradient };
+    return value;
   } catch (cause) {
     const error = invalidValue('metadata.progress', 'the JSON that agent.state() wrote', text);
     error.cause = cause;

@@ -28,6 +28,8 @@ describe('resolveConfig', () => {
       noiseClip: 0.5,
       explorationNoise: 0.1,
       learningRate: 3e-4,
+      actorLearningRate: 3e-4,
+      criticLearningRate: 3e-4,
       adamBeta1: 0.9,
       adamBeta2: 0.999,
       adamEpsilon: 1e-8,
@@ -37,6 +39,8 @@ describe('resolveConfig', () => {
       actorSparsity: '1:4',
       criticSparsity: '1:4',
       sparseLayers: 'all',
+      densityPower: 0,
+      initialScale: 'dense',
       maskShape: 'row',
       dataGradient: 'dense',
       weightGradient: 'auto',
@@ -44,6 +48,10 @@ describe('resolveConfig', () => {
       gradientRule: 'masked',
       srLambda: 2e-4,
       maskInterval: 1000,
+      maskRule: 'magnitude',
+      dropFraction: 0.3,
+      dormantDecay: 1,
+      newMoment: 'zero',
       targetMask: 'project',
       seed: 0,
       device: 'auto',
@@ -59,8 +67,15 @@ describe('resolveConfig', () => {
       criticSparsity: '2:4',
       sparsity: 'dense',
       learningRate: '3e-4 * 0.5 ^ (t / 1e5)',
+      actorLearningRate: 1e-4,
+      maskRule: 'gradient',
     });
     expect(config).toMatchObject({ actorSparsity: 'dense', criticSparsity: '2:4' });
+    expect(config).toMatchObject({
+      actorLearningRate: 1e-4,
+      criticLearningRate: config.learningRate,
+      targetMask: 'follow',
+    });
     expect(config.actionLow).toEqual([-1, Math.fround(-0.4)]);
     expect(resolveConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
   });
@@ -123,6 +138,10 @@ describe('resolveConfig', () => {
     [{ gradientRule: 'str' }, 'gradientRule to be one of "masked", "ste", "sr-ste" but received'],
     [{ sparsity: '5:4' }, 'sparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32 but rec'],
     [
+      { sparsity: [1] },
+      'sparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32, or a list',
+    ],
+    [
       { maskShape: 'transposable', sparsity: '1:8' },
       'sparsity to be N:4 under maskShape "transposable" but received "1:8". Transposable masks',
     ],
@@ -137,6 +156,30 @@ describe('resolveConfig', () => {
     [
       { dataGradient: 'sparse' },
       'dataGradient to be one of "dense", "transposable", "double-pruned" but',
+    ],
+    [
+      { sparsity: 'dense,1:8' },
+      'sparsity to be one pattern, or 3 with commas between them, one for each layer but received',
+    ],
+    [
+      { criticSparsity: ['dense', '1:40', 'dense'] },
+      'layer 2 of criticSparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32 but received "1:40"',
+    ],
+    [
+      { actorSparsity: '2:4,1:8,dense', maskShape: 'transposable' },
+      'actorSparsity to be N:4 under maskShape "transposable" but received',
+    ],
+    [{ sparseLayers: 'last' }, 'sparseLayers to be one of "all", "all-but-last", "hidden", "by-'],
+    [{ densityPower: -1 }, 'densityPower to be a number from 0 to 2 but received -1'],
+    [
+      { dropFraction: 1.5 },
+      'dropFraction to be a finite number from 0 to 1, or an expression of t',
+    ],
+    [{ actorLearningRate: 'x' }, 'actorLearningRate to be a number or an expression of t (the na'],
+    [{ dormantDecay: 1.1 }, 'dormantDecay to be a number from 0 to 1 but received 1.1'],
+    [
+      { maskRule: 'gradient', targetMask: 'project' },
+      'targetMask to be "follow" under maskRule "gradient" but received "project". Or leave it out',
     ],
     [{ maskShape: 'both' }, 'maskShape to be one of "row", "transposable" but received "both"'],
     [{ actorSparsity: 4 }, 'actorSparsity to be "dense" or a pattern N:M with 1 <= N <= M <= 32'],

@@ -10,7 +10,7 @@ const names = defaultReferenceFiles().map((path) => path.replace(/^.*\/|\.json$/
 
 describe('PyTorch states of TD3 updates', () => {
   test('the references are there', () => {
-    expect(names).toHaveLength(14);
+    expect(names).toHaveLength(21);
   });
 
   for (const path of defaultReferenceFiles()) {
