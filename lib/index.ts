@@ -10,6 +10,8 @@ export type { TransitionBatch } from './td3/batch-buffers.js';
 export { resolveConfig } from './td3/config.js';
 export type { HyperparameterOptions, Td3Config, Td3Options } from './td3/config.js';
 export type { Td3Networks } from './td3/networks.js';
+export { findPreset } from './td3/presets.js';
+export type { Preset, PresetName } from './td3/presets.js';
 export { compileSchedule } from './td3/schedule.js';
 export type { Schedule } from './td3/schedule.js';
 export { defaultReferenceFiles, verifyReference } from './td3/verify.js';

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { option } from '../options.js';
 import { hyperparameterSchema } from '../td3/config.js';
+import { presetNames } from '../td3/presets.js';
 
 function steps(least: number, value: number, description: string, placeholder = '<steps>') {
   const expected = least === 0 ? 'a non-negative integer' : 'a positive integer';
@@ -18,6 +19,17 @@ const training = {
     z.record(z.string(), z.unknown()).default(() => ({})),
     'Options of the task, e.g. \'{"ctrlCostWeight": 0}\'.',
     { group: 'Training', expected: 'a JSON object', kind: 'json' },
+  ),
+  preset: option(
+    z.enum(presetNames).default('task'),
+    "Values for what is not given: the task's own, or RNM-TD3 as the paper defines it.",
+    {
+      group: 'Training',
+      expected: 'one of "task", "none", "paper"',
+      kind: 'text',
+      placeholder: '<name>',
+      choices: presetNames,
+    },
   ),
   steps: steps(1, 1_000_000, 'Environment steps to train for.'),
   evalInterval: steps(1, 5000, 'Steps between evaluations without noise.'),

@@ -1,9 +1,10 @@
 /** What `rnm-td3 train` says while it trains and when it is done: for people, or for machines. */
 import { existsSync } from 'node:fs';
 import type { Td3Agent } from '../td3/agent.js';
+import { findPreset } from '../td3/presets.js';
 import type { EvaluationRecord, TrainProgress, TrainResult } from '../train/index.js';
 import { RunFolder } from '../train/index.js';
-import { nameFlags } from './flags.js';
+import { flagName, formatDefault, nameFlags } from './flags.js';
 import { formatDuration, formatNumber } from './format.js';
 import { ProgressBar } from './progress.js';
 import { describeWarning, paint, print, printJson } from './terminal.js';
@@ -88,8 +89,23 @@ function describeStart(config: RunConfig, agent: Td3Agent): string {
   const { description, threads } = agent.device.info;
   return (
     `Training ${env} for ${formatNumber(steps)} steps: ${pattern}, seed ${seed}, ` +
-    `${description}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+    `${description}, ${threads} ${threads === 1 ? 'thread' : 'threads'}\n${describePreset(config)}`
   );
+}
+
+/** One line on the preset: what it set, and how to do without. */
+function describePreset(config: RunConfig): string {
+  const { preset: name, env } = config;
+  const preset = findPreset(name, env);
+  if (preset === undefined) {
+    return name === 'none' ? 'No preset: defaults' : `No preset for ${env}: defaults`;
+  }
+  const set = (Object.entries(preset.options) as [keyof RunConfig, unknown][])
+    .filter(([key, value]) => JSON.stringify(config[key]) === JSON.stringify(value))
+    .map(([key, value]) => `--${flagName(key)} ${formatDefault(value)}`);
+  const without = name === 'task' ? '; --preset none does without' : '';
+  const whose = name === 'task' ? `of ${env}` : 'of the paper';
+  return `Preset ${whose}: ${set.join(' ')}${without}`;
 }
 
 function describeResult(result: TrainResult, stdout: Output): string {

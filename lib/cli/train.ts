@@ -10,6 +10,7 @@ import {
   hyperparameterSchema,
 } from '../td3/config.js';
 import type { HyperparameterOptions } from '../td3/config.js';
+import { findPreset } from '../td3/presets.js';
 import { runFormat } from '../train/describe-run.js';
 import type { TrainResult } from '../train/index.js';
 import { addFlags, checkKeys, readConfigFile } from './flags.js';
@@ -53,13 +54,15 @@ export function define(command: Command, { terminal, exit }: CommandContext): vo
   addFlags(command, listOptions(runConfigSchema));
 }
 
-/** Flags go before the config file, the config file before defaults. */
+/** Flags go before the config file, the config file before the preset, the preset before defaults. */
 export async function resolveRun(env: string | undefined, flags: TrainFlags): Promise<RunConfig> {
   const { config: path, json: _, ...given } = flags;
   const file = path === undefined ? {} : await readOptions(path);
   const config: Record<string, unknown> = { ...file, ...given, ...(env !== undefined && { env }) };
   if (config['env'] === undefined) throw await missingTask();
-  const resolved = parseOptions(runConfigSchema, config);
+  const chosen = parseOptions(runConfigSchema, config);
+  const preset = findPreset(chosen.preset, chosen.env)?.options;
+  const resolved = parseOptions(runConfigSchema, { ...preset, ...config });
   checkMasks(resolved);
   checkSchedules(resolved);
   return resolved;
@@ -120,7 +123,7 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
   const { Td3Agent } = await import('../td3/agent.js');
   const { train } = await import('../train/index.js');
   const { batchNeed, checkMemory, replayNeed } = await import('../td3/memory.js');
-  const { envOptions, steps, seed, out, overlap, envs } = config;
+  const { envOptions, steps, seed, out, overlap, envs, preset } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
   const workers = overlap || envs > 1 ? envs : 0;
   checkMemory([{ what: 'tasks in workers (envs)', bytes: workers * workerBytes }]);
@@ -145,7 +148,7 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
       evalEpisodes,
       logInterval,
       checkpointInterval,
-      config: { envOptions, overlap, envs },
+      config: { envOptions, overlap, envs, preset },
       signal,
       onStart: () => report.start(config, agent),
       onProgress: (progress) => report.progress(progress),

@@ -46,12 +46,13 @@ function networkPatterns(config: Td3Config) {
 }
 
 /**
- * What the layers have, for names and tables: "1:8" or "1:8,1:8,dense", or such of the actor and of the
- * critics with "-" between them where they differ.
+ * What the layers have, for names and tables: "1:8", "1:8,1:8,dense", or, where actor and critics differ,
+ * "actor dense; critics 1:8".
  */
 export function describeSparsity(config: Td3Config): string {
   const { actor, critic } = networkPatterns(config);
-  return [...new Set([formatPatterns(actor), formatPatterns(critic)])].join('-');
+  const [ofActor, ofCritics] = [formatPatterns(actor), formatPatterns(critic)];
+  return ofActor === ofCritics ? ofActor : `actor ${ofActor}; critics ${ofCritics}`;
 }
 
 /** Shape and patterns of the actor. */

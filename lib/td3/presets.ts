@@ -1,0 +1,50 @@
+/**
+ * Settings for tasks: hyperparameters, where they differ from the defaults, under which dense TD3 learns a task,
+ * and what the paper means by its networks. Only data; `rnm-td3 train --preset` takes them.
+ */
+import type { HyperparameterOptions } from './config.js';
+
+/** What `--preset` may be. */
+export const presetNames = ['task', 'none', 'paper'] as const;
+export type PresetName = (typeof presetNames)[number];
+
+/** Hyperparameters, and why these. */
+export interface Preset {
+  options: HyperparameterOptions;
+  /** Where the values come from. */
+  source: string;
+}
+
+/**
+ * RNM-TD3 as its paper defines it (arXiv 2602.14578): every layer of all six networks N:M sparse, one learning
+ * rate, masks by magnitude, targets that project their own, and TD3's one-step targets.
+ */
+const paper: Preset = {
+  options: {
+    sparseLayers: 'all',
+    densityPower: 0,
+    initialScale: 'dense',
+    gradientRule: 'masked',
+    maskShape: 'row',
+    maskRule: 'magnitude',
+    dormantDecay: 1,
+    newMoment: 'zero',
+    learningRate: 3e-4,
+  },
+  source: 'the definition in arXiv 2602.14578, with the learning rate of its TD3',
+};
+
+/** By the name of the task. */
+const tasks: Readonly<Record<string, Preset>> = {};
+
+/**
+ * The preset for a task.
+ *
+ * @param name task: the task's own, if it has one; paper: the paper's networks, for any task; none: nothing
+ * @param env the task's name, such as "Hopper-v5"
+ * @returns undefined if there is none: the defaults hold
+ */
+export function findPreset(name: PresetName, env: string): Preset | undefined {
+  if (name === 'none') return undefined;
+  return name === 'paper' ? paper : Object.hasOwn(tasks, env) ? tasks[env] : undefined;
+}
