@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { invalidValue } from '../errors.js';
 import { suggest } from '../nearest.js';
 import { option, refineBy } from '../options.js';
-import { parsePattern } from '../td3/pattern.js';
+import { parsePattern, parsePatterns, sparseLayers } from '../td3/pattern.js';
 import { kernelFamilies } from './kernel-problems.js';
 import type { KernelShape } from './kernel-problems.js';
 
@@ -37,6 +37,30 @@ function list(check: (item: string) => unknown) {
 export function parseList(text: string): string[] {
   return text.split(',').map((item) => item.trim());
 }
+
+/**
+ * Patterns of networks: with commas between them, or with semicolons, where each may be a list with one pattern
+ * for each layer: "dense;1:8;dense,1:8,dense".
+ */
+export function parseNetworkPatterns(text: string): string[] {
+  if (!text.includes(';')) return parseList(text);
+  return text.split(';').map((item) => item.trim());
+}
+
+const networkPatterns = z
+  .string()
+  .superRefine(
+    refineBy((text: string) =>
+      parseNetworkPatterns(text).forEach((item) => void parsePatterns('a pattern', item)),
+    ),
+  );
+const networkPatternInfo = {
+  group,
+  expected:
+    'patterns N:M or "dense", with commas, or with semicolons between lists of one a layer,',
+  kind: 'text',
+  placeholder: '<patterns>',
+} as const;
 
 const patternList = list((item) => parsePattern('a pattern', item));
 const patternInfo = {
@@ -78,6 +102,17 @@ const workload = {
       choices: ['masked', 'ste', 'sr-ste'],
     },
   ),
+  sparseLayers: option(
+    z.enum(sparseLayers).default(sparseLayers[0]),
+    'Layers that a single pattern is for, as in training.',
+    {
+      group,
+      expected: `one of ${sparseLayers.map((name) => `"${name}"`).join(', ')}`,
+      kind: 'text',
+      placeholder: '<layers>',
+      choices: sparseLayers,
+    },
+  ),
   rounds: count(15, 'Undisturbed slots that every candidate should have.'),
 };
 
@@ -87,9 +122,9 @@ export const updateSchema = z.strictObject({
   act: count(8, 'Length of an action.'),
   hidden: count(256, 'Width of both hidden layers.'),
   sparsity: option(
-    patternList.default(allPatterns),
+    networkPatterns.default(allPatterns),
     'Patterns to measure; the first is what the others are compared with.',
-    patternInfo,
+    networkPatternInfo,
   ),
   ...workload,
   isa,
@@ -106,9 +141,9 @@ export const speedupSchema = z.strictObject({
   }),
   widths: counts([128, 256, 512, 1024, 2048], 'Widths of both hidden layers.', '<widths>'),
   patterns: option(
-    list((item) => parsePattern('a pattern', item)).default('2:4,1:4,1:8,1:16'),
+    networkPatterns.default('2:4,1:4,1:8,1:16'),
     'Patterns to measure beside dense.',
-    patternInfo,
+    networkPatternInfo,
   ),
   ...workload,
   budget: seconds(300, 'When to stop waiting for undisturbed slots, all widths together.'),

@@ -109,9 +109,11 @@ function panel({ title, points, names, domain, legend }: Panel): object {
   };
 }
 
-/** M/N for N:M, null for what has no pattern. */
+/** M/N where all sparse layers have N:M, as in "1:8,1:8,dense"; null where they differ, or for a peer. */
 function idealOf(name: string): number | null {
-  if (!/^\d+:\d+$/.test(name)) return null;
-  const pattern = parsePattern('pattern', name);
+  const sparse = new Set(name.split(',').filter((item) => item !== 'dense'));
+  const [only = ''] = sparse;
+  if (sparse.size !== 1 || !/^\d+:\d+$/.test(only)) return null;
+  const pattern = parsePattern('pattern', only);
   return pattern === null ? null : pattern.m / pattern.n;
 }

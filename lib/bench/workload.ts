@@ -4,6 +4,7 @@ import type { MaskShape } from '../device/index.js';
 import { Random } from '../random.js';
 import { Td3Agent } from '../td3/agent.js';
 import type { HyperparameterOptions, Td3Options } from '../td3/config.js';
+import type { SparseLayers } from '../td3/pattern.js';
 
 /** The shape of an update. */
 export interface UpdateShape {
@@ -18,6 +19,8 @@ export interface UpdateShape {
   /** 0 takes every core. */
   threads: number;
   gradientRule: NonNullable<HyperparameterOptions['gradientRule']>;
+  /** Layers that a single pattern is for. Default: the agent's. */
+  sparseLayers?: SparseLayers;
   /** Transitions in the replay buffer. */
   replay: number;
 }
@@ -81,6 +84,7 @@ function agentOptions(shape: UpdateShape): Td3Options {
     hiddenSizes: [shape.hidden, shape.hidden],
     batchSize: shape.batch,
     gradientRule: shape.gradientRule,
+    sparseLayers: shape.sparseLayers,
     maskInterval: never,
     bufferSize: shape.replay,
     learningStarts: 0,
@@ -92,7 +96,7 @@ function agentOptions(shape: UpdateShape): Td3Options {
  * updates before it, the more they differ, and the more Polyak averaging has to do.)
  */
 function moveMasks(agent: Td3Agent, updates: number): void {
-  if (agent.config.sparsity === 'dense') return;
+  if (agent.sparsity === 'dense') return;
   while (agent.updates < updates) agent.learn();
   const { actor, actorTarget, critics, criticTargets } = agent.networks;
   for (const network of [actor, critics, actorTarget, criticTargets]) network.updateMasks();

@@ -8,6 +8,7 @@ import type { UpdateShape } from '../bench/workload.js';
 import {
   kernelsSchema,
   parseList,
+  parseNetworkPatterns,
   parseShape,
   speedupSchema,
   updateSchema,
@@ -118,7 +119,7 @@ async function runUpdate(flags: PeerFlags, terminal: Terminal): Promise<void> {
   tell(terminal.stderr, peers?.notes ?? []);
   try {
     const bench = await withSignals((signal) =>
-      benchUpdates(shape, parseList(sparsity), {
+      benchUpdates(shape, parseNetworkPatterns(sparsity), {
         rounds,
         budgetSeconds: budget,
         signal,
@@ -149,7 +150,7 @@ async function runSpeedup(flags: PeerFlags, terminal: Terminal): Promise<void> {
       env,
       shape,
       widths,
-      patterns: parseList(patterns).filter((pattern) => pattern !== 'dense'),
+      patterns: parseNetworkPatterns(patterns).filter((pattern) => pattern !== 'dense'),
       budgetSeconds: budget,
       rounds,
       signal,
