@@ -142,6 +142,35 @@ describe('config file', () => {
     expect(() => checkKeys('a.json', { tau: 1 }, ['tau'])).not.toThrow();
   });
 
+  test("flags change what a run's config.json has derived from other options", async () => {
+    const agent = {
+      ...{ sparsity: '1:4', actorSparsity: '1:4', criticSparsity: '2:4' },
+      ...{ learningRate: 3e-4, actorLearningRate: 3e-4, criticLearningRate: 1e-4 },
+      ...{ maskRule: 'magnitude', targetMask: 'project' },
+    };
+    const config = write(
+      JSON.stringify({ format: 'rnm-td3-run/1', version: '0', env: 'X', agent }),
+    );
+    expect(await resolveRun(undefined, { config })).toMatchObject({ criticSparsity: '2:4' });
+    const flags = { config, sparsity: '1:8', learningRate: 1e-3, maskRule: 'gradient' };
+    const run = await resolveRun(undefined, flags);
+    expect(run).toMatchObject({ sparsity: '1:8', criticSparsity: '2:4', criticLearningRate: 1e-4 });
+    for (const key of ['actorSparsity', 'actorLearningRate', 'targetMask'] as const) {
+      expect([key, run[key]]).toEqual([key, undefined]);
+    }
+  });
+
+  test('presets come before defaults, and after flags and config files', async () => {
+    const paper = { sparseLayers: 'all', densityPower: 0, learningRate: 3e-4 };
+    expect(await resolveRun('X', { preset: 'paper' })).toMatchObject(paper);
+    const config = write('{"learningRate": 1e-3}');
+    const run = await resolveRun('X', { preset: 'paper', config, sparseLayers: 'hidden' });
+    expect(run).toMatchObject({ ...paper, learningRate: 1e-3, sparseLayers: 'hidden' });
+    await expect(resolveRun('X', { preset: 'best' })).rejects.toThrow(
+      'Expected preset to be one of "task", "none", "paper" but received "best"',
+    );
+  });
+
   test("a run's config.json is a config file too", async () => {
     const agent = { observationSize: 3, actionLow: [-1], tau: 0.01, seed: 5 };
     const run = { format: 'rnm-td3-run/1', version: '1.2.3', env: 'Ant-v5', steps: 9, agent };
