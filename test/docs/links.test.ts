@@ -17,8 +17,6 @@ const foreignFlags = [
   '--import', // node
   '--logdir', // tensorboard
   '--write', // prettier
-  '--report-only', // bench/learning/results.mjs
-  '--only', // the same
   '--help',
   '--verbose', // native/install.mjs
   '--debug', // rnm-td3 itself

@@ -1,0 +1,201 @@
+/**
+ * The training runs behind docs/results.md, as data: phases of variants, tasks, seeds and steps.
+ *
+ * A variant is one line of a table below: its name, and what it passes to `rnm-td3 train`. A job is
+ * one variant on one task with one seed.
+ */
+
+/** What every run passes besides its variant's flags; evaluations do not touch what is learned. */
+export const commonFlags = { 'eval-interval': 10_000, 'eval-episodes': 10, threads: 1 };
+
+/** A run of fewer steps is one to try things out. */
+const leastSteps = 10 * commonFlags['eval-interval'];
+
+/** A variant's flags are all that differs from the defaults: no task's own settings come on top. */
+export const presetFlags = { preset: 'none' };
+
+/**
+ * What dense and sparse networks train with on each task: the best of the phase `selection`, whose
+ * seeds are not reported.
+ */
+export const selected = {
+  'HalfCheetah-v5': { dense: { 'learning-rate': 1e-3 }, sparse: { 'learning-rate': 1e-3 } },
+  'Hopper-v5': { dense: { 'learning-rate': 1e-3 }, sparse: { 'learning-rate': 1e-3 } },
+  'Walker2d-v5': { dense: { 'learning-rate': 1e-3 }, sparse: { 'learning-rate': 1e-3 } },
+  'Ant-v5': { dense: { 'learning-rate': 1e-3 }, sparse: { 'learning-rate': 1e-3 } },
+};
+
+/** What the phase `screening` found that sparse networks need, on every task. */
+const sparseNeeds = {};
+
+/** The candidates of the phase `selection`; one sparse pattern stands for all. */
+const grid = {
+  patterns: { dense: { sparsity: 'dense' }, '1:4': { sparsity: '1:4', ...sparseNeeds } },
+  rates: ['3e-4', '1e-3'],
+  nSteps: [1, 3],
+};
+
+/** The three variants of the phase `screening` that get more seeds, by name. */
+const finalists = [];
+
+const screeningVariants = {
+  dense: { sparsity: 'dense' },
+  '2:4': { sparsity: '2:4' },
+  '1:4': { sparsity: '1:4' },
+  '1:8': { sparsity: '1:8' },
+  'dense lr=1e-3': { sparsity: 'dense', 'learning-rate': 1e-3 },
+  '1:8 lr=1e-3': { sparsity: '1:8', 'learning-rate': 1e-3 },
+};
+
+const studyVariants = {
+  dense: (task) => ({ sparsity: 'dense', ...task.dense }),
+  '2:4': (task) => ({ sparsity: '2:4', ...sparseNeeds, ...task.sparse }),
+  '1:4': (task) => ({ sparsity: '1:4', ...sparseNeeds, ...task.sparse }),
+  '1:8': (task) => ({ sparsity: '1:8', ...sparseNeeds, ...task.sparse }),
+};
+
+/** Dense networks that are as small as those of 1:8: by active weights, and by multiplications. */
+const matchedVariants = {
+  'dense width 90': (task) => ({ sparsity: 'dense', 'hidden-sizes': '90,90', ...task.dense }),
+  'dense width 84': (task) => ({ sparsity: 'dense', 'hidden-sizes': '84,84', ...task.dense }),
+};
+
+/** Tasks of `study` and `matched`, with their seeds. */
+const studySeeds = {
+  'HalfCheetah-v5': [0, 1, 2, 3, 4],
+  'Hopper-v5': [0, 1, 2],
+  'Walker2d-v5': [0, 1, 2],
+  'Ant-v5': [0, 1, 2],
+};
+
+/** Every phase: what it is for, and its jobs without the name of the phase. */
+export const phases = {
+  selection: {
+    purpose: 'which learning rate and n-step returns dense and sparse networks get on each task',
+    jobs: () =>
+      Object.keys(selected).flatMap((env) =>
+        combine({ env, steps: 100_000, seeds: [100, 101], variants: gridVariants() }),
+      ),
+  },
+  screening: {
+    purpose: 'what sparse networks need',
+    jobs: () => {
+      const chosen = Object.entries(screeningVariants).filter(([name]) => finalists.includes(name));
+      const base = { env: 'HalfCheetah-v5', steps: 100_000 };
+      return [
+        ...combine({ ...base, seeds: [200, 201], variants: screeningVariants }),
+        ...combine({ ...base, seeds: [202, 203, 204], variants: Object.fromEntries(chosen) }),
+      ];
+    },
+  },
+  study: {
+    purpose: 'whether N:M sparse networks learn as well as dense ones',
+    jobs: () => combineByTask(studyVariants),
+  },
+  matched: {
+    purpose: 'whether small dense networks do what 1:8 does',
+    jobs: () => combineByTask(matchedVariants),
+  },
+};
+
+/** Learning rates times n-step returns, dense and sparse. */
+function gridVariants() {
+  const variants = {};
+  for (const [pattern, flags] of Object.entries(grid.patterns)) {
+    for (const rate of grid.rates) {
+      for (const n of grid.nSteps) {
+        const settings = { ...flags, 'learning-rate': Number(rate), 'n-steps': n };
+        variants[`${pattern} lr=${rate} n=${n}`] = settings;
+      }
+    }
+  }
+  return variants;
+}
+
+/** All tasks, each variant with what was selected for the task. */
+function combineByTask(variants) {
+  return Object.entries(studySeeds).flatMap(([env, seeds]) => {
+    const settings = Object.entries(variants).map(([name, of]) => [name, of(selected[env])]);
+    return combine({ env, steps: 300_000, seeds, variants: Object.fromEntries(settings) });
+  });
+}
+
+function combine({ env, steps, seeds, variants }) {
+  return seeds.flatMap((seed) =>
+    Object.entries(variants).map(([variant, settings]) => ({
+      env,
+      variant,
+      settings,
+      seed,
+      steps,
+    })),
+  );
+}
+
+/**
+ * The jobs of all phases or of some, seed by seed, so that what is there at any time compares like
+ * with like.
+ *
+ * @param options.phase only this one
+ * @param options.only only jobs whose name contains this
+ * @param options.steps a few steps in place of the plan's, to try things out: warm-up and
+ *   evaluations are scaled with them
+ * @returns jobs of phase, env, variant, settings, seed and steps
+ */
+export function listJobs({ phase, only = '', steps } = {}) {
+  if (phase !== undefined && !Object.hasOwn(phases, phase)) {
+    throw new RangeError(`Expected a phase of ${Object.keys(phases).join(', ')}, not "${phase}"`);
+  }
+  const names = phase === undefined ? Object.keys(phases) : [phase];
+  return names
+    .flatMap((name) => bySeed(phases[name].jobs()).map((job) => ({ phase: name, ...job })))
+    .map((job) => (steps === undefined ? job : shorten(job, steps)))
+    .filter((job) => jobName(job).includes(only));
+}
+
+/** The first seed of every task comes first, whatever number it has. */
+function bySeed(jobs) {
+  return jobs.toSorted((a, b) => a.seed - b.seed);
+}
+
+function shorten(job, steps) {
+  return { ...job, steps, settings: { ...job.settings, 'learning-starts': Math.ceil(steps / 5) } };
+}
+
+/** What a person calls a job. */
+export function jobName({ phase, env, variant, seed }) {
+  return `${phase} ${env} ${variant} seed ${seed}`;
+}
+
+/** What makes two jobs the same run, whatever phase and variant call it. */
+export function identity({ env, settings, seed, steps }) {
+  const flags = Object.entries(settings).map(([name, value]) => [name, canonical(value)]);
+  return JSON.stringify([env, flags.toSorted(([a], [b]) => (a < b ? -1 : 1)), seed, steps]);
+}
+
+/** A number is the same however it is written. */
+function canonical(value) {
+  return Number.isNaN(Number(value)) ? String(value) : String(Number(value));
+}
+
+/**
+ * The command line of a job after `rnm-td3`, without where it writes.
+ *
+ * @param job as `listJobs` gives it
+ * @param options.preset pass `presetFlags`. Default: true
+ */
+export function jobArguments({ env, settings, seed, steps }, { preset = true } = {}) {
+  const evaluations = steps < leastSteps ? shortEvaluations(steps) : {};
+  const flags = { ...(preset ? presetFlags : {}), ...settings, seed, steps };
+  return ['train', env, ...flagArguments({ ...flags, ...commonFlags, ...evaluations })];
+}
+
+/** Ten evaluations, as in a run of 100,000 steps, but of one episode. */
+function shortEvaluations(steps) {
+  return { 'eval-interval': Math.ceil(steps / 10), 'eval-episodes': 1 };
+}
+
+/** Flags and their values as a command line has them. */
+export function flagArguments(flags) {
+  return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+}

@@ -1,0 +1,113 @@
+/**
+ * The study of how well N:M sparse networks learn: `node bench/learning/study.mjs help`.
+ *
+ * Runs that are in the results are not done again, so that it can be stopped and started at any
+ * time.
+ */
+import { parseArgs } from 'node:util';
+import { identity, jobName, listJobs, phases } from './plan.mjs';
+import { runJobs } from './runs.mjs';
+import { readRecords } from './store.mjs';
+
+const committedResults = 'bench/results/learning';
+
+const help = `node bench/learning/study.mjs <command> [options]
+
+  list    the runs of the plan, and which are done
+  run     do those that are not done
+  help    this
+
+Which runs (all commands):
+  --phase <name>      ${Object.keys(phases).join(', ')} (default: all)
+  --only <text>       those whose name contains this, e.g. "Hopper-v5 1:8" or "seed 0"
+  --steps <count>     so many steps instead of the plan's, to try things out; needs --results
+  --results <folder>  where the figures are (default ${committedResults})
+
+run:
+  --jobs <count>      runs at a time, one thread each (default 2)
+  --runs <folder>     where the run folders are (default runs/learning)
+  --retry             also those that failed before
+  --no-preset-flag    leave out --preset none, for versions that have no presets`;
+
+const options = {
+  phase: { type: 'string' },
+  only: { type: 'string' },
+  steps: { type: 'string' },
+  results: { type: 'string' },
+  jobs: { type: 'string', default: '2' },
+  runs: { type: 'string', default: 'runs/learning' },
+  retry: { type: 'boolean', default: false },
+  'no-preset-flag': { type: 'boolean', default: false },
+};
+
+const commands = { list, run, help: () => console.log(help) };
+
+function list(values) {
+  const records = readRecords(values.results);
+  const jobs = chosenJobs(values);
+  const states = jobs.map((job) => stateOf(records.get(identity(job))));
+  jobs.forEach((job, i) => console.log(`${states[i].padEnd(8)}${jobName(job)}`));
+  const done = states.filter((state) => state === 'done').length;
+  console.log(`${done} of ${jobs.length} runs are done`);
+}
+
+function stateOf(record) {
+  if (record === undefined) return '-';
+  return record.failure === undefined ? 'done' : 'failed';
+}
+
+async function run(values) {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, stop);
+  const failures = await runJobs(chosenJobs(values), {
+    results: values.results,
+    runs: values.runs,
+    atOnce: positiveInteger('jobs', values.jobs),
+    preset: !values['no-preset-flag'],
+    retry: values.retry,
+    signal: controller.signal,
+  });
+  if (failures > 0) console.error(`${failures} runs failed`);
+  // The code of an interrupted program, as shells use it.
+  process.exitCode = controller.signal.aborted ? 130 : Math.min(failures, 1);
+}
+
+function chosenJobs({ phase, only, steps }) {
+  const count = steps === undefined ? undefined : positiveInteger('steps', steps);
+  return listJobs({ phase, only, steps: count });
+}
+
+function positiveInteger(name, text) {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  throw new RangeError(`Expected --${name} to be a positive integer, not "${text}"`);
+}
+
+/** Figures of runs that were shortened must not get among the others. */
+function checkResults({ steps, results }) {
+  if (steps === undefined || results !== undefined) return;
+  throw new RangeError(
+    'Expected --results with --steps: these figures go into a folder of their own',
+  );
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const [name = 'help', ...rest] = positionals;
+  if (!Object.hasOwn(commands, name) || rest.length > 0) {
+    throw new RangeError(
+      `Expected one of ${Object.keys(commands).join(', ')}, not "${positionals.join(' ')}"`,
+    );
+  }
+  checkResults(values);
+  await commands[name]({ ...values, results: values.results ?? committedResults });
+}
+
+try {
+  await main();
+} catch (error) {
+  // A wrong option needs no stack.
+  const expected = error instanceof RangeError || error.code?.startsWith('ERR_PARSE_ARGS');
+  console.error(expected ? error.message : error);
+  process.exitCode = 2;
+}
