@@ -1,6 +1,8 @@
 /** The reference of all options as Markdown, made from the schemas that check them. */
 import { listOptions } from '../options.js';
 import type { ListedOption } from '../options.js';
+import { leastInputs } from '../td3/pattern.js';
+import { listPresets } from '../td3/presets.js';
 import { flagName, formatDefault } from './flags.js';
 import { runConfigSchema } from './train-config.js';
 
@@ -28,7 +30,36 @@ the value may be an expression of the environment step \`t\`, such as \`"0.2 * e
 
 This page is made from the schemas in \`lib/td3/config.ts\` and \`lib/cli/train-config.ts\`.
 
-${hyperparameterTable()}`;
+${hyperparameterTable()}
+## Layers
+
+\`sparsity\`, \`actorSparsity\` and \`criticSparsity\` take one pattern, or one for each layer from the input to
+the output: \`"dense,1:8,dense"\`, or an array. A single pattern is for the layers that \`sparseLayers\` names:
+
+- \`all\`, as in the paper;
+- \`all-but-last\`: the output layer is dense. At 1:8 it would see 32 of 256 hidden units, and the others would
+  learn nothing from it; keeping it dense costs a critic about 2% more multiplications;
+- \`hidden\`: the first layer is dense too;
+- \`by-inputs\`: the last layer is dense, and the first one where its units would keep fewer than ${leastInputs} inputs.
+
+## Presets
+
+\`rnm-td3 train <task>\` takes these values for what neither a flag nor a config file gives, and says so in one
+line. \`--preset none\` does without. \`--preset paper\` takes RNM-TD3's own definition for any task.
+
+${presetTable()}
+`;
+}
+
+/** Every preset: whose it is, what it sets, and where that comes from. */
+function presetTable(): string {
+  const rows = listPresets().map(({ name, preset: { options, source } }) => {
+    const settings = Object.entries(options).map(
+      ([key, value]) => `${key} ${formatDefault(value)}`,
+    );
+    return [name, settings.map((text) => `\`${text}\``).join(', '), `${source}.`];
+  });
+  return formatTable([['Preset', 'Values', 'Where they come from'], ...rows]);
 }
 
 function tableRow({ key, kind, description, defaultValue, choices }: ListedOption): string[] {

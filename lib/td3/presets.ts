@@ -31,7 +31,7 @@ const paper: Preset = {
     newMoment: 'zero',
     learningRate: 3e-4,
   },
-  source: 'the definition in arXiv 2602.14578, with the learning rate of its TD3',
+  source: 'The definition in arXiv 2602.14578, with the learning rate of TD3 today',
 };
 
 /** By the name of the task. */
@@ -47,4 +47,10 @@ const tasks: Readonly<Record<string, Preset>> = {};
 export function findPreset(name: PresetName, env: string): Preset | undefined {
   if (name === 'none') return undefined;
   return name === 'paper' ? paper : Object.hasOwn(tasks, env) ? tasks[env] : undefined;
+}
+
+/** All presets: those of tasks by the task's name, and the paper's. */
+export function listPresets(): { name: string; preset: Preset }[] {
+  const ofTasks = Object.entries(tasks).map(([name, preset]) => ({ name, preset }));
+  return [...ofTasks, { name: 'paper', preset: paper }];
 }
