@@ -21,4 +21,4 @@ export type { AdamOptions, GradientRule, LayerPart, MemberRange, MlpOptions } fr
 export { NmMatrix } from './nm-matrix.js';
 export type { TransposedIndex } from './nm-matrix.js';
 export { Replay } from './replay.js';
-export type { BatchViews, ReplayOptions } from './replay.js';
+export type { BatchViews, ReplayOptions, ReplayTransition } from './replay.js';
