@@ -115,6 +115,12 @@ export function checkNumber(
   throw invalidValue(name, range, value);
 }
 
+/** Check that `value` is true or false and return it. */
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidValue(name, 'a boolean', value);
+}
+
 /** Check that `value` is an object, which it should be as `expected` says. */
 export function checkObject(name: string, value: unknown, expected = 'an object'): void {
   if (typeof value !== 'object' || value === null) throw invalidValue(name, expected, value);

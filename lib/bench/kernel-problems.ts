@@ -170,7 +170,7 @@ const batchFamilies: KernelFamily[] = [
         action: matrix(outputs),
         reward: matrix(1),
         nextObservation: matrix(inputs),
-        terminated: matrix(1),
+        discount: matrix(1),
       };
       let draw = 0;
       const bytes = 2 * floatBytes * batch * replay.rowLength;
@@ -209,12 +209,11 @@ const batchFamilies: KernelFamily[] = [
     name: 'tdTarget',
     patterns: 'none',
     make: (device, { batch }) => {
-      const [reward, terminated, target] = [1, 1, 1].map((columns) =>
-        device.matrix(batch, columns),
-      );
+      const [reward, discount, target] = [1, 1, 1].map((columns) => device.matrix(batch, columns));
       const q = device.matrix(batch, 2);
       device.fillNormal(q, 0, 1);
-      const views = { reward: reward!, terminated: terminated!, q, gamma: 0.99 };
+      device.fill(discount!, 0.99);
+      const views = { reward: reward!, discount: discount!, q };
       return { run: () => device.tdTarget(views, target!), ...moved(5 * floatBytes * batch) };
     },
   },

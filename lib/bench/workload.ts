@@ -105,14 +105,14 @@ function moveMasks(agent: Td3Agent, updates: number): void {
 /** Random transitions: normal observations and rewards, uniform actions, one in a hundred terminal. */
 function fillReplay({ replay, config }: Td3Agent): void {
   const random = new Random(0);
-  const { observationSize: obs, actionSize: act } = config;
+  const { observationSize: obs, actionSize: act, gamma } = config;
   const rows = new Float32Array(distinctRows * replay.rowLength);
   rows.forEach((_, i) => {
     const column = i % replay.rowLength;
     const isAction = column >= obs && column < obs + act;
-    const isTerminated = column === replay.rowLength - 1;
+    const isDiscount = column === replay.rowLength - 1;
     if (isAction) rows[i] = random.uniform(-1, 1);
-    else if (isTerminated) rows[i] = random.uniform() < 0.01 ? 1 : 0;
+    else if (isDiscount) rows[i] = random.uniform() < 0.01 ? 0 : gamma;
     else rows[i] = random.normal();
   });
   while (replay.size < replay.capacity) replay.append(rows);

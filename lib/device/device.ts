@@ -279,17 +279,17 @@ export class Device {
 
   /**
    * TD target of clipped double Q-learning (Fujimoto et al. 2018, eq. 10):
-   * target = reward + gamma * (1 - terminated) * min over the columns of q.
+   * target = reward + discount * min over the columns of q. The discount, [rows, 1], is gamma, 0 where
+   * the task ended, and gamma^n where the reward is that of n steps.
    */
   tdTarget(
-    batch: { reward: BatchView; terminated: BatchView; q: BatchView; gamma: number },
+    batch: { reward: BatchView; discount: BatchView; q: BatchView },
     target: BatchView,
   ): void {
     this.#open().tdTarget(
       ...checkView(this, 'reward', batch?.reward),
-      ...checkView(this, 'terminated', batch.terminated),
+      ...checkView(this, 'discount', batch.discount),
       ...checkView(this, 'q', batch.q),
-      checkNumber('gamma', batch.gamma),
       ...checkView(this, 'target', target),
     );
   }
@@ -309,20 +309,18 @@ export class Device {
   tdGradient(
     batch: {
       reward: BatchView;
-      terminated: BatchView;
+      discount: BatchView;
       nextQ: BatchView;
       q: BatchView;
-      gamma: number;
     },
     target: BatchView,
     gradient: BatchView,
   ): void {
     this.#open().tdGradient(
       ...checkView(this, 'reward', batch?.reward),
-      ...checkView(this, 'terminated', batch.terminated),
+      ...checkView(this, 'discount', batch.discount),
       ...checkView(this, 'nextQ', batch.nextQ),
       ...checkView(this, 'q', batch.q),
-      checkNumber('gamma', batch.gamma),
       ...checkView(this, 'target', target),
       ...checkView(this, 'gradient', gradient),
     );

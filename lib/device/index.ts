@@ -31,4 +31,4 @@ export type {
 export { NmMatrix } from './nm-matrix.js';
 export type { TransposedIndex } from './nm-matrix.js';
 export { Replay } from './replay.js';
-export type { BatchViews, ReplayOptions } from './replay.js';
+export type { BatchViews, ReplayOptions, ReplayTransition } from './replay.js';

@@ -73,9 +73,8 @@ export interface NativeDevice {
   tdTarget(
     ...args: [
       ...reward: ViewArguments,
-      ...terminated: ViewArguments,
+      ...discount: ViewArguments,
       ...q: ViewArguments,
-      gamma: number,
       ...target: ViewArguments,
     ]
   ): void;
@@ -85,10 +84,9 @@ export interface NativeDevice {
   tdGradient(
     ...args: [
       ...reward: ViewArguments,
-      ...terminated: ViewArguments,
+      ...discount: ViewArguments,
       ...nextQ: ViewArguments,
       ...q: ViewArguments,
-      gamma: number,
       ...target: ViewArguments,
       ...gradient: ViewArguments,
     ]
@@ -181,7 +179,7 @@ export interface NativeReplay {
       ...action: ViewArguments,
       ...reward: ViewArguments,
       ...nextObservation: ViewArguments,
-      ...terminated: ViewArguments,
+      ...discount: ViewArguments,
     ]
   ): void;
   read(first: number, count: number, target: Float32Array): void;

@@ -1,5 +1,12 @@
 /** The replay buffer: a ring of float32 rows in the device's memory. */
-import { checkFloat32, checkInteger, checkObject, invalidValue, isFloat32 } from '../errors.js';
+import {
+  checkFloat32,
+  checkInteger,
+  checkNumber,
+  checkObject,
+  invalidValue,
+  isFloat32,
+} from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
@@ -15,6 +22,20 @@ export interface ReplayOptions {
   actionSize: number;
 }
 
+/** One transition, or what became of several in a row. */
+export interface ReplayTransition {
+  /** Length `observationSize`. */
+  observation: ArrayLike<number>;
+  /** Length `actionSize`. */
+  action: ArrayLike<number>;
+  /** Of the step, or the discounted sum of those until `nextObservation`. */
+  reward: number;
+  /** Length `observationSize`. */
+  nextObservation: ArrayLike<number>;
+  /** The factor of the value of `nextObservation`, from 0, where the task ended, to 1. */
+  discount: number;
+}
+
 /** Where a sampled batch goes; all views have the same number of rows. */
 export interface BatchViews {
   observation: BatchView;
@@ -22,16 +43,16 @@ export interface BatchViews {
   /** [batch, 1] */
   reward: BatchView;
   nextObservation: BatchView;
-  /** [batch, 1]: 1 where the task ended, 0 elsewhere, truncations included. */
-  terminated: BatchView;
+  /** [batch, 1]: the factor of the next observation's value, 0 where the task ended. */
+  discount: BatchView;
 }
 
 export class Replay {
   readonly capacity: number;
-  /** Floats in a row: observation, action, reward, next observation, terminated. */
+  readonly observationSize: number;
+  readonly actionSize: number;
+  /** Floats in a row: observation, action, reward, next observation, discount. */
   readonly rowLength: number;
-  readonly #observationSize: number;
-  readonly #actionSize: number;
   readonly #device: Device;
   readonly #make: () => NativeReplay;
   readonly #row: Float32Array;
@@ -51,8 +72,8 @@ export class Replay {
     const observations = checkInteger('observationSize', observationSize, 1, maxElements);
     const actions = checkInteger('actionSize', actionSize, 1, maxElements);
     this.rowLength = 2 * observations + actions + 2;
-    this.#observationSize = observations;
-    this.#actionSize = actions;
+    this.observationSize = observations;
+    this.actionSize = actions;
     this.#device = device;
     this.#make = () => make(this.capacity, observations, actions);
     this.#native = this.#make();
@@ -70,28 +91,21 @@ export class Replay {
   }
 
   /**
-   * Append one transition. Truncated episodes count as not terminated: they are bootstrapped.
+   * Append one transition.
    *
-   * @throws InvalidValueError for a wrong length or a number that is not finite in float32; nothing is
-   *   appended then
+   * @throws InvalidValueError for a wrong length, a number that is not finite in float32 or a discount
+   *   that is not from 0 to 1; nothing is appended then
    */
-  add(transition: {
-    observation: ArrayLike<number>;
-    action: ArrayLike<number>;
-    reward: number;
-    nextObservation: ArrayLike<number>;
-    terminated: boolean;
-  }): void {
+  add(transition: ReplayTransition): void {
     this.#device.checkOpen();
     checkObject('transition', transition);
-    const { observation, action, reward, nextObservation, terminated } = transition;
-    const afterAction = this.#observationSize + this.#actionSize;
-    this.#lay('observation', observation, this.#observationSize, 0);
-    this.#lay('action', action, this.#actionSize, this.#observationSize);
+    const { observation, action, reward, nextObservation, discount } = transition;
+    const afterAction = this.observationSize + this.actionSize;
+    this.#lay('observation', observation, this.observationSize, 0);
+    this.#lay('action', action, this.actionSize, this.observationSize);
     this.#row[afterAction] = checkFloat32('reward', reward);
-    this.#lay('nextObservation', nextObservation, this.#observationSize, afterAction + 1);
-    if (typeof terminated !== 'boolean') throw invalidValue('terminated', 'a boolean', terminated);
-    this.#row[this.rowLength - 1] = terminated ? 1 : 0;
+    this.#lay('nextObservation', nextObservation, this.observationSize, afterAction + 1);
+    this.#row[this.rowLength - 1] = checkNumber('discount', discount, 0, 1);
     this.#push(this.#row);
   }
 
@@ -107,7 +121,7 @@ export class Replay {
       ...checkView(this.#device, 'action', batch.action),
       ...checkView(this.#device, 'reward', batch.reward),
       ...checkView(this.#device, 'nextObservation', batch.nextObservation),
-      ...checkView(this.#device, 'terminated', batch.terminated),
+      ...checkView(this.#device, 'discount', batch.discount),
     );
   }
 

@@ -15,8 +15,16 @@ import type {
   Mlp,
   NormalSource,
   Replay,
+  ReplayTransition,
 } from '../device/index.js';
-import { checkFloat32, checkObject, invalidValue, RunError } from '../errors.js';
+import {
+  checkBoolean,
+  checkFloat32,
+  checkInteger,
+  checkObject,
+  invalidValue,
+  RunError,
+} from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { BatchBuffers, checkFinite } from './batch-buffers.js';
 import type { TransitionBatch } from './batch-buffers.js';
@@ -26,6 +34,7 @@ import { batchNeed, checkMemory } from './memory.js';
 import { MaskUpdates } from './mask-updates.js';
 import type { DormantGradients } from './mask-updates.js';
 import { describeSparsity, makeNetworks } from './networks.js';
+import { NStepReturns } from './n-step.js';
 import type { Td3Networks } from './networks.js';
 import { describeSparseChoices, describeUnused } from './sparse-notice.js';
 import { readState, writeState } from './state.js';
@@ -45,6 +54,11 @@ export interface Transition {
   terminated: boolean;
   /** The episode was cut off: values are still bootstrapped. Default: false. */
   truncated?: boolean;
+  /**
+   * Which of several environments it is of: the steps of each come in their order, and with `nSteps`
+   * above 1 a return is of one environment's steps. Default: 0.
+   */
+  source?: number;
 }
 
 /** A layer of a policy as exported: [outSize, inSize] row-major, zeros at dormant places. */
@@ -72,6 +86,7 @@ export class Td3Agent {
   readonly device: Device;
   readonly networks: Td3Networks;
   readonly replay: Replay;
+  readonly #returns: NStepReturns;
   readonly #schedules: Record<ScheduleName, Schedule>;
   readonly #batch: BatchBuffers;
   readonly #low: Float32Array;
@@ -108,6 +123,7 @@ export class Td3Agent {
     this.networks = makeNetworks(this.device, this.config);
     this.#masks = new MaskUpdates(this.config, this.#schedules, this.networks);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
+    this.#returns = new NStepReturns(this.config.nSteps, this.config.gamma);
     this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);
     this.#low = Float32Array.from(this.config.actionLow);
     this.#high = Float32Array.from(this.config.actionHigh);
@@ -148,13 +164,14 @@ export class Td3Agent {
   }
 
   /**
-   * Warm-up is over and the replay buffer holds what it gathers: `learn()` may be called. A restored
-   * agent without its replay gathers as much again, with its policy, before it goes on learning.
+   * Warm-up is over and what it gathers was observed: `learn()` may be called. A restored agent without
+   * its replay gathers as much again, with its policy, before it goes on learning.
    */
   get ready(): boolean {
     const { learningStarts, bufferSize } = this.config;
     const enough = Math.max(1, Math.min(learningStarts, bufferSize));
-    return this.#steps >= learningStarts && this.replay.size >= enough;
+    const gathered = this.replay.size + this.#returns.pending;
+    return this.#steps >= learningStarts && this.replay.size > 0 && gathered >= enough;
   }
 
   /**
@@ -179,7 +196,8 @@ export class Td3Agent {
   }
 
   /**
-   * Remember a transition in the replay buffer and count the step.
+   * Remember a transition and count the step. The replay buffer gets it once its return of `nSteps`
+   * steps is complete, or the episode ends.
    *
    * @throws InvalidValueError for wrong shapes, NaN, infinity and what float32 cannot hold; nothing
    *   is remembered then
@@ -191,14 +209,34 @@ export class Td3Agent {
     this.#checkVector('action', transition.action, actionSize);
     this.#checkVector('nextObservation', transition.nextObservation, observationSize);
     checkFloat32('reward', transition.reward);
-    this.replay.add(transition);
+    checkBoolean('terminated', transition.terminated);
+    checkBoolean('truncated', transition.truncated ?? false);
+    const source = checkInteger('source', transition.source ?? 0, 0);
+    this.device.checkOpen();
+    this.#remember(this.#returns.add(source, transition));
     this.#steps++;
+  }
+
+  /**
+   * An environment is reset though its episode has not ended: what of it is not in the replay buffer
+   * yet goes there, as at a truncation.
+   *
+   * @param source as in `observe`; default: every environment
+   */
+  cutEpisode(source?: number): void {
+    if (source !== undefined) checkInteger('source', source, 0);
+    this.device.checkOpen();
+    this.#remember(this.#returns.cut(source));
+  }
+
+  #remember(transitions: readonly ReplayTransition[]): void {
+    for (const transition of transitions) this.replay.add(transition);
   }
 
   /**
    * One update: on a batch drawn from the replay buffer, or on a given one.
    *
-   * @param batch transitions from elsewhere (offline data, tests)
+   * @param batch transitions of one step each from elsewhere (offline data, tests)
    * @param options.targetNoise standard normals [batchSize, actionSize] that target policy
    *   smoothing scales and clips; default: drawn from the seed and the number of the update
    */
@@ -249,14 +287,14 @@ export class Td3Agent {
 
   /**
    * Of the mean squared error of both critics' values to the target
-   * y = r + gamma * (1 - terminated) * min over both target critics.
+   * y = r + discount * min over both target critics, where r is the sum of `nSteps` rewards, and the
+   * discount gamma^nSteps, or 0 where the task ended (eq. 10 for one step).
    */
   #criticGradients(dormantGradient: boolean): void {
     const { critics } = this.networks;
     const b = this.#batch;
-    const { reward, terminated, targetQ: nextQ, q } = b;
-    const { gamma } = this.config;
-    this.device.tdGradient({ reward, terminated, nextQ, q, gamma }, b.target, b.qGradient);
+    const { reward, discount, targetQ: nextQ, q } = b;
+    this.device.tdGradient({ reward, discount, nextQ, q }, b.target, b.qGradient);
     critics.backward(b.qGradient, { dormantGradient });
   }
 
@@ -301,7 +339,7 @@ export class Td3Agent {
   /** The batch of this update: drawn by its number, or given. */
   #sampleBatch(batch?: TransitionBatch): void {
     if (batch === undefined) this.replay.sample(this.config.seed, this.#updates, this.#batch);
-    else this.#batch.load(batch);
+    else this.#batch.load(batch, this.config.gamma);
   }
 
   /** The standard normals of target policy smoothing: drawn by the update's number, or given. */
@@ -435,7 +473,7 @@ export class Td3Agent {
 
   /**
    * All that is needed to go on as if nothing had happened: weights, masks, moments, counters and
-   * random numbers; the replay buffer only with `replay: true`.
+   * random numbers; the replay buffer, and the steps on their way there, only with `replay: true`.
    */
   state(options: StateOptions = {}): AgentState {
     checkObject('the options of state', options);
@@ -445,18 +483,18 @@ export class Td3Agent {
       actionsAtLimits: this.#actionsAtLimits,
       ...this.#masks.progress,
     };
-    return readState(this, { ...counters, random: this.#random.state() }, options);
+    return readState(this.#parts(), { ...counters, random: this.#random.state() }, options);
   }
 
   /**
    * Go on from a state. One without a replay buffer leaves the agent's own as it is; one with it
-   * replaces what that holds.
+   * replaces what that holds. Steps that the agent itself had pending are forgotten.
    *
    * @throws InvalidValueError when the state is damaged or not of an agent with this configuration;
    *   nothing has changed then
    */
   loadState(state: AgentState): void {
-    const { random, ...counters } = writeState(this, state);
+    const { random, ...counters } = writeState(this.#parts(), state);
     this.#steps = counters.steps;
     this.#updates = counters.updates;
     this.#actionsAtLimits = counters.actionsAtLimits;
@@ -465,6 +503,12 @@ export class Td3Agent {
     // The replay buffer may lie elsewhere in memory now.
     for (const graph of Object.values(this.#graphs)) graph.close();
     this.#graphs = this.#capture();
+  }
+
+  /** What a state is of. */
+  #parts() {
+    const { networks, replay } = this;
+    return { networks, replay, returns: this.#returns };
   }
 
   /** Free all that the agent made, the device too if it did. Further use throws. */

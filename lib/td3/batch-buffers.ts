@@ -2,7 +2,7 @@
 import type { BatchMatrix, BatchView, BatchViews, Device } from '../device/index.js';
 import { checkFloat32, invalidValue, isFloat32 } from '../errors.js';
 
-/** A batch of transitions from outside the replay buffer: row-major arrays, B = batchSize. */
+/** A batch of single steps from outside the replay buffer: row-major arrays, B = batchSize. */
 export interface TransitionBatch {
   /** [B, observationSize] */
   observation: ArrayLike<number>;
@@ -26,7 +26,8 @@ export class BatchBuffers implements BatchViews {
   readonly nextObservation: BatchView;
   readonly nextAction: BatchView;
   readonly reward: BatchMatrix;
-  readonly terminated: BatchMatrix;
+  /** [B, 1]: the factor of the next state's value. */
+  readonly discount: BatchMatrix;
   /** [B, actions]: given standard normals for target policy smoothing; drawn ones lie nowhere. */
   readonly noise: BatchMatrix;
   /** [B, 2]: Q of both target critics, of both critics, and its gradient. */
@@ -58,7 +59,7 @@ export class BatchBuffers implements BatchViews {
     this.nextObservation = this.nextStateAction.view(0, observations);
     this.nextAction = this.nextStateAction.view(observations, actions);
     this.reward = make(1);
-    this.terminated = make(1);
+    this.discount = make(1);
     this.noise = make(actions);
     this.targetQ = make(2);
     this.q = make(2);
@@ -70,13 +71,14 @@ export class BatchBuffers implements BatchViews {
     device.fill(this.policyQGradient, -1 / batchSize);
   }
 
-  /** Copy an explicit batch in; every value has to be finite. */
-  load(batch: TransitionBatch): void {
+  /** Copy an explicit batch in; every value has to be finite. `gamma` is the discount of a step. */
+  load(batch: TransitionBatch, gamma: number): void {
     this.#set('observation', batch.observation, this.observation);
     this.#set('action', batch.action, this.action);
     this.#set('reward', batch.reward, this.reward);
     this.#set('nextObservation', batch.nextObservation, this.nextObservation);
-    this.#set('terminated', batch.terminated, this.terminated);
+    this.#check('terminated', batch.terminated, this.discount);
+    this.discount.set(Float32Array.from(batch.terminated, (ended) => gamma * (1 - ended)));
   }
 
   /** Copy explicit standard normals [B, actions] in. */
@@ -90,13 +92,17 @@ export class BatchBuffers implements BatchViews {
   }
 
   #set(name: string, values: ArrayLike<number>, view: BatchView): void {
+    this.#check(name, values, view);
+    view.matrix.set(values, view);
+  }
+
+  #check(name: string, values: ArrayLike<number>, view: BatchView): void {
     const length = this.batchSize * view.columns;
     if (values?.length !== length) {
       const shape = `${this.batchSize} x ${view.columns} numbers`;
       throw invalidValue(name, `an array of ${length} (${shape})`, values);
     }
     checkFinite(name, values);
-    view.matrix.set(values, view);
   }
 }
 

@@ -6,6 +6,7 @@ import { maxCapacity, maxRows, maxWidth } from '../device/limits.js';
 import { invalidValue, isFloat32 } from '../errors.js';
 import { option, parseOptions, refineBy } from '../options.js';
 import type { OptionGroup } from '../options.js';
+import { mostSteps } from './n-step.js';
 import { layerPatterns, leastInputs, parsePatterns, sparseLayers } from './pattern.js';
 import { compileSchedule } from './schedule.js';
 import type { Schedule, ScheduleRange } from './schedule.js';
@@ -36,7 +37,7 @@ function integer(
   return option(schema, description, { group, expected, kind: 'number', placeholder: '<count>' });
 }
 
-/** What the native side counts in so many bits only. */
+/** What the native side counts in so many bits only, or what would take too long. */
 function atMost(name: string, most: number) {
   return refineBy((value: number) => {
     if (value > most) throw invalidValue(name, `at most ${most}`, value);
@@ -149,6 +150,13 @@ const td3 = {
   ),
   batchSize: integer('TD3', 1, 256, 'Transitions per update.', atMost('batchSize', maxRows)),
   gamma: number(0.99, z.number().min(0).max(1), 'a number from 0 to 1', 'Discount factor.'),
+  nSteps: integer(
+    'TD3',
+    1,
+    1,
+    'Steps whose rewards are summed before the value of the next state.',
+    atMost('nSteps', mostSteps),
+  ),
   tau: number(
     0.005,
     z.number().min(0).max(1),

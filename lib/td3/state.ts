@@ -4,10 +4,14 @@ import { checkBoolean, checkInteger, checkNumber, invalidValue } from '../errors
 import { Random } from '../random.js';
 import type { RandomState } from '../random.js';
 import type { AgentState } from '../train/trainable.js';
-import { checkFinite } from './batch-buffers.js';
 import type { MaskProgress } from './mask-updates.js';
+import type { NStepReturns } from './n-step.js';
 import { namedNetworks } from './networks.js';
 import type { NamedNetwork, Td3Networks } from './networks.js';
+import { checkTensor, damaged } from './state-tensor.js';
+import type { FoundTensor } from './state-tensor.js';
+import { checkWindows, windowTensors } from './window-state.js';
+import type { StoredWindow } from './window-state.js';
 
 export type { AgentState } from '../train/trainable.js';
 
@@ -15,6 +19,8 @@ export type { AgentState } from '../train/trainable.js';
 interface Stateful {
   networks: Td3Networks;
   replay: Replay;
+  /** Steps on their way to the replay buffer, which belong to it. */
+  returns: NStepReturns;
 }
 
 /** The agent's own counters and random numbers. */
@@ -30,10 +36,15 @@ interface StoredProgress extends Progress {
   adamSteps: { actor: number; critics: number };
   /** `Replay.next`, where the replay buffer is part of the state. */
   replayNext?: number;
+  /** Whose steps were on their way there, likewise. */
+  windows?: StoredWindow[];
 }
 
 export interface StateOptions {
-  /** Include the replay buffer (`replay.rows`, [size, row length]). Default: false. */
+  /**
+   * Include the replay buffer (`replay.rows`, [size, row length]) and the steps that are on their way
+   * there (`window.SOURCE.observation`, ...). Default: false.
+   */
   replay?: boolean;
 }
 
@@ -126,6 +137,9 @@ export function readState(agent: Stateful, progress: Progress, options: StateOpt
     const data = replay.read(0, replay.size);
     tensors['replay.rows'] = { dtype: 'F32', shape: [replay.size, replay.rowLength], data };
     stored.replayNext = replay.next;
+    const windows = agent.returns.windows();
+    stored.windows = windows.map(([source, { steps }]) => ({ source, steps: steps.length }));
+    for (const [source, window] of windows) Object.assign(tensors, windowTensors(source, window));
   }
   return { tensors, metadata: { progress: JSON.stringify(stored) } };
 }
@@ -140,6 +154,7 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
   const places = placesOf(networks, progress);
   for (const place of places) checkPlace(place, state.tensors[place.name]);
   const rows = checkRows(replay, state.tensors['replay.rows'], progress.replayNext);
+  const windows = rows === undefined ? [] : checkWindows(agent, state.tensors, progress.windows);
   // That a mask fits pattern and shape shows when it is written, which may be after others were.
   const before = readState(agent, progress, {});
   try {
@@ -149,6 +164,7 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
     throw error;
   }
   if (rows !== undefined) replay.restore(rows, progress.replayNext);
+  agent.returns.restore(windows);
   networks.actor.adamSteps = progress.adamSteps.actor;
   networks.critics.adamSteps = progress.adamSteps.critics;
   return progress;
@@ -157,11 +173,6 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
 function isRecord(value: unknown): boolean {
   return typeof value === 'object' && value !== null;
 }
-
-type FoundTensor = AgentState['tensors'][string] | undefined;
-
-const otherAgent = 'The state belongs to an agent with other sizes or another pattern';
-const damaged = 'The state is damaged: use another one';
 
 function checkPlace({ name, part, shape, optional }: StatePlace, found: FoundTensor): void {
   if (optional && found === undefined) return;
@@ -177,32 +188,18 @@ function checkRows({ rowLength }: Replay, found: FoundTensor, next = 0): Float32
   if (found === undefined) return undefined;
   const count = Array.isArray(found?.shape) ? Number(found.shape[0]) : 0;
   const rows = checkTensor('replay.rows', 'F32', [count, rowLength], found);
+  checkDiscounts(rows, rowLength);
   // A buffer may be as large as the machine's memory: no copy unless it takes another type.
   if (next <= count) return rows instanceof Float32Array ? rows : Float32Array.from(rows);
   throw invalidValue('replayNext of the state', `an integer from 0 to ${count}`, next, damaged);
 }
 
-/** Check type, shape, length and values of a tensor, and return the values. */
-function checkTensor(
-  name: string,
-  dtype: 'F32' | 'U8',
-  shape: readonly number[],
-  found: FoundTensor,
-): Float32Array | Uint8Array {
-  if (!Array.isArray(found?.shape) || found.shape.join() !== shape.join()) {
-    const received = Array.isArray(found?.shape) ? `[${found.shape.join(', ')}]` : found?.shape;
-    throw invalidValue(`tensor ${name}`, `of shape [${shape.join(', ')}]`, received, otherAgent);
+function checkDiscounts(rows: ArrayLike<number>, rowLength: number): void {
+  for (let i = rowLength - 1; i < rows.length; i += rowLength) {
+    const discount = rows[i] ?? NaN;
+    if (discount >= 0 && discount <= 1) continue;
+    throw invalidValue(`tensor replay.rows[${i}]`, 'a discount from 0 to 1', discount, damaged);
   }
-  if (found.dtype !== dtype) {
-    throw invalidValue(`dtype of tensor ${name}`, `"${dtype}"`, found.dtype, damaged);
-  }
-  const length = shape.reduce((product, size) => product * size, 1);
-  const { data } = found;
-  if (!ArrayBuffer.isView(data) || data.length !== length) {
-    throw invalidValue(`data of tensor ${name}`, `an array of length ${length}`, data, damaged);
-  }
-  checkFinite(`tensor ${name}`, data);
-  return data as Float32Array | Uint8Array;
 }
 
 function writeTensors(places: StatePlace[], tensors: AgentState['tensors']): void {

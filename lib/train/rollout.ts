@@ -7,6 +7,8 @@ import type { TrainableAgent } from './trainable.js';
 
 /** One environment with its running episode. */
 interface Lane<E extends Environment> {
+  /** Its place among them. */
+  source: number;
   env: E;
   episode: Episode;
   observation: Float64Array;
@@ -30,12 +32,14 @@ abstract class Lanes<E extends Environment> implements Rollout {
     envs: readonly E[],
     episodes: EpisodeLog,
   ) {
-    this.lanes = envs.map((env) => {
-      return { env, episode: episodes.begin(), observation: new Float64Array(0) };
+    this.lanes = envs.map((env, source) => {
+      return { source, env, episode: episodes.begin(), observation: new Float64Array(0) };
     });
   }
 
   start(seed: number, nextSeed: () => number): void {
+    // An agent that has been trained before may be in the middle of episodes.
+    this.agent.cutEpisode?.();
     this.lanes.forEach((lane, i) => {
       lane.observation = lane.env.reset({ seed: i === 0 ? seed : nextSeed() });
     });
@@ -45,6 +49,7 @@ abstract class Lanes<E extends Environment> implements Rollout {
     const lane = this.lanes.find((each) => each.env === env);
     if (lane === undefined) return;
     lane.episode.drop();
+    this.agent.cutEpisode?.(lane.source);
     lane.observation = lane.env.reset({ seed: nextSeed() });
   }
 
@@ -53,8 +58,9 @@ abstract class Lanes<E extends Environment> implements Rollout {
   /** The agent remembers what a step brought, and the lane goes on from there. */
   protected take(lane: Lane<E>, action: Float32Array, result: ReturnType<E['step']>): void {
     const { observation: nextObservation, reward, terminated, truncated } = result;
-    const { observation } = lane;
-    this.agent.observe({ observation, action, reward, nextObservation, terminated, truncated });
+    const { observation, source } = lane;
+    const step = { observation, action, reward, nextObservation, terminated, truncated };
+    this.agent.observe({ ...step, source });
     lane.episode.add(reward);
     lane.observation = nextObservation;
     if (terminated || truncated) {

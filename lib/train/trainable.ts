@@ -14,6 +14,8 @@ export interface ObservedTransition {
   terminated: boolean;
   /** The episode was cut off: values are still bootstrapped. */
   truncated: boolean;
+  /** Which of the environments it is of, from 0 on. */
+  source: number;
 }
 
 /** A fully connected layer as exported: masked weights are zeros. */
@@ -64,6 +66,11 @@ export interface TrainableAgent {
    * @throws InvalidValueError when something in it is NaN or infinite; nothing is remembered then
    */
   observe(transition: ObservedTransition): void;
+  /**
+   * An environment, or all of them without `source`, is reset though its episode has not ended. For
+   * agents that put steps together.
+   */
+  cutEpisode?(source?: number): void;
   /** One update from the replay. */
   learn(): void;
   /** Figures of the latest updates: losses, Q means, density and SAD per network, ... */

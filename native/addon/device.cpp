@@ -102,8 +102,7 @@ void DeviceObject::smoothNormal(const Napi::CallbackInfo& info) {
 }
 
 void DeviceObject::tdTarget(const Napi::CallbackInfo& info) {
-  device_->backend().tdTarget(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
-                     static_cast<float>(numberAt(info, 9)), viewAt(info, 10));
+  device_->backend().tdTarget(viewAt(info, 0), viewAt(info, 3), viewAt(info, 6), viewAt(info, 9));
 }
 
 void DeviceObject::mseGradient(const Napi::CallbackInfo& info) {
@@ -111,9 +110,9 @@ void DeviceObject::mseGradient(const Napi::CallbackInfo& info) {
 }
 
 void DeviceObject::tdGradient(const Napi::CallbackInfo& info) {
-  device_->backend().tdGradient({viewAt(info, 0), viewAt(info, 3), viewAt(info, 6),
-                                 viewAt(info, 9), static_cast<float>(numberAt(info, 12))},
-                                viewAt(info, 13), viewAt(info, 16));
+  device_->backend().tdGradient(
+      {viewAt(info, 0), viewAt(info, 3), viewAt(info, 6), viewAt(info, 9)}, viewAt(info, 12),
+      viewAt(info, 15));
 }
 
 // tau, then targets and their sources in turn

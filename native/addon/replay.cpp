@@ -26,7 +26,7 @@ void ReplayObject::add(const Napi::CallbackInfo& info) {
   replay_->add(floatsAt(info, 0, replay_->rowLength()));
 }
 
-// seed, draw, then five views: observation, action, reward, next observation, terminated
+// seed, draw, then five views: observation, action, reward, next observation, discount
 void ReplayObject::sample(const Napi::CallbackInfo& info) {
   replay_->sample(static_cast<uint64_t>(int64At(info, 0)), static_cast<uint64_t>(int64At(info, 1)),
                   {viewAt(info, 2), viewAt(info, 5), viewAt(info, 8), viewAt(info, 11),

@@ -218,17 +218,18 @@ class Network {
 
 // Where a sampled batch goes.
 struct BatchViews {
-  MatrixView observation, action, reward, nextObservation, terminated;
+  MatrixView observation, action, reward, nextObservation, discount;
 };
 
-// A ring buffer of transitions (observation, action, reward, next observation, terminated).
+// A ring buffer of transitions. The last number of each, the discount, is the factor of the next
+// observation's value: gamma, 0 where the task ended, gamma^n after n steps.
 class Replay {
  public:
   virtual ~Replay() = default;
   virtual int64_t size() const = 0;
   virtual int64_t capacity() const = 0;
   virtual int rowLength() const = 0;
-  // Appends one transition, laid out as observation, action, reward, next observation, terminated.
+  // Appends one transition, laid out as observation, action, reward, next observation, discount.
   virtual void add(const float* row) = 0;
   // Fills the views with rows drawn uniformly with replacement, from (seed, draw) alone.
   virtual void sample(uint64_t seed, uint64_t draw, const BatchViews& batch) = 0;
@@ -326,15 +327,14 @@ class Backend {
   virtual void smoothNormal(const MatrixView& action, uint64_t seed, uint64_t stream,
                             const std::vector<float>& low, const std::vector<float>& high,
                             float noiseScale, float noiseClip) = 0;
-  // target = reward + gamma * (1 - terminated) * min over the columns of q.
-  virtual void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q, float gamma,
+  // target = reward + discount * min over the columns of q.
+  virtual void tdTarget(const MatrixView& reward, const MatrixView& discount, const MatrixView& q,
                         const MatrixView& target) = 0;
   // gradient[:, e] = 2 * (q[:, e] - target) / rows: of the sum over e of the mean squared errors.
   virtual void mseGradient(const MatrixView& q, const MatrixView& target, const MatrixView& gradient) = 0;
   // tdTarget of `nextQ`, and mseGradient of `q` to it.
   struct TdBatch {
-    MatrixView reward, terminated, nextQ, q;
-    float gamma;
+    MatrixView reward, discount, nextQ, q;
   };
   virtual void tdGradient(const TdBatch& batch, const MatrixView& target,
                           const MatrixView& gradient) = 0;

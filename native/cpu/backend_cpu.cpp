@@ -84,15 +84,15 @@ class CpuBackend : public Backend {
     });
   }
 
-  void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q,
-                float gamma, const MatrixView& target) override {
+  void tdTarget(const MatrixView& reward, const MatrixView& discount, const MatrixView& q,
+                const MatrixView& target) override {
     const TileView value = tileView(q, "q");
     const TileView r = tileView(reward, "reward", value.rows, 1);
-    const TileView end = tileView(terminated, "terminated", value.rows, 1);
+    const TileView factor = tileView(discount, "discount", value.rows, 1);
     const TileView y = tileView(target, "target", value.rows, 1);
     forEachColumn(y, [&](int tile, int) {
       kernels_.tdTarget(
-          {r.tile(tile), end.tile(tile), value.tile(tile), value.columns, gamma, y.tile(tile)});
+          {r.tile(tile), factor.tile(tile), value.tile(tile), value.columns, y.tile(tile)});
     });
   }
 
@@ -113,7 +113,7 @@ class CpuBackend : public Backend {
     const TileView next = tileView(batch.nextQ, "nextQ");
     const TileView value = tileView(batch.q, "q", next.rows, batch.q.columns);
     tileView(gradient, "gradient", value.rows, value.columns);
-    tdTarget(batch.reward, batch.terminated, batch.nextQ, batch.gamma, target);
+    tdTarget(batch.reward, batch.discount, batch.nextQ, target);
     mseGradient(batch.q, target, gradient);
   }
 

@@ -80,13 +80,12 @@ struct SmoothArgs {
   float scale, clip;  // of the noise, in units of half the range
 };
 
-// One tile of the TD target y = r + gamma (1 - terminated) min over the critics of q.
+// One tile of the TD target y = reward + discount * min over the critics of q.
 struct TdTargetArgs {
-  const float* reward;      // [32], as are terminated and target
-  const float* terminated;
-  const float* q;           // [critics][32]
+  const float* reward;  // [32], as are discount and target
+  const float* discount;
+  const float* q;       // [critics][32]
   int critics;
-  float gamma;
   float* target;
 };
 

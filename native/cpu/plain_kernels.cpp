@@ -134,7 +134,7 @@ void tdTarget(const TdTargetArgs& a) {
       // A NaN of any critic has to stay visible, as in PyTorch.
       if (!(least <= other) && !isnan(least)) least = other;
     }
-    a.target[b] = a.reward[b] + a.gamma * (1.0f - a.terminated[b]) * least;
+    a.target[b] = a.reward[b] + a.discount[b] * least;
   }
 }
 

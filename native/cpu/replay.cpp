@@ -71,7 +71,7 @@ void CpuReplay::sample(uint64_t seed, uint64_t draw, const BatchViews& batch) {
       tileView(batch.observation, "observation", rows, observations_),
       tileView(batch.action, "action", rows, actions_), tileView(batch.reward, "reward", rows, 1),
       tileView(batch.nextObservation, "nextObservation", rows, observations_),
-      tileView(batch.terminated, "terminated", rows, 1)};
+      tileView(batch.discount, "discount", rows, 1)};
   pool_.run(views[0].tiles, [&](int tile, int) { gatherTile(views, tile, seed, draw); });
 }
 

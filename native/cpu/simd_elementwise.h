@@ -123,8 +123,7 @@ void tdTarget(const TdTargetArgs& a) {
       // A NaN of any critic has to stay visible, as in PyTorch.
       least = (least <= other) | (least != least) ? least : other;
     }
-    store(a.target + b,
-          load(a.reward + b) + a.gamma * (1.0f - load(a.terminated + b)) * least);
+    store(a.target + b, load(a.reward + b) + load(a.discount + b) * least);
   }
 }
 

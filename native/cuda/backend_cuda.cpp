@@ -105,13 +105,13 @@ class CudaBackend : public Backend {
     cuda::smoothNormal(context_, a, context_.scalar(seed), context_.scalar(stream), low, high,
                        {noiseScale, noiseClip});
   }
-  void tdTarget(const MatrixView& reward, const MatrixView& terminated, const MatrixView& q,
-                float gamma, const MatrixView& target) override {
+  void tdTarget(const MatrixView& reward, const MatrixView& discount, const MatrixView& q,
+                const MatrixView& target) override {
     const DeviceView value = deviceView(q, "q");
     const DeviceView r = deviceView(reward, "reward", value.rows, 1);
-    const DeviceView end = deviceView(terminated, "terminated", value.rows, 1);
+    const DeviceView factor = deviceView(discount, "discount", value.rows, 1);
     const DeviceView y = deviceView(target, "target", value.rows, 1);
-    cuda::tdTarget(context_, {r, end, value}, gamma, y);
+    cuda::tdTarget(context_, {r, factor, value}, y);
   }
   void mseGradient(const MatrixView& q, const MatrixView& target,
                    const MatrixView& gradient) override {
@@ -124,11 +124,11 @@ class CudaBackend : public Backend {
                   const MatrixView& gradient) override {
     const DeviceView next = deviceView(batch.nextQ, "nextQ");
     const DeviceView r = deviceView(batch.reward, "reward", next.rows, 1);
-    const DeviceView end = deviceView(batch.terminated, "terminated", next.rows, 1);
+    const DeviceView factor = deviceView(batch.discount, "discount", next.rows, 1);
     const DeviceView q = deviceView(batch.q, "q", next.rows, batch.q.columns);
     const DeviceView y = deviceView(target, "target", next.rows, 1);
     const DeviceView g = deviceView(gradient, "gradient", next.rows, q.columns);
-    cuda::tdGradient(context_, {r, end, next}, batch.gamma, y, q, g);
+    cuda::tdGradient(context_, {r, factor, next}, y, q, g);
   }
 
   void polyak(const std::vector<TargetPair>& pairs, float tau) override {

@@ -31,14 +31,14 @@ void smoothNormal(Context& context, const DeviceView& action, Scalar<uint64_t> s
                   Scalar<uint64_t> stream, const std::vector<float>& low,
                   const std::vector<float>& high, NoiseLimits limits);
 struct TdViews {
-  DeviceView reward, terminated, q;  // q: of the target critics
+  DeviceView reward, discount, q;  // q: of the target critics
 };
-void tdTarget(Context& context, const TdViews& views, float gamma, const DeviceView& target);
+void tdTarget(Context& context, const TdViews& views, const DeviceView& target);
 void mseGradient(Context& context, const DeviceView& q, const DeviceView& target,
                  const DeviceView& gradient);
 // Both at once, of the critics' own q.
-void tdGradient(Context& context, const TdViews& views, float gamma, const DeviceView& target,
-                const DeviceView& q, const DeviceView& gradient);
+void tdGradient(Context& context, const TdViews& views, const DeviceView& target, const DeviceView& q,
+                const DeviceView& gradient);
 
 // ---- replay_kernels.cu
 struct SampleTargets {

@@ -84,7 +84,7 @@ void CudaReplay::sample(uint64_t seed, uint64_t draw, const BatchViews& batch) {
       {deviceView(batch.observation, "observation", rows, observations_),
        deviceView(batch.action, "action", rows, actions_), deviceView(batch.reward, "reward", rows, 1),
        deviceView(batch.nextObservation, "nextObservation", rows, observations_),
-       deviceView(batch.terminated, "terminated", rows, 1)}};
+       deviceView(batch.discount, "discount", rows, 1)}};
   // A graph has no part in it: new rows are sent before each of its launches.
   if (!context_.capturing()) send();
   sampleRows(context_, rows_.data(), stride(), context_.scalar(seed), context_.scalar(draw),

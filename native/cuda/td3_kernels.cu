@@ -93,26 +93,26 @@ __global__ void smoothNormalKernel(DeviceView action, int first, Scalar<uint64_t
   }
 }
 
-__device__ float targetOf(const TdViews& views, int64_t row, float gamma) {
+__device__ float targetOf(const TdViews& views, int64_t row) {
   float least = at(views.q, row, 0);
   for (int e = 1; e < views.q.columns; ++e) {
     const float other = at(views.q, row, e);
     // Not fminf(): a NaN of any critic has to stay visible.
     if (!(least <= other)) least = least != least ? least : other;
   }
-  return at(views.reward, row, 0) + gamma * (1.0f - at(views.terminated, row, 0)) * least;
+  return at(views.reward, row, 0) + at(views.discount, row, 0) * least;
 }
 
-__global__ void tdTargetKernel(TdViews views, float gamma, DeviceView target) {
+__global__ void tdTargetKernel(TdViews views, DeviceView target) {
   const int64_t row = RNM_THREAD;
-  if (row < target.rows) at(target, row, 0) = targetOf(views, row, gamma);
+  if (row < target.rows) at(target, row, 0) = targetOf(views, row);
 }
 
-__global__ void tdGradientKernel(TdViews views, float gamma, DeviceView target, DeviceView q,
-                                 DeviceView gradient, float scale) {
+__global__ void tdGradientKernel(TdViews views, DeviceView target, DeviceView q, DeviceView gradient,
+                                 float scale) {
   const int64_t row = RNM_THREAD;
   if (row >= target.rows) return;
-  const float y = targetOf(views, row, gamma);
+  const float y = targetOf(views, row);
   at(target, row, 0) = y;
   for (int e = 0; e < q.columns; ++e) at(gradient, row, e) = scale * (at(q, row, e) - y);
 }
@@ -184,8 +184,8 @@ void smoothNormal(Context& context, const DeviceView& action, Scalar<uint64_t> s
   });
 }
 
-void tdTarget(Context& context, const TdViews& views, float gamma, const DeviceView& target) {
-  launch(context, "compute targets", tdTargetKernel, gridOf(target.rows), views, gamma, target);
+void tdTarget(Context& context, const TdViews& views, const DeviceView& target) {
+  launch(context, "compute targets", tdTargetKernel, gridOf(target.rows), views, target);
 }
 
 void mseGradient(Context& context, const DeviceView& q, const DeviceView& target,
@@ -194,10 +194,10 @@ void mseGradient(Context& context, const DeviceView& q, const DeviceView& target
          gradient, errorScale(q));
 }
 
-void tdGradient(Context& context, const TdViews& views, float gamma, const DeviceView& target,
-                const DeviceView& q, const DeviceView& gradient) {
+void tdGradient(Context& context, const TdViews& views, const DeviceView& target, const DeviceView& q,
+                const DeviceView& gradient) {
   launch(context, "compute targets and the loss's gradient", tdGradientKernel, gridOf(q.rows), views,
-         gamma, target, q, gradient, errorScale(q));
+         target, q, gradient, errorScale(q));
 }
 
 }  // namespace rnm::cuda

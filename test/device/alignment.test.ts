@@ -32,14 +32,14 @@ describe('samples are whole transitions', () => {
     expect(replay.read(0, 50)).toEqual(kept);
     const both = device.matrix(rows, observationSize + actionSize + 1);
     const next = device.matrix(rows, observationSize + 3);
-    const [reward, terminated] = [device.matrix(rows, 1), device.matrix(rows, 1)];
+    const [reward, discount] = [device.matrix(rows, 1), device.matrix(rows, 1)];
     for (const matrix of [both, next]) device.fill(matrix, NaN);
     for (const first of [0, 1]) {
       const nextObservation = next.view(first, observationSize);
       const action = both.view(observationSize, actionSize);
       const observation = both.view(0, observationSize);
-      replay.sample(3, first, { observation, action, reward, nextObservation, terminated });
-      const parts = [observation, action, reward, nextObservation, terminated].map((view) => ({
+      replay.sample(3, first, { observation, action, reward, nextObservation, discount });
+      const parts = [observation, action, reward, nextObservation, discount].map((view) => ({
         values: view.matrix.get(view),
         columns: view.columns,
       }));

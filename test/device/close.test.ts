@@ -24,10 +24,10 @@ function make() {
 
 function batchOf(x: BatchMatrix, y: BatchMatrix) {
   const one = x.view(0, 1);
-  return { observation: one, action: one, reward: y, nextObservation: one, terminated: y };
+  return { observation: one, action: one, reward: y, nextObservation: one, discount: y };
 }
 
-const tdBatch = (y: BatchMatrix) => ({ reward: y, terminated: y, nextQ: y, q: y, gamma: 1 });
+const tdBatch = (y: BatchMatrix) => ({ reward: y, discount: y, nextQ: y, q: y });
 
 describe('a closed device', () => {
   const { device, mlp, replay, x, y, graph } = make();
@@ -46,7 +46,7 @@ describe('a closed device', () => {
     ['fillNormal', () => device.fillNormal(x, 1, 1)],
     ['smooth', () => device.smooth(y, y, range)],
     ['smooth by drawn noise', () => device.smooth(y, { seed: 1, stream: 1 }, range)],
-    ['tdTarget', () => device.tdTarget({ reward: y, terminated: y, q: y, gamma: 1 }, y)],
+    ['tdTarget', () => device.tdTarget({ reward: y, discount: y, q: y }, y)],
     ['mseGradient', () => device.mseGradient(y, y, y)],
     ['tdGradient', () => device.tdGradient(tdBatch(y), y, y)],
     ['device.polyak', () => device.polyak([{ target: mlp, source: mlp }], 1)],
@@ -66,7 +66,7 @@ describe('a closed device', () => {
     ['adamSteps', () => mlp.adamSteps],
     ['adamSteps =', () => (mlp.adamSteps = 1)],
     ['bytes', () => mlp.bytes],
-    ['add', () => replay.add({ ...transition, terminated: false })],
+    ['add', () => replay.add({ ...transition, discount: 1 })],
     ['append', () => replay.append(new Float32Array(replay.rowLength))],
     ['sample', () => replay.sample(1, 1, batchOf(x, y))],
     ['rows', () => replay.read(0, 1)],

@@ -79,11 +79,11 @@ describe('batch matrices', () => {
     }
     expect(() => device.fill({ matrix: {} } as never, 0)).toThrow(/batch matrix/);
     const one = device.matrix(4, 1);
-    const batch = { reward: one, terminated: one, nextQ: matrix, q: matrix, gamma: 1 };
+    const batch = { reward: one, discount: one, nextQ: matrix, q: matrix };
     for (const [wrong, gradient, message] of [
       [{ q: device.matrix(5, 3) }, matrix, /q to have shape \[4, 3\] but received \[5, 3\]/],
       [{ reward: matrix }, matrix, /reward to have shape \[4, 1\]/],
-      [{ gamma: '1' as never }, matrix, /gamma to be a finite number/],
+      [{ discount: matrix }, matrix, /discount to have shape \[4, 1\]/],
       [{ nextQ: undefined as never }, matrix, /nextQ to be a batch matrix/],
       [{}, one, /gradient to have shape \[4, 3\]/],
     ] as const) {
@@ -172,20 +172,17 @@ describe.each(cases)('TD3 kernels of $name, batch $rows', ({ options, rows }) =>
 
   test('TD target with the least of the target critics', () => {
     const reward = randomFloats(rows, 3, 10);
-    const ended = randomFloats(rows, 4).map((x) => (x > 0.5 ? 1 : 0));
+    const discount = randomFloats(rows, 4).map((x) => Math.max(x, 0));
     const q = randomFloats(rows * 2, 5, 100);
     const target = device.matrix(rows, 1);
     device.fill(target, NaN);
     const batch = {
       reward: matrixOf(rows, 1, reward),
-      terminated: matrixOf(rows, 1, ended),
+      discount: matrixOf(rows, 1, discount),
       q: matrixOf(rows, 2, q),
-      gamma: 0.9,
     };
     device.tdTarget(batch, target);
-    const expected = reward.map(
-      (r, b) => r + 0.9 * (1 - ended[b]!) * Math.min(q[2 * b]!, q[2 * b + 1]!),
-    );
+    const expected = reward.map((r, b) => r + discount[b]! * Math.min(q[2 * b]!, q[2 * b + 1]!));
     expect(deviation(target.get(), expected)).toBeLessThan(1e-6);
   });
 
@@ -210,12 +207,7 @@ describe.each(cases)('TD3 kernels of $name, batch $rows', ({ options, rows }) =>
       nextQ[nextQ.length - 1] = NaN;
       const batch = {
         reward: matrixOf(rows, 1, randomFloats(rows, 12, 10)),
-        terminated: matrixOf(
-          rows,
-          1,
-          randomFloats(rows, 13).map((x) => (x > 0.5 ? 1 : 0)),
-        ),
-        gamma: 0.97,
+        discount: matrixOf(rows, 1, randomFloats(rows, 13).map(Math.abs)),
       };
       const [q, next] = [
         matrixOf(rows, qs, randomFloats(rows * qs, 14, 50)),
@@ -240,7 +232,7 @@ describe.each(cases)('TD3 kernels of $name, batch $rows', ({ options, rows }) =>
       const q = new Float32Array(rows * 2).map((_, i) => (i % 2 === critic ? NaN : 1));
       const target = device.matrix(rows, 1);
       const zeros = device.matrix(rows, 1);
-      const batch = { reward: zeros, terminated: zeros, q: matrixOf(rows, 2, q), gamma: 1 };
+      const batch = { reward: zeros, discount: zeros, q: matrixOf(rows, 2, q) };
       device.tdTarget(batch, target);
       expect(target.get().every(Number.isNaN)).toBe(true);
     }

@@ -22,7 +22,7 @@ function problem() {
   const replay = device.replay({ capacity: 20, observationSize: 3, actionSize: 2 });
   const x = device.matrix(batch, inputs);
   const [y, noise] = [device.matrix(batch, outputs), device.matrix(batch, outputs)];
-  const [reward, terminated, next] = [1, 1, 3].map((columns) => device.matrix(batch, columns));
+  const [reward, discount, next] = [1, 1, 3].map((columns) => device.matrix(batch, columns));
   let step = 0;
   const calls = () => {
     replay.sample(1, step, {
@@ -30,7 +30,7 @@ function problem() {
       action: x.view(3, 2),
       reward: reward!,
       nextObservation: next!,
-      terminated: terminated!,
+      discount: discount!,
     });
     device.fillNormal(noise, 2, step);
     online.forward(x, y, { keep: true });
@@ -45,7 +45,7 @@ function problem() {
       action: values.subarray(3, 5),
       reward: values[5]!,
       nextObservation: values.subarray(1, 4),
-      terminated: values[6]! > 0.5,
+      discount: Math.abs(values[6]!),
     });
   };
   const state = () =>

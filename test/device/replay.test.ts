@@ -14,7 +14,7 @@ function transition(k: number) {
     action: [-k, k / 2],
     reward: 10 * k,
     nextObservation: [k + 1, k + 1.25, k + 1.5],
-    terminated: k % 3 === 0,
+    discount: k % 3 === 0 ? 0 : 1 / k,
   };
 }
 
@@ -27,31 +27,31 @@ function filled(count: number, capacity: number): Replay {
 function sample(replay: Replay, rows: number, seed: number, draw: number) {
   const both = device.matrix(rows, observations + actions);
   const next = device.matrix(rows, observations + actions);
-  const [reward, terminated] = [device.matrix(rows, 1), device.matrix(rows, 1)];
+  const [reward, discount] = [device.matrix(rows, 1), device.matrix(rows, 1)];
   replay.sample(seed, draw, {
     observation: both.view(0, observations),
     action: both.view(observations, actions),
     reward,
     nextObservation: next.view(0, observations),
-    terminated,
+    discount,
   });
   return {
     both: both.get(),
     next: next.get(next.view(0, observations)),
     reward: reward.get(),
-    terminated: terminated.get(),
+    discount: discount.get(),
   };
 }
 
 describe('replay buffer', () => {
   test('samples are whole transitions, side by side in the views', () => {
-    const { both, next, reward, terminated } = sample(filled(50, 100), 70, 1, 2);
+    const { both, next, reward, discount } = sample(filled(50, 100), 70, 1, 2);
     reward.forEach((r, b) => {
       const expected = transition(r / 10);
       const row = [...expected.observation, ...expected.action];
       expect([...both.subarray(5 * b, 5 * b + 5)]).toEqual(row.map(Math.fround));
       expect([...next.subarray(3 * b, 3 * b + 3)]).toEqual(expected.nextObservation);
-      expect(terminated[b]).toBe(expected.terminated ? 1 : 0);
+      expect(discount[b]).toBe(Math.fround(expected.discount));
     });
   });
 
@@ -103,7 +103,11 @@ describe('replay buffer', () => {
     ['nextObservation', [], 'Expected nextObservation to be an array of length 3'],
     ['nextObservation', [0, 0, -Infinity], 'nextObservation[2]'],
     ['reward', Infinity, 'Expected reward to be a finite number'],
-    ['terminated', undefined, 'Expected terminated to be a boolean but received undefined'],
+    ['discount', undefined, 'Expected discount to be a number from 0 to 1 but received undefined'],
+    ['discount', true, 'Expected discount to be a number from 0 to 1 but received true of'],
+    ['discount', NaN, 'Expected discount to be a number from 0 to 1 but received NaN'],
+    ['discount', -0.1, 'Expected discount to be a number from 0 to 1 but received -0.1'],
+    ['discount', 1.01, 'Expected discount to be a number from 0 to 1 but received 1.01'],
   ])('%s %p is refused, and nothing is appended', (part, value, message) => {
     const replay = filled(2, 5);
     const before = replay.read(0, 2);

@@ -119,7 +119,7 @@ AlignedArray<float> runElementwise(const KernelTable& kernels, const AlignedArra
   kernels.squash(y, kept, 0.5f, 2.0f);
   kernels.normals(bits.data(), noise);
   kernels.smooth(action, noise, {-0.7f, 0.9f, 0.4f, 0.5f});
-  kernels.tdTarget({values.data(), values.data() + kTile, values.data() + 2 * kTile, 2, 0.9f,
+  kernels.tdTarget({values.data(), values.data() + kTile, values.data() + 2 * kTile, 2,
                     y + 4 * kTile});
   kernels.mseGradient(y, noise, 0.1f, y + 5 * kTile);
   return out;

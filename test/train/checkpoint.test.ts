@@ -19,7 +19,8 @@ function drive(agent: LinearAgent, steps: number): number[] {
   for (let i = 0; i < steps; i++) {
     const action = agent.act(observation, { explore: true });
     const step = env.step(action);
-    agent.observe({ ...step, observation, action, nextObservation: step.observation });
+    const nextObservation = step.observation;
+    agent.observe({ ...step, observation, action, nextObservation, source: 0 });
     if (agent.ready) agent.learn();
     observation = step.terminated || step.truncated ? env.reset() : step.observation;
   }
