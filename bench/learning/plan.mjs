@@ -162,6 +162,13 @@ function shorten(job, steps) {
   return { ...job, steps, settings: { ...job.settings, 'learning-starts': Math.ceil(steps / 5) } };
 }
 
+/** Jobs, or what belongs to jobs, by task: pairs of its name and a list, in the order of the first. */
+export function byTask(items) {
+  const tasks = new Map();
+  for (const item of items) tasks.set(item.env, [...(tasks.get(item.env) ?? []), item]);
+  return [...tasks];
+}
+
 /** What a person calls a job. */
 export function jobName({ phase, env, variant, seed }) {
   return `${phase} ${env} ${variant} seed ${seed}`;

@@ -14,6 +14,8 @@ import { appendRecord, readRecords } from './store.mjs';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const cli = join(root, 'dist', 'cli', 'main.js');
 
+const lowPriority = constants.priority.PRIORITY_BELOW_NORMAL;
+
 /** What decides how a run turns out; figures and pages in the same repository do not. */
 const trainedCode = ['lib', 'native', 'package.json', 'package-lock.json'];
 
@@ -57,7 +59,8 @@ async function runJob(job, machine, { results, runs, preset, signal }) {
   const made = { commit: currentCommit(), version: packageVersion, ...machine };
   const date = new Date().toISOString().slice(0, 10);
   console.log(`${name}: started`);
-  const end = await trainInChild([...jobArguments(job, { preset }), '--out', folder], name, signal);
+  const args = [...jobArguments(job, { preset }), '--out', folder];
+  const end = await trainInChild(args, name, { signal });
   if (end.summary?.finished === true && end.code === 0) {
     appendRecord(results, { ...job, ...figuresOf(folder, end.summary), ...made, date });
     console.log(`${name}: done, ${describeSpeed(end.summary)}`);
@@ -79,12 +82,22 @@ function folderName(job) {
 }
 
 /**
- * Train in a process of low priority, so that a person can go on using the machine.
+ * Train in a process of its own.
  *
+ * @param args after `rnm-td3`
+ * @param name what to call it
+ * @param options.signal stops it, with everything saved
+ * @param options.quiet do not tell of evaluations
+ * @param options.priority as the operating system has it. Default: a low one, so that a person can
+ *   go on using the machine
  * @returns exit code or signal, the summary if it came to that, the last step that was told of, and
  *   the end of what it said on standard error
  */
-async function trainInChild(args, name, signal) {
+export async function trainInChild(
+  args,
+  name,
+  { signal, quiet = false, priority = lowPriority } = {},
+) {
   const child = spawn(process.execPath, [cli, ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -92,7 +105,7 @@ async function trainInChild(args, name, signal) {
     child.on('error', reject);
     child.on('close', (code, how) => resolve(how ?? code));
   });
-  setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  setPriority(child.pid, priority);
   const stop = () => child.kill('SIGTERM');
   signal?.addEventListener('abort', stop, { once: true });
   let errors = '';
@@ -103,7 +116,7 @@ async function trainInChild(args, name, signal) {
     const record = JSON.parse(line);
     if (record.event === 'progress') step = record.step;
     if (record.event === 'summary') summary = record;
-    if (record.event === 'evaluation') {
+    if (record.event === 'evaluation' && !quiet) {
       console.log(`${name}: ${record.mean.toFixed(0)} at step ${record.step}`);
     }
   }
