@@ -94,12 +94,6 @@ function describeIntegers(minimum: number, maximum: number): string {
   return minimum === 0 ? 'a non-negative integer' : `an integer of at least ${minimum}`;
 }
 
-/** @throws InvalidValueError unless `value` is true or false */
-export function checkBoolean(name: string, value: unknown): boolean {
-  if (typeof value === 'boolean') return value;
-  throw invalidValue(name, 'a boolean', value);
-}
-
 /** Check that `value` is a finite number within [low, high] and return it. */
 export function checkNumber(
   name: string,
