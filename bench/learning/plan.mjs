@@ -14,23 +14,52 @@ const leastSteps = 10 * commonFlags['eval-interval'];
 /** A variant's flags are all that differs from the defaults: no task's own settings come on top. */
 export const presetFlags = { preset: 'none' };
 
+/** Every flag that defaults could change is named: a run has to stay what it was. */
+const usual = { 'learning-rate': 3e-4, 'n-steps': 1 };
+
+/** Flags of dense networks, with others on top. */
+const dense = (flags = {}) => ({ sparsity: 'dense', ...usual, ...flags });
+
+/** Flags of networks as the paper defines them: every layer sparse, one rate, masks by magnitude. */
+const paper = (sparsity, flags = {}) => ({
+  sparsity,
+  ...usual,
+  'sparse-layers': 'all',
+  'density-power': 0,
+  'initial-scale': 'dense',
+  'mask-rule': 'magnitude',
+  'dormant-decay': 1,
+  'new-moment': 'zero',
+  ...flags,
+});
+
+/** The same with a dense last layer. */
+const denseLast = (sparsity, flags = {}) =>
+  paper(sparsity, { 'sparse-layers': 'all-but-last', ...flags });
+
+/** And with a rate that makes up for a part of what a row's fewer weights move less. */
+const mended = (sparsity, flags = {}) => denseLast(sparsity, { 'density-power': 0.5, ...flags });
+
+/** From 30% of the groups to none at three quarters of 100,000 steps. */
+const cosine = '0.15 * (1 + cos(pi * min(1, t / 75000)))';
+
 /**
  * What dense and sparse networks train with on each task: the best of the phase `selection`, whose
  * seeds are not reported.
  */
 export const selected = {
-  'HalfCheetah-v5': { dense: { 'learning-rate': 1e-3 }, sparse: { 'learning-rate': 1e-3 } },
-  'Hopper-v5': { dense: { 'learning-rate': 1e-3 }, sparse: { 'learning-rate': 1e-3 } },
-  'Walker2d-v5': { dense: { 'learning-rate': 1e-3 }, sparse: { 'learning-rate': 1e-3 } },
-  'Ant-v5': { dense: { 'learning-rate': 1e-3 }, sparse: { 'learning-rate': 1e-3 } },
+  'HalfCheetah-v5': { dense: { ...usual }, sparse: { ...usual } },
+  'Hopper-v5': { dense: { ...usual }, sparse: { ...usual } },
+  'Walker2d-v5': { dense: { ...usual }, sparse: { ...usual } },
+  'Ant-v5': { dense: { ...usual }, sparse: { ...usual } },
 };
 
 /** What the phase `screening` found that sparse networks need, on every task. */
-const sparseNeeds = {};
+const sparseNeeds = mended;
 
 /** The candidates of the phase `selection`; one sparse pattern stands for all. */
 const grid = {
-  patterns: { dense: { sparsity: 'dense' }, '1:4': { sparsity: '1:4', ...sparseNeeds } },
+  patterns: { dense: dense(), '1:4': sparseNeeds('1:4') },
   rates: ['3e-4', '1e-3'],
   nSteps: [1, 3],
 };
@@ -39,26 +68,57 @@ const grid = {
 const finalists = [];
 
 const screeningVariants = {
-  dense: { sparsity: 'dense' },
-  '2:4': { sparsity: '2:4' },
-  '1:4': { sparsity: '1:4' },
-  '1:8': { sparsity: '1:8' },
-  'dense lr=1e-3': { sparsity: 'dense', 'learning-rate': 1e-3 },
-  '1:8 lr=1e-3': { sparsity: '1:8', 'learning-rate': 1e-3 },
+  dense: dense(),
+  'dense lr=1e-3': dense({ 'learning-rate': 1e-3 }),
+  'paper 1:8': paper('1:8'),
+  'dense last 1:8': denseLast('1:8'),
+  'dense last 1:8 p=1/2': mended('1:8'),
+  'dense last 1:8 lr=1e-3': denseLast('1:8', { 'learning-rate': 1e-3 }),
+  'dense last 1:8 p=1/2 gradient': mended('1:8', {
+    'mask-rule': 'gradient',
+    'drop-fraction': cosine,
+  }),
+  'dense last 1:8 p=1/2 variance': mended('1:8', { 'initial-scale': 'variance' }),
+  'hidden 1:8 p=1/2': mended('1:8', { 'sparse-layers': 'hidden' }),
+  'dense last 1:8 p=1/2 decay=1/2': mended('1:8', { 'dormant-decay': 0.5 }),
+  'dense last 1:8 p=1/2 row-mean': mended('1:8', { 'new-moment': 'row-mean' }),
+  'dense last 1:8 p=1': denseLast('1:8', { 'density-power': 1 }),
+  'dense last 1:8 p=1/2 random': mended('1:8', {
+    'mask-rule': 'random',
+    'drop-fraction': cosine,
+  }),
+  'hidden 1:8 p=1/2 gradient': mended('1:8', {
+    'sparse-layers': 'hidden',
+    'mask-rule': 'gradient',
+    'drop-fraction': cosine,
+  }),
+  'dense last 1:8 p=1/4 lr=1e-3': denseLast('1:8', {
+    'density-power': 0.25,
+    'learning-rate': 1e-3,
+  }),
+  'dense last 1:8 p=1/2 decay=0': mended('1:8', { 'dormant-decay': 0 }),
+  'paper 1:4': paper('1:4'),
+  'dense last 1:4 p=1/2': mended('1:4'),
+  'paper 2:4': paper('2:4'),
+  'dense last 2:4 p=1/2': mended('2:4'),
 };
 
 const studyVariants = {
-  dense: (task) => ({ sparsity: 'dense', ...task.dense }),
-  '2:4': (task) => ({ sparsity: '2:4', ...sparseNeeds, ...task.sparse }),
-  '1:4': (task) => ({ sparsity: '1:4', ...sparseNeeds, ...task.sparse }),
-  '1:8': (task) => ({ sparsity: '1:8', ...sparseNeeds, ...task.sparse }),
+  dense: (task) => dense(task.dense),
+  '2:4': (task) => sparseNeeds('2:4', task.sparse),
+  '1:4': (task) => sparseNeeds('1:4', task.sparse),
+  '1:8': (task) => sparseNeeds('1:8', task.sparse),
 };
 
 /** Dense networks that are as small as those of 1:8: by active weights, and by multiplications. */
 const matchedVariants = {
-  'dense width 90': (task) => ({ sparsity: 'dense', 'hidden-sizes': '90,90', ...task.dense }),
-  'dense width 84': (task) => ({ sparsity: 'dense', 'hidden-sizes': '84,84', ...task.dense }),
+  'dense width 90': (task) => dense({ 'hidden-sizes': '90,90', ...task.dense }),
+  'dense width 84': (task) => dense({ 'hidden-sizes': '84,84', ...task.dense }),
 };
+
+/** Seeds that choose and are not reported, and three more for the best of the screening. */
+const selectionSeeds = [100, 101];
+const finalSeeds = [200, 201, 202];
 
 /** Tasks of `study` and `matched`, with their seeds. */
 const studySeeds = {
@@ -74,7 +134,7 @@ export const phases = {
     purpose: 'which learning rate and n-step returns dense and sparse networks get on each task',
     jobs: () =>
       Object.keys(selected).flatMap((env) =>
-        combine({ env, steps: 100_000, seeds: [100, 101], variants: gridVariants() }),
+        combine({ env, steps: 100_000, seeds: selectionSeeds, variants: gridVariants() }),
       ),
   },
   screening: {
@@ -83,8 +143,8 @@ export const phases = {
       const chosen = Object.entries(screeningVariants).filter(([name]) => finalists.includes(name));
       const base = { env: 'HalfCheetah-v5', steps: 100_000 };
       return [
-        ...combine({ ...base, seeds: [200, 201], variants: screeningVariants }),
-        ...combine({ ...base, seeds: [202, 203, 204], variants: Object.fromEntries(chosen) }),
+        ...combine({ ...base, seeds: selectionSeeds, variants: screeningVariants }),
+        ...combine({ ...base, seeds: finalSeeds, variants: Object.fromEntries(chosen) }),
       ];
     },
   },
