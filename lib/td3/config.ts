@@ -251,7 +251,7 @@ const sparsity = {
     `Layers with the pattern; hidden: not first, last; by-inputs: first if ${leastInputs} inputs stay, not last.`,
   ),
   densityPower: option(
-    z.number().min(0).max(2).default(0),
+    z.number().min(0).max(2).default(0.5),
     'Weights of N:M layers learn at the rate times (M/N) to this power.',
     { group: 'Sparsity', expected: 'a number from 0 to 2', kind: 'number' },
   ),

@@ -15,7 +15,7 @@ export const maxGroupSize = 32;
 
 /** Which layers a single pattern is for. */
 export type SparseLayers = (typeof sparseLayers)[number];
-export const sparseLayers = ['all', 'all-but-last', 'hidden', 'by-inputs'] as const;
+export const sparseLayers = ['all-but-last', 'all', 'hidden', 'by-inputs'] as const;
 
 /** Under `by-inputs` a first layer is sparse if its units keep at least so many inputs. */
 export const leastInputs = 8;
