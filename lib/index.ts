@@ -10,6 +10,7 @@ export type { TransitionBatch } from './td3/batch-buffers.js';
 export { resolveConfig } from './td3/config.js';
 export type { HyperparameterOptions, Td3Config, Td3Options } from './td3/config.js';
 export type { Td3Networks } from './td3/networks.js';
+export type { ObservationStatistics } from './td3/observation-statistics.js';
 export { compileSchedule } from './td3/schedule.js';
 export type { Schedule } from './td3/schedule.js';
 export { defaultReferenceFiles, verifyReference } from './td3/verify.js';

@@ -1,12 +1,13 @@
 /** An agent's state as named tensors: for checkpoints, and for comparison with other programs. */
 import type { Mlp, LayerPart, Replay } from '../device/index.js';
-import { checkInteger, invalidValue } from '../errors.js';
+import { checkFloat32, checkInteger, checkNumber, invalidValue } from '../errors.js';
 import { Random } from '../random.js';
 import type { RandomState } from '../random.js';
 import type { AgentState } from '../train/trainable.js';
 import { checkFinite } from './batch-buffers.js';
 import { namedNetworks } from './networks.js';
 import type { NamedNetwork, Td3Networks } from './networks.js';
+import type { ObservationStatistics } from './observation-statistics.js';
 
 export type { AgentState } from '../train/trainable.js';
 
@@ -14,6 +15,8 @@ export type { AgentState } from '../train/trainable.js';
 interface Stateful {
   networks: Td3Networks;
   replay: Replay;
+  /** Of an agent that normalises observations. */
+  observationStatistics: ObservationStatistics | undefined;
 }
 
 /** The agent's own counters and random numbers. */
@@ -96,6 +99,7 @@ export function readState(agent: Stateful, progress: Progress, options: StateOpt
         ? { dtype: 'U8', shape, data: Uint8Array.from(data) }
         : { dtype: 'F32', shape, data };
   }
+  Object.assign(tensors, readStatistics(agent.observationStatistics));
   const { actor, critics } = agent.networks;
   const adamSteps = { actor: actor.adamSteps, critics: critics.adamSteps };
   const stored: StoredProgress = { ...progress, adamSteps };
@@ -118,6 +122,7 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
   const places = statePlaces(networks);
   for (const place of places) checkPlace(place, state.tensors[place.name]);
   const rows = checkRows(replay, state.tensors['replay.rows'], progress.replayNext);
+  const statistics = checkStatistics(agent.observationStatistics, state.tensors);
   // That a mask fits pattern and shape shows when it is written, which may be after others were.
   const before = readState(agent, progress, {});
   try {
@@ -127,6 +132,8 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
     throw error;
   }
   if (rows !== undefined) replay.restore(rows, progress.replayNext);
+  // There is an observation to each step.
+  agent.observationStatistics?.restore(progress.steps, statistics.mean, statistics.variance);
   networks.actor.adamSteps = progress.adamSteps.actor;
   networks.critics.adamSteps = progress.adamSteps.critics;
   return progress;
@@ -160,6 +167,40 @@ function checkRows({ rowLength }: Replay, found: FoundTensor, next = 0): Float32
   throw invalidValue('replayNext of the state', `an integer from 0 to ${count}`, next, damaged);
 }
 
+/** Names of the statistics of observations, float64 [observationSize] each. */
+const statisticsNames = { mean: 'observation.mean', variance: 'observation.variance' };
+
+function readStatistics(own: ObservationStatistics | undefined): AgentState['tensors'] {
+  if (own === undefined) return {};
+  const { mean, variance, size } = own;
+  return {
+    [statisticsNames.mean]: { dtype: 'F64', shape: [size], data: mean },
+    [statisticsNames.variance]: { dtype: 'F64', shape: [size], data: variance },
+  };
+}
+
+/** The stored statistics, empty for an agent without. */
+function checkStatistics(
+  own: ObservationStatistics | undefined,
+  tensors: AgentState['tensors'],
+): { mean: ArrayLike<number>; variance: ArrayLike<number> } {
+  const stored = tensors[statisticsNames.mean] !== undefined;
+  if (stored !== (own !== undefined)) {
+    const remedy = 'Make the agent with the same options as the one that it goes on from';
+    const expected = `${stored}, as it was in the agent of the state,`;
+    throw invalidValue('normalizeObservations', expected, !stored, remedy);
+  }
+  if (own === undefined) return { mean: [], variance: [] };
+  const check = (name: string, checkValue: (name: string, value: number) => number) => {
+    const values = checkLayout(name, 'F64', [own.size], tensors[name]);
+    return Array.from(values, (value, i) => checkValue(`tensor ${name}[${i}]`, value));
+  };
+  return {
+    mean: check(statisticsNames.mean, checkFloat32),
+    variance: check(statisticsNames.variance, (name, value) => checkNumber(name, value, 0)),
+  };
+}
+
 /** Check type, shape, length and values of a tensor, and return the values. */
 function checkTensor(
   name: string,
@@ -167,6 +208,18 @@ function checkTensor(
   shape: readonly number[],
   found: FoundTensor,
 ): Float32Array | Uint8Array {
+  const data = checkLayout(name, dtype, shape, found);
+  checkFinite(`tensor ${name}`, data);
+  return data as Float32Array | Uint8Array;
+}
+
+/** Check type, shape and length of a tensor, and return the values. */
+function checkLayout(
+  name: string,
+  dtype: 'F64' | 'F32' | 'U8',
+  shape: readonly number[],
+  found: FoundTensor,
+): Float64Array | Float32Array | Uint8Array {
   if (!Array.isArray(found?.shape) || found.shape.join() !== shape.join()) {
     const received = Array.isArray(found?.shape) ? `[${found.shape.join(', ')}]` : found?.shape;
     throw invalidValue(`tensor ${name}`, `of shape [${shape.join(', ')}]`, received, otherAgent);
@@ -179,8 +232,7 @@ function checkTensor(
   if (!ArrayBuffer.isView(data) || data.length !== length) {
     throw invalidValue(`data of tensor ${name}`, `an array of length ${length}`, data, damaged);
   }
-  checkFinite(`tensor ${name}`, data);
-  return data as Float32Array | Uint8Array;
+  return data as Float64Array | Float32Array | Uint8Array;
 }
 
 function writeTensors(places: StatePlace[], tensors: AgentState['tensors']): void {

@@ -33,6 +33,7 @@ describe('resolveConfig', () => {
       adamEpsilon: 1e-8,
       bufferSize: 1_000_000,
       learningStarts: 10_000,
+      normalizeObservations: false,
       sparsity: '1:4',
       actorSparsity: '1:4',
       criticSparsity: '1:4',
