@@ -31,6 +31,7 @@ const emulated = {
     'device/**/*',
     'cusparselt/{matmul,failures,options}',
     'td3/agent',
+    'td3/observation-normalizer',
     'td3/verify',
     '**/cuda-*',
   ),

@@ -10,6 +10,7 @@ export type { TransitionBatch } from './td3/batch-buffers.js';
 export { resolveConfig } from './td3/config.js';
 export type { HyperparameterOptions, Td3Config, Td3Options } from './td3/config.js';
 export type { Td3Networks } from './td3/networks.js';
+export type { ObservationStatistics } from './td3/observation-statistics.js';
 export { findPreset } from './td3/presets.js';
 export type { Preset, PresetName } from './td3/presets.js';
 export { compileSchedule } from './td3/schedule.js';

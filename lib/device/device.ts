@@ -248,6 +248,19 @@ export class Device {
   }
 
   /**
+   * Shift and scale each column, in place: values = (values - mean) * scale, in float32.
+   *
+   * @param statistics [2, columns of values]: means and scales. A graph reads them at every launch, so
+   *   that new ones may be set before each; they must not be among the values
+   */
+  normalize(values: BatchView, statistics: BatchView): void {
+    this.#open().normalize(
+      ...checkView(this, 'values', values),
+      ...checkView(this, 'statistics', statistics),
+    );
+  }
+
+  /**
    * Target policy smoothing (TD3, Fujimoto et al. 2018, eq. 14), per dimension with half-range h:
    * action = clip(action + clip(noiseScale * noise, -noiseClip, noiseClip) * h, low, high).
    *

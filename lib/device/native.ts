@@ -49,6 +49,7 @@ export interface NativeDevice {
   sparseChoices(): SparseChoice[];
   fill(...args: [...target: ViewArguments, value: number]): void;
   fillNormal(...args: [...target: ViewArguments, seed: number, stream: number]): void;
+  normalize(...args: [...values: ViewArguments, ...statistics: ViewArguments]): void;
   smooth(
     ...args: [
       ...action: ViewArguments,

@@ -34,8 +34,10 @@ import { batchNeed, checkMemory } from './memory.js';
 import { MaskUpdates } from './mask-updates.js';
 import type { DormantGradients } from './mask-updates.js';
 import { describeSparsity, makeNetworks } from './networks.js';
-import { NStepReturns } from './n-step.js';
 import type { Td3Networks } from './networks.js';
+import { NStepReturns } from './n-step.js';
+import { ObservationNormalizer } from './observation-normalizer.js';
+import type { ObservationStatistics } from './observation-statistics.js';
 import { describeSparseChoices, describeUnused } from './sparse-notice.js';
 import { readState, writeState } from './state.js';
 import type { AgentState, StateOptions } from './state.js';
@@ -89,6 +91,8 @@ export class Td3Agent {
   readonly #returns: NStepReturns;
   readonly #schedules: Record<ScheduleName, Schedule>;
   readonly #batch: BatchBuffers;
+  /** Of networks that see normalised observations; the replay buffer has them as they came. */
+  readonly #normalizer: ObservationNormalizer | undefined;
   readonly #low: Float32Array;
   readonly #high: Float32Array;
   readonly #oneObservation: BatchMatrix;
@@ -125,6 +129,9 @@ export class Td3Agent {
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
     this.#returns = new NStepReturns(this.config.nSteps, this.config.gamma);
     this.#batch = new BatchBuffers(this.device, batchSize, observationSize, actionSize);
+    this.#normalizer = this.config.normalizeObservations
+      ? new ObservationNormalizer(this.device, observationSize)
+      : undefined;
     this.#low = Float32Array.from(this.config.actionLow);
     this.#high = Float32Array.from(this.config.actionHigh);
     this.#oneObservation = this.device.matrix(1, observationSize);
@@ -163,6 +170,11 @@ export class Td3Agent {
     return this.#updates;
   }
 
+  /** Mean and variance of the observations so far; undefined without `normalizeObservations`. */
+  get observationStatistics(): ObservationStatistics | undefined {
+    return this.#normalizer?.statistics;
+  }
+
   /**
    * Warm-up is over and what it gathers was observed: `learn()` may be called. A restored agent without
    * its replay gathers as much again, with its policy, before it goes on learning.
@@ -185,7 +197,8 @@ export class Td3Agent {
     checkObject('the options of act', options);
     const explore = options.explore ?? false;
     if (explore && this.#steps < this.config.learningStarts) return this.#randomAction();
-    this.#oneObservation.set(observation);
+    const { observationStatistics } = this;
+    this.#oneObservation.set(observationStatistics?.normalized(observation) ?? observation);
     this.#graphs.act.run();
     const action = this.#oneAction.get();
     if (explore) {
@@ -214,6 +227,7 @@ export class Td3Agent {
     const source = checkInteger('source', transition.source ?? 0, 0);
     this.device.checkOpen();
     this.#remember(this.#returns.add(source, transition));
+    this.observationStatistics?.add(transition.observation);
     this.#steps++;
   }
 
@@ -236,7 +250,8 @@ export class Td3Agent {
   /**
    * One update: on a batch drawn from the replay buffer, or on a given one.
    *
-   * @param batch transitions of one step each from elsewhere (offline data, tests)
+   * @param batch transitions of one step each from elsewhere (offline data, tests);
+   *   `normalizeObservations` goes for their observations too, by the statistics of what was observed
    * @param options.targetNoise standard normals [batchSize, actionSize] that target policy
    *   smoothing scales and clips; default: drawn from the seed and the number of the update
    */
@@ -245,6 +260,7 @@ export class Td3Agent {
     if (batch !== undefined) checkObject('batch', batch, 'a batch of transitions, or undefined');
     const { targetNoise } = options;
     if (batch === undefined) this.#checkReplay();
+    this.#normalizer?.upload();
     // The actor and the targets take part in every policyDelay-th update.
     const everything = (this.#updates + 1) % this.config.policyDelay === 0;
     const dormant = this.#masks.gradientsFor(this.#updates + 1, this.#steps, everything);
@@ -340,6 +356,7 @@ export class Td3Agent {
   #sampleBatch(batch?: TransitionBatch): void {
     if (batch === undefined) this.replay.sample(this.config.seed, this.#updates, this.#batch);
     else this.#batch.load(batch, this.config.gamma);
+    this.#normalizer?.normalize(this.#batch.observation, this.#batch.nextObservation);
   }
 
   /** The standard normals of target policy smoothing: drawn by the update's number, or given. */
@@ -459,21 +476,26 @@ export class Td3Agent {
     return { q1: b.q.get(b.q.view(0, 1)), q2: b.q.get(b.q.view(1, 1)), target: b.target.get() };
   }
 
-  /** The present policy, masks applied: ReLU between layers, tanh scaled to the range at the end. */
+  /**
+   * The present policy, masks applied: ReLU between layers, tanh scaled to the range at the end. It
+   * takes observations as `act` does: what `normalizeObservations` does to them is in the first layer.
+   */
   policy(): { layers: ExportedLayer[]; actionLow: Float32Array; actionHigh: Float32Array } {
     const { actor } = this.networks;
-    const layers = Array.from({ length: actor.layers }, (_, i) => ({
+    const own = Array.from({ length: actor.layers }, (_, i) => ({
       weight: actor.read(i, 'maskedWeight'),
       bias: actor.read(i, 'bias'),
       inSize: actor.sizes[i] ?? 0,
       outSize: actor.sizes[i + 1] ?? 0,
     }));
+    const layers = this.observationStatistics?.foldInto(own) ?? own;
     return { layers, actionLow: this.#low.slice(), actionHigh: this.#high.slice() };
   }
 
   /**
-   * All that is needed to go on as if nothing had happened: weights, masks, moments, counters and
-   * random numbers; the replay buffer, and the steps on their way there, only with `replay: true`.
+   * All that is needed to go on as if nothing had happened: weights, masks, moments, statistics of
+   * observations, counters and random numbers; the replay buffer, and the steps on their way there, only with
+   * `replay: true`.
    */
   state(options: StateOptions = {}): AgentState {
     checkObject('the options of state', options);
@@ -507,8 +529,8 @@ export class Td3Agent {
 
   /** What a state is of. */
   #parts() {
-    const { networks, replay } = this;
-    return { networks, replay, returns: this.#returns };
+    const { networks, replay, observationStatistics } = this;
+    return { networks, replay, returns: this.#returns, observationStatistics };
   }
 
   /** Free all that the agent made, the device too if it did. Further use throws. */
@@ -517,6 +539,7 @@ export class Td3Agent {
     const networks: Mlp[] = Object.values(this.networks);
     const matrices = [this.#batch, this.#oneObservation, this.#oneAction];
     for (const made of [this.replay, ...graphs, ...networks, ...matrices]) made.close();
+    this.#normalizer?.close();
     if (this.#ownsDevice) this.device.close();
   }
 }

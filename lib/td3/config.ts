@@ -224,6 +224,11 @@ const td3 = {
     10_000,
     'First steps, with random actions and without updates.',
   ),
+  normalizeObservations: option(
+    z.boolean().default(false),
+    'Normalise observations by their running mean and deviation.',
+    { group: 'TD3', expected: 'true or false', kind: 'flag' },
+  ),
 };
 
 const targetMasks = ['project', 'follow'] as const;

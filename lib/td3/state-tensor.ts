@@ -16,6 +16,18 @@ export function checkTensor(
   shape: readonly number[],
   found: FoundTensor,
 ): Float32Array | Float64Array | Uint8Array {
+  const data = checkLayout(name, dtype, shape, found);
+  checkFinite(`tensor ${name}`, data);
+  return data;
+}
+
+/** Check type, shape and length of a tensor, and return the values. */
+export function checkLayout(
+  name: string,
+  dtype: 'F32' | 'F64' | 'U8',
+  shape: readonly number[],
+  found: FoundTensor,
+): Float32Array | Float64Array | Uint8Array {
   if (!Array.isArray(found?.shape) || found.shape.join() !== shape.join()) {
     const received = Array.isArray(found?.shape) ? `[${found.shape.join(', ')}]` : found?.shape;
     throw invalidValue(`tensor ${name}`, `of shape [${shape.join(', ')}]`, received, otherAgent);
@@ -28,6 +40,5 @@ export function checkTensor(
   if (!ArrayBuffer.isView(data) || data.length !== length) {
     throw invalidValue(`data of tensor ${name}`, `an array of length ${length}`, data, damaged);
   }
-  checkFinite(`tensor ${name}`, data);
   return data as Float32Array | Float64Array | Uint8Array;
 }

@@ -8,8 +8,10 @@ import type { MaskProgress } from './mask-updates.js';
 import type { NStepReturns } from './n-step.js';
 import { namedNetworks } from './networks.js';
 import type { NamedNetwork, Td3Networks } from './networks.js';
+import type { ObservationStatistics } from './observation-statistics.js';
 import { checkTensor, damaged } from './state-tensor.js';
 import type { FoundTensor } from './state-tensor.js';
+import { checkStatistics, readStatistics } from './statistics-state.js';
 import { checkWindows, windowTensors } from './window-state.js';
 import type { StoredWindow } from './window-state.js';
 
@@ -21,6 +23,8 @@ interface Stateful {
   replay: Replay;
   /** Steps on their way to the replay buffer, which belong to it. */
   returns: NStepReturns;
+  /** Of an agent that normalises observations. */
+  observationStatistics: ObservationStatistics | undefined;
 }
 
 /** The agent's own counters and random numbers. */
@@ -129,6 +133,7 @@ export function readState(agent: Stateful, progress: Progress, options: StateOpt
         ? { dtype: 'U8', shape, data: Uint8Array.from(data) }
         : { dtype: 'F32', shape, data };
   }
+  Object.assign(tensors, readStatistics(agent.observationStatistics));
   const { actor, critics } = agent.networks;
   const adamSteps = { actor: actor.adamSteps, critics: critics.adamSteps };
   const stored: StoredProgress = { ...progress, adamSteps };
@@ -155,6 +160,7 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
   for (const place of places) checkPlace(place, state.tensors[place.name]);
   const rows = checkRows(replay, state.tensors['replay.rows'], progress.replayNext);
   const windows = rows === undefined ? [] : checkWindows(agent, state.tensors, progress.windows);
+  const statistics = checkStatistics(agent.observationStatistics, state.tensors);
   // That a mask fits pattern and shape shows when it is written, which may be after others were.
   const before = readState(agent, progress, {});
   try {
@@ -165,6 +171,8 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
   }
   if (rows !== undefined) replay.restore(rows, progress.replayNext);
   agent.returns.restore(windows);
+  // There is an observation to each step.
+  agent.observationStatistics?.restore(progress.steps, statistics.mean, statistics.variance);
   networks.actor.adamSteps = progress.adamSteps.actor;
   networks.critics.adamSteps = progress.adamSteps.critics;
   return progress;

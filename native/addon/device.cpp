@@ -28,6 +28,7 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                       InstanceMethod<&DeviceObject::sparseChoices>("sparseChoices"),
                       InstanceMethod<&DeviceObject::fill>("fill"),
                       InstanceMethod<&DeviceObject::fillNormal>("fillNormal"),
+                      InstanceMethod<&DeviceObject::normalize>("normalize"),
                       InstanceMethod<&DeviceObject::smooth>("smooth"),
                       InstanceMethod<&DeviceObject::smoothNormal>("smoothNormal"),
                       InstanceMethod<&DeviceObject::tdTarget>("tdTarget"),
@@ -85,6 +86,10 @@ void DeviceObject::fill(const Napi::CallbackInfo& info) {
 void DeviceObject::fillNormal(const Napi::CallbackInfo& info) {
   device_->backend().fillNormal(viewAt(info, 0), static_cast<uint64_t>(int64At(info, 3)),
                        static_cast<uint64_t>(int64At(info, 4)));
+}
+
+void DeviceObject::normalize(const Napi::CallbackInfo& info) {
+  device_->backend().normalize(viewAt(info, 0), viewAt(info, 3));
 }
 
 void DeviceObject::smooth(const Napi::CallbackInfo& info) {

@@ -29,6 +29,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   Napi::Value sparseChoices(const Napi::CallbackInfo& info);
   void fill(const Napi::CallbackInfo& info);
   void fillNormal(const Napi::CallbackInfo& info);
+  void normalize(const Napi::CallbackInfo& info);
   void smooth(const Napi::CallbackInfo& info);
   void smoothNormal(const Napi::CallbackInfo& info);
   void tdTarget(const Napi::CallbackInfo& info);

@@ -319,6 +319,9 @@ class Backend {
   virtual void fill(const MatrixView& target, float value) = 0;
   // Standard normals from (seed, stream) and the element's place alone.
   virtual void fillNormal(const MatrixView& target, uint64_t seed, uint64_t stream) = 0;
+  // values = (values - mean) * scale of each column, in place. Row 0 of the statistics, [2, columns], has
+  // the means and row 1 the scales, as they are when the work is done: a graph reads them anew.
+  virtual void normalize(const MatrixView& values, const MatrixView& statistics) = 0;
   // Target policy smoothing (Fujimoto et al. 2018, TD3): per dimension with half-range h,
   // action = clip(action + clip(noiseScale * noise, -noiseClip, noiseClip) * h, low, high).
   virtual void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,

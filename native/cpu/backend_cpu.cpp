@@ -60,6 +60,20 @@ class CpuBackend : public Backend {
     });
   }
 
+  void normalize(const MatrixView& values, const MatrixView& statistics) override {
+    const TileView x = tileView(values, "values");
+    const TileView s = tileView(statistics, "statistics", 2, x.columns);
+    pool_.run(x.tiles, [&](int tile, int) {
+      for (int c = 0; c < x.columns; ++c) {
+        const float* rows = s.column(0, c);
+        float* column = x.column(tile, c);
+        kernels_.normalize(column, rows[0], rows[1]);
+        // Padding that no new batch overwrites would grow from call to call, until 0 times it is NaN.
+        std::fill(column + x.lanes(tile), column + kTile, 0.0f);
+      }
+    });
+  }
+
   void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
               const std::vector<float>& high, float noiseScale, float noiseClip) override {
     const TileView a = tileView(action, "action");

@@ -109,6 +109,8 @@ struct KernelTable {
   void (*squash)(float* y, float* kept, float centre, float half);
   // 32 standard normals of 32 random words, which are eight blocks of Philox's.
   void (*normals)(const uint32_t* bits, float* values);
+  // x = (x - mean) * scale.
+  void (*normalize)(float* x, float mean, float scale);
   void (*smooth)(float* action, const float* noise, const SmoothArgs&);
   void (*tdTarget)(const TdTargetArgs&);
   // gradient = scale * (q - target).

@@ -114,6 +114,10 @@ void normals(const uint32_t* bits, float* values) {
   for (int b = 0; b < kTile; b += 2) normalsFrom(bits[b], bits[b + 1], values + b, values + b + 1);
 }
 
+void normalize(float* x, float mean, float scale) {
+  for (int b = 0; b < kTile; ++b) x[b] = (x[b] - mean) * scale;
+}
+
 // A NaN is neither below low nor above high, and stays.
 float clamp(float value, float low, float high) {
   return value < low ? low : value > high ? high : value;
@@ -145,7 +149,7 @@ void mseGradient(const float* q, const float* target, float scale, float* gradie
 }  // namespace
 
 extern const KernelTable kPlainKernels = {
-    "plain", forward, dataGradient, weightGradient, adam,     polyak,
-    gather,  squash,  normals,      smooth,         tdTarget, mseGradient};
+    "plain", forward, dataGradient, weightGradient, adam,     polyak,     gather,
+    squash,  normals, normalize,    smooth,         tdTarget, mseGradient};
 
 }  // namespace rnm::cpu

@@ -1,5 +1,5 @@
-// What a tile's 32 samples of one column need besides products: the output's tanh, normal noise, target
-// policy smoothing, the TD target and the gradient of the squared error.
+// What a tile's 32 samples of one column need besides products: the output's tanh, normal noise,
+// normalisation, target policy smoothing, the TD target and the gradient of the squared error.
 //
 // tanh, logarithm, sine and cosine are polynomials fitted for the least relative error in float32
 // (Lawson's iteration): within 2 units in the last place, where the C library's would be called one by
@@ -105,6 +105,10 @@ void normals(const uint32_t* bits, float* values) {
       values[b + 2 * i + 1] = y[i];
     }
   }
+}
+
+void normalize(float* x, float mean, float scale) {
+  for (int b = 0; b < kTile; b += kLanes) store(x + b, (load(x + b) - mean) * scale);
 }
 
 void smooth(float* action, const float* noise, const SmoothArgs& a) {

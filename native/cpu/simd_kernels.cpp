@@ -595,7 +595,7 @@ void gather(const float* const* rows, int columns, float* tile) {
 }  // namespace
 
 extern const KernelTable RNM_TABLE = {
-    RNM_NAME, forward, dataGradient, weightGradient, adam,    polyak,
-    gather,   squash,  normals,      smooth,         tdTarget, mseGradient};
+    RNM_NAME, forward, dataGradient, weightGradient, adam,     polyak,     gather,
+    squash,   normals, normalize,    smooth,         tdTarget, mseGradient};
 
 }  // namespace rnm::cpu

@@ -90,6 +90,10 @@ class CudaBackend : public Backend {
     cuda::fillNormal(context_, deviceView(target, "target"), context_.scalar(seed),
                      context_.scalar(stream));
   }
+  void normalize(const MatrixView& values, const MatrixView& statistics) override {
+    const DeviceView x = deviceView(values, "values");
+    cuda::normalize(context_, x, deviceView(statistics, "statistics", 2, x.columns));
+  }
   void smooth(const MatrixView& action, const MatrixView& noise, const std::vector<float>& low,
               const std::vector<float>& high, float noiseScale, float noiseClip) override {
     const DeviceView a = deviceView(action, "action");

@@ -21,6 +21,8 @@ struct DeviceView {
 void fill(Context& context, const DeviceView& target, float value);
 void fillNormal(Context& context, const DeviceView& target, Scalar<uint64_t> seed,
                 Scalar<uint64_t> stream);
+// The rows of the statistics are the columns' means and scales.
+void normalize(Context& context, const DeviceView& values, const DeviceView& statistics);
 struct NoiseLimits {
   using OnlyFloats = void;
   float scale, clip;

@@ -44,6 +44,15 @@ __global__ void fillNormalKernel(DeviceView target, Scalar<uint64_t> seed,
   }
 }
 
+__global__ void normalizeKernel(DeviceView values, DeviceView statistics) {
+  const int64_t i = RNM_THREAD;
+  const int64_t row = i / values.columns;
+  const int c = static_cast<int>(i % values.columns);
+  if (row >= values.rows) return;
+  float& value = at(values, row, c);
+  value = (value - at(statistics, 0, c)) * at(statistics, 1, c);
+}
+
 // Limits travel as arguments of the kernel, which holds for this many actions at a time.
 constexpr int kLimits = 128;
 struct Limits {
@@ -161,6 +170,10 @@ void fillNormal(Context& context, const DeviceView& target, Scalar<uint64_t> see
                 Scalar<uint64_t> stream) {
   launch(context, "draw normals", fillNormalKernel, gridOf(blocksOf(target) * target.columns),
          target, seed, stream);
+}
+
+void normalize(Context& context, const DeviceView& values, const DeviceView& statistics) {
+  launch(context, "normalize values", normalizeKernel, gridOf(elements(values)), values, statistics);
 }
 
 void smooth(Context& context, const DeviceView& action, const DeviceView& noise,

@@ -2,8 +2,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
-import { registerEnvironment } from '../../lib/envs/index.js';
-import { decodeSafetensors } from '../../lib/train/index.js';
+import { makeEnv, registerEnvironment } from '../../lib/envs/index.js';
+import { RunFolder, decodeSafetensors, evaluate } from '../../lib/train/index.js';
+import { decodePolicy, forwardPolicy } from '../support/policy.js';
 import { temporaryFolders } from '../support/temporary-folder.js';
 import { runCommand, smallRun } from './support.js';
 
@@ -213,6 +214,28 @@ describe('with a run', () => {
     const result = await runCommand('export', run, '--format=onnx');
     expect(result.out).toMatch(/^Wrote .*policy\.onnx \([\d,]+ bytes\)\n$/);
     expect(readFileSync(onnx).includes('actor.0.weight')).toBe(true);
+  });
+
+  test('with normalised observations, eval and export go on with the statistics', async () => {
+    const run = await trainInto(makeFolder(), '--normalize-observations');
+    const { config, state } = RunFolder.open(run).readCheckpoint().checkpoint;
+    expect(config).toMatchObject({ normalizeObservations: true });
+    const { shape, data } = state.tensors['observation.variance']!;
+    expect(shape).toEqual([4]);
+    expect(Array.from(data as Float64Array).every((variance) => variance > 0)).toBe(true);
+
+    // What eval does is what the exported policy does, which takes observations as they are.
+    const { out } = await runCommand('eval', run, '--json', '--episodes=3', '--seed=4');
+    const env = await makeEnv('InvertedPendulum-v5');
+    const policy = decodePolicy(readFileSync(join(run, 'policy.safetensors')));
+    const act = (observation: ArrayLike<number>) =>
+      Float32Array.from(forwardPolicy(policy, Array.from(observation)));
+    const { lengths } = await evaluate({ act }, env, { episodes: 3, seed: 4 });
+    expect(JSON.parse(out)).toMatchObject({ lengths });
+
+    const copy = join(run, 'copy.safetensors');
+    expect(await runCommand('export', run, '--out', copy)).toMatchObject({ code: 0, err: '' });
+    expect(readFileSync(copy).equals(readFileSync(join(run, 'policy.safetensors')))).toBe(true);
   });
 
   test('a run of a task that is not known here says how to make it known', async () => {

@@ -44,6 +44,7 @@ describe('a closed device', () => {
     ['capture', () => device.capture(() => {})],
     ['fill', () => device.fill(x, 1)],
     ['fillNormal', () => device.fillNormal(x, 1, 1)],
+    ['normalize', () => device.normalize(y, y)],
     ['smooth', () => device.smooth(y, y, range)],
     ['smooth by drawn noise', () => device.smooth(y, { seed: 1, stream: 1 }, range)],
     ['tdTarget', () => device.tdTarget({ reward: y, discount: y, q: y }, y)],

@@ -109,12 +109,13 @@ void checkAdam(const KernelTable& kernels) {
   compare(std::string(kernels.name) + " Adam and Polyak", results[0], results[1]);
 }
 
-// Squashing, noise, smoothing, target and loss gradient of one column of a tile after the other.
+// Squashing, noise, smoothing, target, loss gradient and normalisation of one column of a tile after the other.
 AlignedArray<float> runElementwise(const KernelTable& kernels, const AlignedArray<float>& values,
                                    const std::vector<uint32_t>& bits) {
-  AlignedArray<float> out(6 * kTile);
+  AlignedArray<float> out(7 * kTile);
   float *y = out.data(), *kept = y + kTile, *noise = y + 2 * kTile, *action = y + 3 * kTile;
   std::copy_n(values.data(), kTile, y);
+  std::copy_n(values.data(), kTile, y + 6 * kTile);
   std::copy_n(values.data() + kTile, kTile, action);
   kernels.squash(y, kept, 0.5f, 2.0f);
   kernels.normals(bits.data(), noise);
@@ -122,6 +123,7 @@ AlignedArray<float> runElementwise(const KernelTable& kernels, const AlignedArra
   kernels.tdTarget({values.data(), values.data() + kTile, values.data() + 2 * kTile, 2,
                     y + 4 * kTile});
   kernels.mseGradient(y, noise, 0.1f, y + 5 * kTile);
+  kernels.normalize(y + 6 * kTile, 0.3f, 1.7f);
   return out;
 }
 

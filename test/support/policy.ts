@@ -1,4 +1,5 @@
 import type { Random } from '../../lib/random.js';
+import { decodeSafetensors } from '../../lib/train/index.js';
 import type { PolicyNetwork } from '../../lib/train/index.js';
 
 /** A policy with random weights, half of them zero, and an uneven action range. */
@@ -36,4 +37,18 @@ export function forwardPolicy(policy: PolicyNetwork, observation: readonly numbe
     const high = policy.actionHigh[i] ?? NaN;
     return low + ((Math.tanh(value) + 1) / 2) * (high - low);
   });
+}
+
+/** The policy in the bytes of a policy.safetensors. */
+export function decodePolicy(bytes: Uint8Array): PolicyNetwork {
+  const { tensors, metadata } = decodeSafetensors(bytes);
+  const count = Object.keys(tensors).length / 2;
+  const layers = Array.from({ length: count }, (_, i) => {
+    const weight = tensors[`actor.${i}.weight`]!;
+    const [outSize = 0, inSize = 0] = weight.shape;
+    const bias = tensors[`actor.${i}.bias`]!.data as Float32Array;
+    return { weight: weight.data as Float32Array, bias, inSize, outSize };
+  });
+  const limits = (name: string) => Float32Array.from(JSON.parse(metadata[name] ?? '') as number[]);
+  return { layers, actionLow: limits('action_low'), actionHigh: limits('action_high') };
 }

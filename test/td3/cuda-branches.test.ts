@@ -29,6 +29,10 @@ async function weightsAt(pace: string, job: Job): Promise<unknown> {
 (testDevice === 'cuda-emulated' ? test : test.skip).each<[string, Job]>([
   ['fp32, a batch of two chunks', { device: {}, agent: { batchSize: 261 } }],
   [
+    'fp32, normalised observations',
+    { device: {}, agent: { normalizeObservations: true, sparsity: '2:4' } },
+  ],
+  [
     'bf16, 2:4 on sparse tensor cores',
     { device: { precision: 'bf16', sparse: 'always' }, agent: { sparsity: '2:4' } },
   ],

@@ -64,6 +64,7 @@ function observe(agent: Td3Agent): void {
     ['dense, fp32', {}, { critics: 21, all: 42 }],
     ['dense, tf32', { precision: 'tf32' }, { critics: 21, all: 42 }],
     ['dense, bf16', { precision: 'bf16' }, { critics: 24, all: 48 }],
+    ['dense, fp32, normalised', { normalizeObservations: true }, { critics: 23, all: 44 }],
     ['dense, fp32, a batch of 512', { batchSize: 512 }, { critics: 22, all: 44 }],
     [
       '2:4, bf16, on sparse tensor cores',
