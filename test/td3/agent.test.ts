@@ -17,6 +17,8 @@ const base: Td3Options = {
   learningStarts: 30,
   maskInterval: 3,
   learningRate: 0.01,
+  sparseLayers: 'all',
+  densityPower: 0,
   device: testDevice,
   threads: 1,
   seed: 7,
