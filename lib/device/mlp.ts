@@ -71,7 +71,7 @@ export interface MlpOptions {
   densityPower?: number;
   /**
    * Initial weights of a sparse layer: as a dense layer's, or larger, so that the active weights of a row have
-   * the variance of a whole dense row (1.118 times at 2:4, 1.414 at 1:4, 1.827 at 1:8). Default: dense.
+   * the variance of a whole dense row (1.118 times at 2:4, 1.414 at 1:4, 1.826 at 1:8). Default: dense.
    */
   initialScale?: InitialScale;
   /**
@@ -119,8 +119,8 @@ const parts = [
  * A part of a layer: weight-shaped ones are dense [out, in] whatever the pattern (`weight` is the
  * whole stored W, `maskedWeight` has zeros at dormant places), bias-shaped ones are [out].
  * `dormantGradient` is the gradient at all weights, dormant ones included, of the last backward pass that was
- * asked for it. `gradientMask` is 1 where the data gradient may read the weight: the mask, unless the device prunes
- * the transpose again (`DeviceOptions.dataGradient`).
+ * asked for it, or in part of a later one; zeros before. `gradientMask` is 1 where the data gradient may read
+ * the weight: the mask, unless the device prunes the transpose again (`DeviceOptions.dataGradient`).
  */
 export type LayerPart = (typeof parts)[number];
 
@@ -251,8 +251,8 @@ export class Mlp {
    *
    * @param outputGradient dLoss/dOutput, shaped as the output was
    * @param options.weightGradient overwrite the weight and bias gradients; default: true
-   * @param options.dormantGradient compute the gradients of dormant weights too, which `updateMasks` by gradient
-   *   reads; default: false
+   * @param options.dormantGradient with those of dormant weights, which `updateMasks` by gradient reads;
+   *   default: false
    * @param options.inputGradient receives dLoss/dInput (summed over the members) of as many
    *   columns as it has, from column `inputFirst` (default 0) of the input on
    */
@@ -273,6 +273,9 @@ export class Mlp {
     const view = checkView(this.#device, 'outputGradient', outputGradient);
     checkBoolean('weightGradient', weightGradient);
     checkBoolean('dormantGradient', dormantGradient);
+    if (dormantGradient && !weightGradient) {
+      throw invalidValue('weightGradient', 'true where dormantGradient is', weightGradient);
+    }
     const common = [...view, first, count, weightGradient, dormantGradient] as const;
     if (inputGradient === undefined) {
       allocating(() => this.#native.backward(...common));
@@ -367,8 +370,8 @@ export class Mlp {
   }
 
   /**
-   * Replace a part of a layer. Masks have to fit pattern and shape; gradients are read only, and
-   * so is `gradientMask` unless `prunesTranspose`.
+   * Replace a part of a layer. Masks have to fit pattern and shape; gradients but `dormantGradient` are
+   * read only, and so is `gradientMask` unless `prunesTranspose`.
    */
   write(layer: number, part: LayerPart, values: ArrayLike<number>, member = 0): void {
     this.#device.checkOpen();

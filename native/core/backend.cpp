@@ -104,9 +104,15 @@ bool Network::hasShapeOf(const Network& other) const {
          other.spec_.patterns == spec_.patterns;
 }
 
+void Network::checkGradients(WantedGradients gradients) const {
+  if (gradients.active) return requireRole(Role::online, "weight gradients");
+  if (!gradients.dormant) return;
+  throw std::invalid_argument("Expected gradients of dormant weights to be asked for with those of active ones");
+}
+
 void Network::checkMaskUpdate(const MaskUpdate& update, bool hasGradients) const {
   if (update.rule == MaskRule::magnitude) return requireRole(Role::target, "mask updates");
-  requireRole(Role::online, "mask updates by gradient or at random: it follows the masks of another");
+  requireRole(Role::online, "mask updates by gradient or at random: it is projected or follows another one");
   if (!(update.dropFraction >= 0 && update.dropFraction <= 1)) {
     throw std::invalid_argument("Expected dropFraction to be from 0 to 1 but received " +
                                 std::to_string(update.dropFraction));

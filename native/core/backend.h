@@ -117,8 +117,9 @@ enum class Part {
   weightMoment1,  // Adam's first moment, zero where dormant under `masked`
   weightMoment2,
   weightGradient,  // read only
-  // dL/d(W * mask) at all weights, of the last backward pass with `dormantGradient`, which a mask update by
-  // gradient reads; written where a state is restored.
+  // dL/d(W * mask) at all weights, of the last backward pass that was asked for those of dormant weights, which a
+  // mask update by gradient reads: zeros before there was one. Later passes may leave theirs instead. Written
+  // where a state is restored.
   dormantGradient,
   bias,
   biasMoment1,
@@ -161,8 +162,8 @@ class Network {
                        bool keep) = 0;
 
   // Gradients of the last kept forward. outputGradient is laid out as the output was.
-  // gradients: whether to overwrite the weight and bias gradients of these members, and whether to compute
-  // those of dormant weights too, which updateMasks by gradient reads.
+  // gradients: whether to overwrite the weight and bias gradients of these members, and whether with those of
+  // dormant weights too, which updateMasks by gradient reads.
   // inputGradient (matrix may be null): receives dL/d input[:, inputFirst + j], summed over the
   // members, for as many columns as it has.
   struct WantedGradients {
@@ -207,8 +208,8 @@ class Network {
   void checkInput(int columns) const;
   void checkPlace(int member, int layer) const;
   bool hasShapeOf(const Network& other) const;
-  // Throws unless the update can be done: by gradient after a backward pass with gradients of dormant weights
-  // alone (`hasGradients`).
+  void checkGradients(WantedGradients gradients) const;
+  // Throws unless the update can be done: by gradient only if there are gradients of all dormant weights.
   void checkMaskUpdate(const MaskUpdate& update, bool hasGradients) const;
   // Throws unless masks of the source are of a shape that this network may have.
   void requireMasksOf(const Network& source) const;

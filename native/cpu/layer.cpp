@@ -68,8 +68,7 @@ void Layer::straightThroughRow(int row, const AdamStep& step, const KernelTable&
     }
     slope = scratch.other;
   }
-  kernels.adam(adamArgs(step, scratch.row, slope, moment1.data() + at,
-                        moment2.data() + at, inputs()));
+  kernels.adam(adamArgs(step, scratch.row, slope, moment1.data() + at, moment2.data() + at, inputs()));
   weights.storeRow(row, scratch.row);
 }
 
@@ -309,7 +308,8 @@ void Layer::writeActive(uint32_t bits, const Group& group, uint16_t* columns) {
   for (; bits != 0; bits &= bits - 1) *next++ = static_cast<uint16_t>(group.first + std::countr_zero(bits));
 }
 
-// Gives a row other active columns; weights and moments of what swaps become 0.
+// Gives a row other active columns. What swaps becomes 0, as do its moments, but for a second one that begins
+// with the row's mean.
 int Layer::swapRow(int row, const uint16_t* columns, Scratch scratch) {
   const uint16_t* before = weights.rowColumns(row);
   if (std::equal(columns, columns + weights.perRow(), before)) return 0;
@@ -369,7 +369,9 @@ void Layer::copyRows(int begin, int end, const Layer& source, Scratch scratch) {
   for (int row = begin; row < end; ++row) {
     source.weights.expandRow(row, scratch.row);
     if (weights.sparse()) {
-      weights.setRow(row, source.weights.rowColumns(row), scratch.row);
+      const uint16_t* columns = source.weights.rowColumns(row);
+      moveMoments(row, columns, scratch.other);
+      weights.setRow(row, columns, scratch.row);
     } else {
       weights.storeRow(row, scratch.row);
     }
@@ -393,9 +395,9 @@ const AlignedArray<float>& Layer::array(Part part) const {
 
 void Layer::readRow(Part part, int row, float* target) const {
   if (part == Part::dormantGradient) {
-    const AlignedArray<float>& all = dormantGradient();
     std::fill_n(target, inputs(), 0.0f);
-    if (all.size() > 0) std::copy_n(all.data() + static_cast<size_t>(row) * inputs(), inputs(), target);
+    if (!hasDormantGradient_) return;
+    std::copy_n(dormantGradient().data() + static_cast<size_t>(row) * inputs(), inputs(), target);
     return;
   }
   if (part == Part::weight) return weights.expandRow(row, target);
@@ -477,6 +479,7 @@ void Layer::write(Part part, const float* source) {
     for (int row = 0; row < outputs(); ++row) {
       writeRow(part, row, source + static_cast<size_t>(row) * inputs());
     }
+    if (part == Part::dormantGradient) keepDormantGradient();
   } else {
     throw std::invalid_argument("This part of a layer is read only");
   }
@@ -497,8 +500,8 @@ uint32_t Layer::largestBits() const {
 }
 
 size_t Layer::bytes() const {
-  return weights.bytes() + bias.bytes() + gradient.bytes() + wholeGradient.bytes() + moment1.bytes() + moment2.bytes() +
-         biasGradient.bytes() + biasMoment1.bytes() + biasMoment2.bytes();
+  return weights.bytes() + bias.bytes() + gradient.bytes() + wholeGradient.bytes() + moment1.bytes() +
+         moment2.bytes() + biasGradient.bytes() + biasMoment1.bytes() + biasMoment2.bytes();
 }
 
 }  // namespace rnm::cpu

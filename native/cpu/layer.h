@@ -29,8 +29,8 @@ class Layer {
   // Gradient and moments: [outputs, gradientPerRow()], compressed like the values under `masked`,
   // dense under the straight-through rules. Empty unless trainable.
   AlignedArray<float> gradient, moment1, moment2;
-  // The gradient at all weights, [outputs, inputs], which a mask update by gradient asks for: empty before,
-  // and where `gradient` is that.
+  // The gradient at all weights, [outputs, inputs], for a mask update by gradient: empty where `gradient` is that,
+  // and before it is asked for.
   AlignedArray<float> wholeGradient;
   AlignedArray<float> biasGradient, biasMoment1, biasMoment2;
 
@@ -65,8 +65,8 @@ class Layer {
   // New masks from the layer's own weights, or another's masks. Returns changed mask entries.
   int64_t projectRows(int begin, int end, Scratch scratch);
   int64_t followRows(int begin, int end, const Layer& source, Scratch scratch);
-  // Swaps within groups, as core/swaps.h describes it: first the keys of all units, [outputs, groups()], then
-  // for those that were chosen. `layer` counts through all members.
+  // Swaps within groups, as core/swaps.h describes them: first the keys of all units, [outputs, groups()], then
+  // those of the units that were chosen. `layer` counts through all members.
   int groups() const;
   void swapKeys(int begin, int end, float* keys) const;
   int64_t swapRows(int begin, int end, int layer, const uint8_t* chosen, const MaskUpdate& update,
@@ -81,6 +81,9 @@ class Layer {
   size_t bytes() const;
   // Room for a gradient at all weights, if there is none yet.
   void reserveWholeGradient();
+  // Says that it is there: it was computed or written.
+  void keepDormantGradient() { hasDormantGradient_ = true; }
+  bool hasDormantGradient() const { return hasDormantGradient_; }
   const AlignedArray<float>& dormantGradient() const { return denseGradient_ ? gradient : wholeGradient; }
 
  private:
@@ -114,7 +117,7 @@ class Layer {
 
   float srLambda_;
   NewMoment newMoment_;
-  bool trainable_, denseGradient_;
+  bool trainable_, denseGradient_, hasDormantGradient_ = false;
 };
 
 }  // namespace rnm::cpu

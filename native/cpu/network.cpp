@@ -215,7 +215,7 @@ void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
       members.first + members.count > kept_.members.first + kept_.members.count) {
     throw std::invalid_argument("Call forward with keep for these members before backward");
   }
-  if (gradients.active || gradients.dormant) requireRole(Role::online, "weight gradients");
+  checkGradients(gradients);
   const TileView dy = tileView(outputGradient, "outputGradient", kept_.input.rows,
                                members.count * spec_.sizes.back());
   TileView dx;
@@ -225,6 +225,9 @@ void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
       throw std::invalid_argument("Expected inputGradient's columns to lie within the input");
     }
   }
+  const int firstLayer = members.first * layers();
+  const int endLayer = firstLayer + members.count * layers();
+  for (int l = firstLayer; gradients.dormant && l < endLayer; ++l) layers_[l].reserveWholeGradient();
   refreshIndices(members, inputFirst, dx.data ? dx.columns : 0);
   // A tile's members run one after the other, since they add to the same input gradient.
   const int perTask = dx.data ? members.count : 1;
@@ -236,17 +239,12 @@ void CpuNetwork::backward(const MatrixView& outputGradient, MemberRange members,
       backwardTile(members.first + slot, tile, dx.data ? &dx : nullptr, inputFirst, i > 0);
     }
   });
-  if (!gradients.active && !gradients.dormant) return;
-  const int firstLayer = members.first * layers();
-  const int endLayer = firstLayer + members.count * layers();
-  if (gradients.dormant) {
-    for (int l = firstLayer; l < endLayer; ++l) layers_[l].reserveWholeGradient();
-    hasDormantGradients_ = true;
-  }
+  if (!gradients.active) return;
   pool_.run(rangeEnds_, [&](int task, int) {
     const RowRange& range = ranges_[task];
     if (range.layer >= firstLayer && range.layer < endLayer) weightGradientRows(range, gradients.dormant);
   });
+  for (int l = firstLayer; gradients.dormant && l < endLayer; ++l) layers_[l].keepDormantGradient();
 }
 
 // The transposed indices that a backward pass reads: of the first layer only the inputs whose gradient
@@ -426,8 +424,14 @@ void CpuNetwork::copyFrom(const Network& source) {
   });
 }
 
+bool CpuNetwork::hasDormantGradients() const {
+  return std::all_of(layers_.begin(), layers_.end(), [](const Layer& each) {
+    return !each.weights.sparse() || each.hasDormantGradient();
+  });
+}
+
 int64_t CpuNetwork::updateMasks(const MaskUpdate& update) {
-  checkMaskUpdate(update, hasDormantGradients_);
+  checkMaskUpdate(update, hasDormantGradients());
   if (update.rule != MaskRule::magnitude) return swapWeights(update);
   return changeRows([](Layer& target, const RowRange& r, Layer::Scratch s) {
     return target.projectRows(r.begin, r.end, s);
@@ -454,7 +458,7 @@ int64_t CpuNetwork::swapWeights(const MaskUpdate& update) {
 }
 
 void CpuNetwork::scaleDormant(float factor) {
-  requireRole(Role::target, "dormant weights");
+  requireRole(Role::target, "factor for dormant weights: it holds none");
   settle();
   settleDebtors();
   pool_.run(rangeEnds_, [&](int task, int) {
@@ -528,7 +532,6 @@ void CpuNetwork::write(int member, int index, Part part, const float* source) {
   settle();
   settleDebtors();
   layer(member, index).write(part, source);
-  hasDormantGradients_ |= part == Part::dormantGradient;
 }
 
 size_t CpuNetwork::bytes() const {

@@ -101,6 +101,7 @@ class CpuNetwork : public Network {
   void backwardTile(int member, int tile, const TileView* inputGradient, int inputFirst,
                     bool accumulate);
   void weightGradientRows(const RowRange& range, bool dormant);
+  bool hasDormantGradients() const;
   int64_t swapWeights(const MaskUpdate& update);
   bool isIdle(int member, int layer, int unit) const;
   template <typename Action>
@@ -115,7 +116,6 @@ class CpuNetwork : public Network {
   mutable std::vector<const CpuNetwork*> debtors_;  // networks whose debt has this one as its source
   std::vector<RowRange> ranges_;   // all rows of all layers, in pieces of similar work
   std::vector<Layer::AdamSteps> steps_;  // of each layer, in the present Adam step
-  bool hasDormantGradients_ = false;
   std::vector<int> rangeEnds_;     // where the pieces end that a thread begins with
   std::vector<InputRange> indexPieces_;  // of the present backward pass
   std::vector<uint16_t> allInputs_;      // 0, 1, ... of the first layer

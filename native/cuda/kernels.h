@@ -84,6 +84,8 @@ struct NarrowLayer {
 void narrowDelta(Context& context, const NarrowLayer& last, const void* lastDelta,
                  const void* weights, void* delta, const void* activity, const PassShape& shape,
                  const ColumnSums& sums);
+// Adds the number of a member's columns that are 0 in every row to *idle.
+void countIdle(Context& context, const void* activity, const PassShape& shape, unsigned long long* idle);
 // target[:, j] = sum over the members of source[member, :, first + j] (float32).
 void sumMembers(Context& context, const float* source, const PassShape& shape, int first,
                 const DeviceView& target);
@@ -96,6 +98,8 @@ struct Average;
 void polyak(Context& context, const std::vector<Average>& averages, float tau);
 // What follows from weights and masks; `keepDormant`: else dormant weights become zero.
 void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDormant);
+// Multiplies dormant weights by a factor. Products do not read them.
+void scaleDormant(Context& context, const WeightArrays& arrays, float factor);
 // *largest = the larger of itself and the bits of every value without its sign: NaN is above all.
 void largestBits(Context& context, const float* values, int64_t count,
                  unsigned long long* largest);
@@ -177,17 +181,37 @@ void writePairs(Context& context, const void* values, int64_t valueLd, const uin
                 const StraightLines& lines, const Slots& slots);
 
 // ---- nm_kernels.cu
-// Projects the layer's weights, or takes `wanted` (a mask like the arrays' own) if given. Adds the
-// number of changed entries to *changed unless it is null.
-void changeMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer,
-                const uint8_t* wanted, uint32_t* chosen, unsigned long long* changed);
+// The active columns of every group: of the projected weights, or of `wanted` (a mask like the arrays' own) if
+// given.
+void chooseMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer, const uint8_t* wanted,
+                uint32_t* chosen);
+// The mean of the second moments of each row's active weights: where `means` is null, new ones are 0.
+void averageMoments(Context& context, const WeightArrays& arrays, const MaskedLayer& layer, float* means);
+// Makes what was chosen the layer's mask, which moves the moments that only active weights have. Adds the number
+// of changed entries to *changed.
+void changeMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer, const uint32_t* chosen,
+                const float* means, unsigned long long* changed);
 // Adds the number of bits in which two masks of `bytes` bytes differ to *different; b may be null,
 // which stands for a mask of zeros.
 void countDifferences(Context& context, const uint8_t* a, const uint8_t* b, int64_t bytes,
                       unsigned long long* different);
 
+// ---- swap_kernels.cu: core/swaps.h
+// The keys of a layer's units, in place of what is chosen of their groups.
+void findSwapKeys(Context& context, const WeightArrays& arrays, const MaskedLayer& layer, uint32_t* chosen);
+// What swaps are drawn from, if they are not by gradient.
+struct SwapRule {
+  uint64_t seed, stream;
+  int64_t random;     // 1 if they are drawn
+  int layer, layers;  // of the network
+};
+// Chooses a layer's groups where `chosen` holds 1 for the units that swap and 0 for the others, and makes the
+// swapped weights 0, and their moments where all weights have some.
+void swapWeights(Context& context, const WeightArrays& arrays, const MaskedLayer& layer, const SwapRule& rule,
+                 const float* means, uint32_t* chosen);
+
 // ---- transpose_kernels.cu
-// Chooses the groups of a transposable layer's tiles, as changeMask takes them.
+// Chooses the groups of a transposable layer's tiles.
 void projectTiles(Context& context, const float* weights, const MaskedLayer& layer,
                   uint32_t* chosen);
 // kept = the layer's mask without what makes the transpose of the masked weights not 2:4 (bfloat16)

@@ -32,6 +32,31 @@ __device__ inline bool inTile(const MaskedLayer& layer, int row, int group) {
   return layer.transposable && bandRows(layer, row) > layer.n && 4 * (group + 1) <= layer.inputs;
 }
 
+// A group of at most 32 neighbouring weights of a row.
+struct Group {
+  int64_t first;  // its place among the weights
+  int size, keep;
+};
+
+__device__ inline Group groupOf(const MaskedLayer& layer, int member, int row, int group) {
+  const int size = min(layer.m, layer.inputs - group * layer.m);
+  return {placeOf(layer, member, row, group * layer.m), size, min(layer.n, size)};
+}
+
+__device__ inline uint32_t groupBits(const uint8_t* mask, const Group& group) {
+  uint32_t bits = 0;
+  for (int i = 0; i < group.size; ++i) {
+    const int64_t at = group.first + i;
+    bits |= (static_cast<uint32_t>(mask[at / 8]) >> (at % 8) & 1u) << i;
+  }
+  return bits;
+}
+
+// The second moment of a weight of the row that becomes active. `means`: see averageMoments().
+__device__ inline float newMomentOf(const MaskedLayer& layer, const float* means, int member, int row) {
+  return means ? means[layer.rows + static_cast<int64_t>(member) * layer.outputs + row] : 0.0f;
+}
+
 // A layer's rows, `perRow` threads for each, of all members.
 inline Grid gridOfRows(const MaskedLayer& layer, int64_t rows, int64_t perRow) {
   Grid grid = gridOf(perRow * rows);

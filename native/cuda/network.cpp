@@ -302,13 +302,14 @@ void CudaNetwork::forwardLayer(int index, MemberRange members, int rows, const M
 // ---------------------------------------------------------------- backward
 
 void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members,
-                           bool weightGradient, const MatrixView& inputGradient, int inputFirst) {
+                           WantedGradients gradients, const MatrixView& inputGradient,
+                           int inputFirst) {
   checkMembers(members);
   if (!kept_.inputMatrix.matrix || members.first < kept_.members.first ||
       members.first + members.count > kept_.members.first + kept_.members.count) {
     throw std::invalid_argument("Call forward with keep for these members before backward");
   }
-  if (weightGradient) requireRole(Role::online, "weight gradients");
+  checkGradients(gradients);
   const int rows = kept_.input.rows;
   const DeviceView dy =
       deviceView(outputGradient, "outputGradient", rows, members.count * spec_.sizes.back());
@@ -320,12 +321,12 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
     }
   }
   planTransposed(rows);
-  if (weightGradient) planGradients(rows);
-  const BiasSums sums = biasSums(members, weightGradient);
+  if (gradients.active) planGradients(rows);
+  const BiasSums sums = biasSums(members, gradients.active);
   const auto shape = [&](int l) { return shapeOf(l, members.count, rows, kept_.capacity); };
   const auto delta = [&](int l) { return keptDelta(l, members.first); };
   MatrixRef from = delta(last());
-  if (isDelta(members, dy) && !weightGradient) {
+  if (isDelta(members, dy) && !gradients.active) {
     from = {dy.data, dy.ld, 0, ElementType::float32};
   } else {
     const auto* squash = static_cast<const float*>(
@@ -337,14 +338,15 @@ void CudaNetwork::backward(const MatrixView& outputGradient, MemberRange members
   Branch branch(context_);
   bool clean = true;
   for (int l = last(); l > 0; --l) {
-    if (weightGradient) branch.run([&] { weightGradientOf(l, members); });
+    if (gradients.active) branch.run([&] { weightGradientOf(l, members, gradients); });
     clean = propagate(l, members, from, clean, sums.of(l - 1));
     from = delta(l - 1);
   }
   if (sums.unfinished()) branch.run([&] { sums.finish(); });
-  if (weightGradient) weightGradientOf(0, members);
+  if (gradients.active) weightGradientOf(0, members, gradients);
   if (dx.data) storeInputGradient(members, from, dx, inputFirst);
   branch.join();
+  if (gradients.dormant) weights_.keepDormantGradients(members);
 }
 
 // The deltas of the layer before, and their sums. Returns whether what pads them is clean: see forward.
@@ -417,8 +419,8 @@ WeightGradients::Factors CudaNetwork::gradientFactors(int index, int member) con
   return {delta, input, productInputs(index), kept_.input.rows};
 }
 
-void CudaNetwork::weightGradientOf(int index, MemberRange members) {
-  gradients_.compute(index, members, gradientFactors(index, members.first));
+void CudaNetwork::weightGradientOf(int index, MemberRange members, WantedGradients gradients) {
+  gradients_.compute(index, members, gradientFactors(index, members.first), gradients.dormant);
 }
 
 // The whole input's gradient of each member, of which the wanted columns are summed: products of
@@ -459,9 +461,14 @@ void CudaNetwork::copyFrom(const Network& source) {
   weights_.copyFrom(maskSource(source).weights_);
 }
 
-int64_t CudaNetwork::updateMasks() {
-  requireRole(Role::target, "mask updates");
-  return weights_.updateMasks();
+int64_t CudaNetwork::updateMasks(const MaskUpdate& update) {
+  checkMaskUpdate(update, weights_.hasDormantGradients());
+  return weights_.updateMasks(update);
+}
+
+void CudaNetwork::scaleDormant(float factor) {
+  requireRole(Role::target, "factor for dormant weights: it holds none");
+  weights_.scaleDormant(factor);
 }
 
 int64_t CudaNetwork::followMasks(const Network& source) {
@@ -478,6 +485,19 @@ int64_t CudaNetwork::divergence(const Network& other, int member) const {
 float CudaNetwork::largestWeight(int member) const {
   checkMembers({member, 1});
   return weights_.largestWeight(member);
+}
+
+int64_t CudaNetwork::idleUnits(int member) const {
+  checkMembers({member, 1});
+  context_.requireNoGraph("a look at activities");
+  const MemberRange kept = kept_.inputMatrix.matrix ? kept_.members : MemberRange{0, 0};
+  if (member < kept.first || member >= kept.first + kept.count) return 0;
+  return weights_.counted([&](unsigned long long* idle) {
+    for (int l = 0; l < last(); ++l) {
+      countIdle(context_, keptRef(kept_.activity, l, member, type()).data,
+                shapeOf(l, 1, kept_.input.rows, kept_.capacity), idle);
+    }
+  });
 }
 
 void CudaNetwork::read(int member, int layer, Part part, float* target) const {

@@ -20,15 +20,17 @@ class CudaNetwork : public Network {
 
   void forward(const MatrixView& input, const MatrixView& output, MemberRange members,
                bool keep) override;
-  void backward(const MatrixView& outputGradient, MemberRange members, bool weightGradient,
+  void backward(const MatrixView& outputGradient, MemberRange members, WantedGradients gradients,
                 const MatrixView& inputGradient, int inputFirst) override;
   void adam(const AdamOptions& options) override;
   void polyak(const Network& source, float tau) override;
   void copyFrom(const Network& source) override;
-  int64_t updateMasks() override;
+  int64_t updateMasks(const MaskUpdate& update) override;
+  void scaleDormant(float factor) override;
   int64_t followMasks(const Network& source) override;
   int64_t divergence(const Network& other, int member) const override;
   float largestWeight(int member) const override;
+  int64_t idleUnits(int member) const override;
   void read(int member, int layer, Part part, float* target) const override;
   void write(int member, int layer, Part part, const float* source) override;
   size_t bytes() const override { return weights_.bytes(); }
@@ -96,7 +98,7 @@ class CudaNetwork : public Network {
                     const MatrixRef& target);
   void planGradients(int rows);
   WeightGradients::Factors gradientFactors(int layer, int member) const;
-  void weightGradientOf(int layer, MemberRange members);
+  void weightGradientOf(int layer, MemberRange members, WantedGradients gradients);
   void storeInputGradient(MemberRange members, const MatrixRef& delta, const DeviceView& target,
                           int first);
 

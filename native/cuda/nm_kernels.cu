@@ -1,31 +1,10 @@
-// Row-wise N:M masks: projection, taking over another mask, and counting differences.
+// Row-wise N:M masks: projection, taking over another mask, what follows from a change, and counting
+// differences.
 #include "cuda/kernels.h"
 #include "cuda/masks.h"
 
 namespace rnm::cuda {
 namespace {
-
-constexpr int kMaxGroup = 32;
-
-// A group of at most 32 neighbouring weights of a row.
-struct Group {
-  int64_t first;  // its place among the weights
-  int size, keep;
-};
-
-__device__ Group groupOf(const MaskedLayer& layer, int member, int row, int group) {
-  const int size = min(layer.m, layer.inputs - group * layer.m);
-  return {placeOf(layer, member, row, group * layer.m), size, min(layer.n, size)};
-}
-
-__device__ uint32_t groupBits(const uint8_t* mask, const Group& group) {
-  uint32_t bits = 0;
-  for (int i = 0; i < group.size; ++i) {
-    const int64_t at = group.first + i;
-    bits |= (static_cast<uint32_t>(mask[at / 8]) >> (at % 8) & 1u) << i;
-  }
-  return bits;
-}
 
 // The largest magnitudes; strict comparison gives ties to the lower column.
 __device__ uint32_t largestOf(const float* weights, const Group& group) {
@@ -46,15 +25,58 @@ __device__ uint32_t largestOf(const float* weights, const Group& group) {
   return chosen;
 }
 
-// A newly active weight begins with a zero moment, one that goes dormant loses its own. A group's
+// A thread takes a group; those of tiles come chosen.
+__global__ void chooseKernel(WeightArrays arrays, MaskedLayer layer, const uint8_t* wanted, uint32_t* chosen) {
+  const int64_t i = RNM_THREAD;
+  const int row = static_cast<int>(i / layer.groups), index = static_cast<int>(i % layer.groups);
+  if (row >= layer.outputs) return;
+  const int member = static_cast<int>(blockIdx.y);
+  const Group group = groupOf(layer, member, row, index);
+  uint32_t& choice = chosen[choiceOf(layer, member, row, index)];
+  if (wanted) {
+    choice = groupBits(wanted, group);
+  } else if (!inTile(layer, row, index)) {
+    choice = largestOf(arrays.weights, group);
+  }
+}
+
+// Where the places and the moments of a row's active weights begin, after the layer's first.
+__device__ int64_t entryOf(const MaskedLayer& layer, int member, int row) {
+  return member * layer.placeStride + static_cast<int64_t>(row) * layer.perRow;
+}
+
+// A thread takes a row, and adds in double precision from left to right, as the CPU does. Dense moments are in
+// the order of weights.
+__global__ void averageMomentsKernel(WeightArrays arrays, MaskedLayer layer, float* means) {
+  const int64_t i = RNM_THREAD;
+  const int row = static_cast<int>(i), member = static_cast<int>(blockIdx.y);
+  if (i >= layer.outputs) return;
+  double sum = 0.0;
+  if (layer.places >= 0) {
+    const float* moments = arrays.moment2 + layer.moments + entryOf(layer, member, row);
+    for (int k = 0; k < layer.perRow; ++k) sum += moments[k];
+  } else {
+    const int64_t first = placeOf(layer, member, row, 0);
+    const float* moments = arrays.moment2 + layer.moments + first - layer.first;
+    for (int column = 0; column < layer.inputs; ++column) {
+      const int64_t at = first + column;
+      if (arrays.mask[at / 8] >> (at % 8) & 1u) sum += moments[column];
+    }
+  }
+  means[layer.rows + static_cast<int64_t>(member) * layer.outputs + row] =
+      static_cast<float>(sum / layer.perRow);
+}
+
+// A weight that goes dormant loses its moment, one that becomes active begins with `newMoment`. A group's
 // moments lie in the order of its columns.
-__device__ void moveMoments(float* moments, const Group& group, uint32_t before, uint32_t after) {
+__device__ void moveMoments(float* moments, const Group& group, uint32_t before, uint32_t after,
+                            float newMoment) {
   float kept[kMaxGroup];
   for (int k = 0; k < __popc(before); ++k) kept[k] = moments[k];
   for (int i = 0, k = 0; i < group.size; ++i) {
     if (!(after >> i & 1u)) continue;
     const uint32_t lower = before & ((1u << i) - 1u);
-    moments[k++] = before >> i & 1u ? kept[__popc(lower)] : 0.0f;
+    moments[k++] = before >> i & 1u ? kept[__popc(lower)] : newMoment;
   }
 }
 
@@ -64,31 +86,23 @@ __device__ void storePlaces(uint32_t* places, const Group& group, uint32_t chose
   }
 }
 
-// A thread takes a group; those of tiles come chosen. The mask itself is stored by another kernel, since groups share bytes.
-__global__ void chooseKernel(WeightArrays arrays, MaskedLayer layer, const uint8_t* wanted,
-                             uint32_t* chosen, unsigned long long* changed) {
+// A thread takes a group. The mask itself is stored by another kernel, since groups share bytes.
+__global__ void changeKernel(WeightArrays arrays, MaskedLayer layer, const uint32_t* chosen, const float* means,
+                             unsigned long long* changed) {
   const int64_t i = RNM_THREAD;
   const int row = static_cast<int>(i / layer.groups), index = static_cast<int>(i % layer.groups);
   if (row >= layer.outputs) return;
   const int member = static_cast<int>(blockIdx.y);
   const Group group = groupOf(layer, member, row, index);
   const uint32_t before = groupBits(arrays.mask, group);
-  uint32_t& choice = chosen[choiceOf(layer, member, row, index)];
-  if (wanted) {
-    choice = groupBits(wanted, group);
-  } else if (!inTile(layer, row, index)) {
-    choice = largestOf(arrays.weights, group);
-  }
-  const uint32_t after = choice;
-  if (before != after && changed) {
-    atomicAdd(changed, static_cast<unsigned long long>(__popc(before ^ after)));
-  }
+  const uint32_t after = chosen[choiceOf(layer, member, row, index)];
+  if (before != after) atomicAdd(changed, static_cast<unsigned long long>(__popc(before ^ after)));
   if (layer.places < 0) return;
-  const int64_t entry =
-      member * layer.placeStride + static_cast<int64_t>(row) * layer.perRow + index * layer.n;
+  const int64_t entry = entryOf(layer, member, row) + index * layer.n;
   if (before != after) {
-    moveMoments(arrays.moment1 + layer.moments + entry, group, before, after);
-    moveMoments(arrays.moment2 + layer.moments + entry, group, before, after);
+    moveMoments(arrays.moment1 + layer.moments + entry, group, before, after, 0.0f);
+    moveMoments(arrays.moment2 + layer.moments + entry, group, before, after,
+                newMomentOf(layer, means, member, row));
   }
   storePlaces(arrays.places + layer.places + entry, group, after);
 }
@@ -123,15 +137,25 @@ __global__ void differencesKernel(const uint8_t* a, const uint8_t* b, int64_t by
 
 }  // namespace
 
-void changeMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer,
-                const uint8_t* wanted, uint32_t* chosen, unsigned long long* changed) {
+void chooseMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer, const uint8_t* wanted,
+                uint32_t* chosen) {
   if (layer.transposable && !wanted) projectTiles(context, arrays.weights, layer, chosen);
-  launch(context, "choose active weights", chooseKernel,
-         gridOfRows(layer, layer.outputs, layer.groups), arrays, layer, wanted,
-         chosen + layer.chosen, changed);
-  launch(context, "store a mask", storeMaskKernel,
-         gridOfRows(layer, layer.outputs, layer.ld / 8), arrays.mask, layer,
-         static_cast<const uint32_t*>(chosen + layer.chosen));
+  launch(context, "choose active weights", chooseKernel, gridOfRows(layer, layer.outputs, layer.groups), arrays,
+         layer, wanted, chosen + layer.chosen);
+}
+
+void averageMoments(Context& context, const WeightArrays& arrays, const MaskedLayer& layer, float* means) {
+  launch(context, "average moments", averageMomentsKernel, gridOfRows(layer, layer.outputs, 1), arrays, layer,
+         means);
+}
+
+void changeMask(Context& context, const WeightArrays& arrays, const MaskedLayer& layer, const uint32_t* chosen,
+                const float* means, unsigned long long* changed) {
+  const uint32_t* own = chosen + layer.chosen;
+  launch(context, "change a mask", changeKernel, gridOfRows(layer, layer.outputs, layer.groups), arrays, layer,
+         own, means, changed);
+  launch(context, "store a mask", storeMaskKernel, gridOfRows(layer, layer.outputs, layer.ld / 8), arrays.mask,
+         layer, own);
 }
 
 void countDifferences(Context& context, const uint8_t* a, const uint8_t* b, int64_t bytes,

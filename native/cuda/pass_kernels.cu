@@ -211,6 +211,19 @@ __global__ void sumMembersKernel(const float* source, PassShape shape, int first
   target.data[row * target.ld + column] = sum;
 }
 
+// A thread takes a column: neighbours read neighbours.
+template <typename T>
+__global__ void countIdleKernel(const T* activity, PassShape shape, unsigned long long* idle) {
+  const int64_t column = RNM_THREAD % shape.width, member = RNM_THREAD / shape.width;
+  if (member >= shape.members) return;
+  const T* values = activity + member * shape.stride + column;
+  for (int row = 0; row < shape.rows; ++row) {
+    // NaN is not 0.
+    if (load(values + row * shape.ld) != 0.0f) return;
+  }
+  atomicAdd(idle, 1ull);
+}
+
 Grid chunkGrid(const PassShape& shape, int columns) {
   return {dim3(static_cast<unsigned>((shape.width + columns - 1) / columns),
                static_cast<unsigned>(chunksOf(shape.rows)), static_cast<unsigned>(shape.members))};
@@ -309,6 +322,17 @@ void narrowDelta(Context& context, const NarrowLayer& last, const void* lastDelt
   const bool bf16 = context.precision() == Precision::bf16;
   (bf16 ? narrowDeltaOf<__nv_bfloat16> : narrowDeltaOf<float>)(context, last, lastDelta, weights,
                                                                delta, activity, shape, sums);
+}
+
+void countIdle(Context& context, const void* activity, const PassShape& shape, unsigned long long* idle) {
+  const char* name = "count idle units";
+  const Grid grid = gridOf(shape.members * shape.width);
+  if (context.precision() == Precision::bf16) {
+    launch(context, name, countIdleKernel<__nv_bfloat16>, grid, static_cast<const __nv_bfloat16*>(activity),
+           shape, idle);
+  } else {
+    launch(context, name, countIdleKernel<float>, grid, static_cast<const float*>(activity), shape, idle);
+  }
 }
 
 void sumMembers(Context& context, const float* source, const PassShape& shape, int first,

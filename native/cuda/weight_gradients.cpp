@@ -118,8 +118,8 @@ MeasuredProduct WeightGradients::measure(int index, const Pass& pass) {
   return {{ways[best], {}, {}, {}}, {one[0], one[best]}, {all[0], all[best]}};
 }
 
-void WeightGradients::compute(int index, MemberRange members, const Factors& factors) {
-  const bool sparse = factors.rows == rows_ && choices_[index].takes(members.count);
+void WeightGradients::compute(int index, MemberRange members, const Factors& factors, bool dormant) {
+  const bool sparse = !dormant && factors.rows == rows_ && choices_[index].takes(members.count);
   computeBy(sparse ? choices_[index].algorithm.id : std::nullopt, index, members, factors);
 }
 

@@ -35,8 +35,9 @@ class WeightGradients {
   void plan(int rows, const Pass& pass);
   bool planned() const { return rows_ > 0; }
 
-  // Of members from `members.first` on, which the factors begin with.
-  void compute(int layer, MemberRange members, const Factors& factors);
+  // Of members from `members.first` on, which the factors begin with. `dormant`: of dormant weights too, which
+  // products leave anyway.
+  void compute(int layer, MemberRange members, const Factors& factors, bool dormant);
 
  private:
   std::string whyDense(const NetworkWeights::Layer& layer) const;

@@ -177,7 +177,8 @@ __global__ void adamKernel(WeightArrays a, AdamScalars scalars, float srLambda) 
   const Segment segment = a.segments[piece.segment];
   const uint32_t begin = piece.begin + 4 * threadIdx.x;
   if (begin >= segment.count) return;
-  const AdamStep step = stepOf(scalars);
+  AdamStep step = stepOf(scalars);
+  step.stepSize *= segment.rate;
   if (segment.perGroup == 2) {
     adamInGroups<T, 2>(a, step, segment, begin);
   } else if (segment.perGroup == 1) {
@@ -231,6 +232,18 @@ __global__ void refreshKernel(WeightArrays a, bool keepDormant) {
   storeEffective<T>(a, i, bits, w);
 }
 
+// Padding is dormant too, and 0.
+__global__ void scaleDormantKernel(WeightArrays a, Scalar<float> factor) {
+  const int64_t i = 4 * RNM_THREAD;
+  if (i >= a.size) return;
+  const unsigned bits = maskBits(a.mask, i);
+  if (bits == 15u) return;
+  Floats4 w = load4(a.weights + i);
+#pragma unroll
+  for (int k = 0; k < 4; ++k) w.value[k] *= bits >> k & 1u ? 1.0f : factor.get();
+  store4(a.weights + i, w);
+}
+
 AdamScalars scalarsOf(Context& context, const AdamStep& s) {
   return {context.scalar(s.beta1),    context.scalar(s.rest1),
           context.scalar(s.beta2),    context.scalar(s.rest2),
@@ -281,6 +294,11 @@ void refreshEffective(Context& context, const WeightArrays& arrays, bool keepDor
   const auto kernel =
       context.precision() == Precision::bf16 ? refreshKernel<__nv_bfloat16> : refreshKernel<float>;
   launch(context, "refresh weights", kernel, gridOf(arrays.size / 4), arrays, keepDormant);
+}
+
+void scaleDormant(Context& context, const WeightArrays& arrays, float factor) {
+  launch(context, "scale dormant weights", scaleDormantKernel, gridOf(arrays.size / 4), arrays,
+         context.scalar(factor));
 }
 
 void largestBits(Context& context, const float* values, int64_t count,

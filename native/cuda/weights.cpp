@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/initial_weights.h"
+#include "core/swaps.h"
 #include "cuda/error.h"
 #include "cuda/matrix.h"
 
@@ -29,7 +30,9 @@ NetworkWeights::NetworkWeights(Context& context, const NetworkSpec& spec)
       members_(spec.members),
       srLambda_(spec.rule == GradientRule::srSte ? spec.srLambda : 0.0f),
       maskedRule_(spec.rule == GradientRule::masked),
-      maskShape_(spec.maskShape) {
+      newMoment_(spec.newMoment),
+      maskShape_(spec.maskShape),
+      hasDormantGradient_(spec.members * spec.patterns.size(), 0) {
   layOut(spec);
   allocate();
   initialise(spec);
@@ -64,7 +67,7 @@ void NetworkWeights::layOut(const NetworkSpec& spec) {
     layer.biasMoments = layer.moments + members_ * layer.momentStride;
     moments_ = layer.biasMoments + members_ * layer.biasStride;
     if (layer.masked >= 0) masked_[layer.masked].moments = layer.moments;
-    if (learns()) addSegments(layer);
+    if (learns()) addSegments(layer, static_cast<float>(stepScale(spec, static_cast<int>(l))));
     layers_.push_back(layer);
   }
   if (size_ >= kEverywhere) throw std::runtime_error("A network this large is not supported");
@@ -85,6 +88,9 @@ void NetworkWeights::maskLayer(Layer& layer) {
   masked.transposable = maskShape_ == MaskShape::transposable;
   masked.chosen = groups_;
   groups_ += static_cast<int64_t>(members_) * layer.outputs * masked.groups;
+  masked.index = static_cast<int>(layers_.size());
+  masked.rows = rows_;
+  rows_ += static_cast<int64_t>(members_) * layer.outputs;
   masked.places = -1;
   if (maskedRule_ && learns()) {
     layer.places = masked.places = places_;
@@ -113,12 +119,14 @@ bool NetworkWeights::inGroups(const Layer& layer) const {
   return gapless && (m == 4 ? n <= 2 : n == 1 && m % 4 == 0);
 }
 
-void NetworkWeights::addSegments(const Layer& layer) {
-  const auto segment = [](int64_t first, int64_t count, int64_t moments, uint32_t places,
-                          const NmPattern& groups) {
+// Weights take their steps with `rate` times the learning rate, biases with all of it.
+void NetworkWeights::addSegments(const Layer& layer, float rate) {
+  const auto segment = [rate](int64_t first, int64_t count, int64_t moments, uint32_t places,
+                              const NmPattern& groups) {
     return Segment{static_cast<uint32_t>(first),    static_cast<uint32_t>(count),
                    static_cast<uint32_t>(moments),  places,
-                   static_cast<uint32_t>(groups.n), static_cast<uint32_t>(groups.m)};
+                   static_cast<uint32_t>(groups.n), static_cast<uint32_t>(groups.m),
+                   rate};
   };
   if (inGroups(layer)) {
     addSegment(segment(layer.first, members_ * layer.stride, layer.moments, kEverywhere,
@@ -129,8 +137,10 @@ void NetworkWeights::addSegments(const Layer& layer) {
     addSegment(segment(layer.first, members_ * layer.momentStride, layer.moments,
                        static_cast<uint32_t>(layer.places), {}));
   }
-  addSegment(
-      segment(layer.bias, members_ * layer.biasStride, layer.biasMoments, kEverywhere, {}));
+  Segment biases =
+      segment(layer.bias, members_ * layer.biasStride, layer.biasMoments, kEverywhere, {});
+  biases.rate = 1.0f;
+  addSegment(biases);
 }
 
 void NetworkWeights::allocate() {
@@ -145,6 +155,7 @@ void NetworkWeights::allocate() {
     chosen_ = DeviceArray<uint32_t>(context_, groups_);
     fillMaskOfDense();
     if (maskShape_ == MaskShape::transposable) uploadTileMasks();
+    if (learns() && newMoment_ == NewMoment::rowMean) means_ = DeviceArray<float>(context_, rows_);
     if (learns() && context_.prunesTransposes()) {
       gradientMask_ = DeviceArray<uint8_t>(context_, mask_.size());
     }
@@ -204,18 +215,19 @@ void NetworkWeights::fillMaskOfDense() {
 }
 
 void NetworkWeights::initialise(const NetworkSpec& spec) {
-  InitialWeights initial(spec.seed, spec.stream);
+  InitialWeights initial(spec);
   std::vector<float> values;
   for (int member = 0; member < members_; ++member) {
-    for (const Layer& layer : layers_) {
+    for (int l = 0; l < layers(); ++l) {
+      const Layer& layer = layers_[l];
       values.resize(static_cast<size_t>(layer.outputs) * layer.inputs);
-      initial.draw(values.data(), values.size(), layer.inputs);
+      initial.drawWeights(l, values.data(), values.size());
       writeRows(weights_.data() + layer.first + member * layer.stride, layer, values.data());
-      initial.draw(values.data(), layer.outputs, layer.inputs);
+      initial.drawBiases(l, values.data());
       weights_.write(values.data(), layer.bias + member * layer.biasStride, layer.outputs);
     }
   }
-  changeMasks(nullptr, masked_);
+  takeMasks(nullptr, masked_);
 }
 
 // ---------------------------------------------------------------- what passes use
@@ -266,6 +278,19 @@ void NetworkWeights::sampleGradient(int index, MemberRange members, const Sample
   some.places += members.first * some.placeStride;
   some.members = members.count;
   cuda::sampleGradient(context_, factors, some, arrays_, tile);
+}
+
+// Recording a graph computes nothing: each of its launches does.
+void NetworkWeights::keepDormantGradients(MemberRange members) {
+  if (context_.capturing()) return;
+  std::fill_n(hasDormantGradient_.begin() + members.first * layers(), members.count * layers(), 1);
+}
+
+bool NetworkWeights::hasDormantGradients() const {
+  for (size_t i = 0; i < hasDormantGradient_.size(); ++i) {
+    if (layers_[i % layers_.size()].masked >= 0 && !hasDormantGradient_[i]) return false;
+  }
+  return true;
 }
 
 void NetworkWeights::planSparse(const std::vector<SparsePlan>& plans, bool transposed) {
@@ -337,7 +362,7 @@ void NetworkWeights::copyFrom(const NetworkWeights& source) {
   };
   copy(weights_, source.weights_);
   if (masked_.empty()) return refresh();
-  changeMasks(source.mask_.data(), masked_);
+  takeMasks(source.mask_.data(), masked_);
 }
 
 void NetworkWeights::clearCounter() const {
@@ -350,15 +375,19 @@ int64_t NetworkWeights::readCounter() const {
   return static_cast<int64_t>(count);
 }
 
-// Masks from the network's own weights, or those wanted. Layers whose transpose is to be pruned anew
-// may be parts of the network's own. Returns the number of changed entries.
-int64_t NetworkWeights::changeMasks(const uint8_t* wanted,
-                                    const std::vector<MaskedLayer>& pruned) {
+// New masks, after choose() has chosen the active columns of all groups. Layers whose transpose is to be pruned
+// anew may be parts of the network's own. Returns the number of changed entries.
+template <typename Choose>
+int64_t NetworkWeights::changeMasks(const Choose& choose, const std::vector<MaskedLayer>& pruned) {
   context_.requireNoGraph("a change of masks");
+  for (const MaskedLayer& layer : masked_) {
+    if (means_.size() > 0) averageMoments(context_, arrays_, layer, means_.data());
+  }
+  choose();
   forgetGradients();
   clearCounter();
   for (const MaskedLayer& layer : masked_) {
-    cuda::changeMask(context_, arrays_, layer, wanted, chosen_.data(), counter_.data());
+    changeMask(context_, arrays_, layer, chosen_.data(), means_.data(), counter_.data());
   }
   for (const MaskedLayer& layer : pruned) {
     if (!prunesTranspose()) break;
@@ -374,49 +403,91 @@ int64_t NetworkWeights::changeMasks(const uint8_t* wanted,
   return readCounter();
 }
 
+// Masks from the network's own weights, or those wanted.
+int64_t NetworkWeights::takeMasks(const uint8_t* wanted, const std::vector<MaskedLayer>& pruned) {
+  const auto choose = [&] {
+    for (const MaskedLayer& layer : masked_) chooseMask(context_, arrays_, layer, wanted, chosen_.data());
+  };
+  return changeMasks(choose, pruned);
+}
+
+int64_t NetworkWeights::swapWeights(const MaskUpdate& update) {
+  const auto choose = [&] {
+    chooseSwaps(update.dropFraction);
+    for (const MaskedLayer& layer : masked_) {
+      const SwapRule rule = {update.seed, update.stream, update.rule == MaskRule::random, layer.index, layers()};
+      cuda::swapWeights(context_, arrays_, layer, rule, means_.data(), chosen_.data());
+    }
+  };
+  return changeMasks(choose, masked_);
+}
+
+// Leaves 1 in `chosen_` for the units that swap, and 0 for the others. The keys of all layers come to the host
+// at once, where they are compared as the CPU does.
+void NetworkWeights::chooseSwaps(double dropFraction) {
+  for (const MaskedLayer& layer : masked_) findSwapKeys(context_, arrays_, layer, chosen_.data());
+  std::vector<float> keys(chosen_.size());
+  context_.download(keys.data(), chosen_.data(), chosen_.bytes(), chosen_.bytes(), 1);
+  std::vector<uint32_t> swaps(chosen_.size());
+  for (const MaskedLayer& layer : masked_) {
+    const size_t units = static_cast<size_t>(layer.outputs) * layer.groups;
+    for (int member = 0; member < members_; ++member) {
+      const size_t first = layer.chosen + member * units;
+      const std::vector<uint8_t> swap = rnm::chooseSwaps(keys.data() + first, units, dropFraction);
+      std::copy(swap.begin(), swap.end(), swaps.begin() + first);
+    }
+  }
+  chosen_.write(swaps.data(), 0, swaps.size());
+}
+
 // What becomes active has no gradient where gradients were sampled, or an old one: it is zero until the next
-// backward pass.
+// backward pass. But gradients of dormant weights that were asked for stay: swaps may come later.
 void NetworkWeights::forgetGradients() {
   if (!sampled_) return;
-  for (const Layer& layer : layers_) {
-    if (layer.masked < 0) continue;
-    check(cudaMemsetAsync(gradient_.data() + layer.first, 0, members_ * layer.stride * sizeof(float),
-                          context_.stream()),
+  for (size_t i = 0; i < hasDormantGradient_.size(); ++i) {
+    const int member = static_cast<int>(i) / layers(), index = static_cast<int>(i) % layers();
+    if (layers_[index].masked < 0 || hasDormantGradient_[i]) continue;
+    check(cudaMemsetAsync(gradient(index, member), 0, layers_[index].stride * sizeof(float), context_.stream()),
           "clear memory");
   }
 }
 
-int64_t NetworkWeights::updateMasks() {
-  return masked_.empty() ? 0 : changeMasks(nullptr, masked_);
+int64_t NetworkWeights::updateMasks(const MaskUpdate& update) {
+  if (masked_.empty()) return 0;
+  return update.rule == MaskRule::magnitude ? takeMasks(nullptr, masked_) : swapWeights(update);
 }
 
 int64_t NetworkWeights::followMasks(const NetworkWeights& source) {
-  return masked_.empty() ? 0 : changeMasks(source.mask_.data(), masked_);
+  return masked_.empty() ? 0 : takeMasks(source.mask_.data(), masked_);
+}
+
+void NetworkWeights::scaleDormant(float factor) {
+  if (!masked_.empty()) cuda::scaleDormant(context_, arrays_, factor);
 }
 
 int64_t NetworkWeights::divergence(const NetworkWeights& other, int member) const {
   if (masked_.empty()) return 0;
   context_.requireNoGraph("a comparison of masks");
-  clearCounter();
-  for (const MaskedLayer& layer : masked_) {
-    const int64_t at = (layer.first + member * layer.stride) / 8;
-    countDifferences(context_, mask_.data() + at, other.mask_.data() + at, layer.stride / 8,
-                     counter_.data());
-  }
-  return readCounter();
+  return counted([&](unsigned long long* different) {
+    for (const MaskedLayer& layer : masked_) {
+      const int64_t at = (layer.first + member * layer.stride) / 8;
+      countDifferences(context_, mask_.data() + at, other.mask_.data() + at, layer.stride / 8, different);
+    }
+  });
 }
 
 float NetworkWeights::largestWeight(int member) const {
   context_.requireNoGraph("a look at weights");
-  clearCounter();
-  // What pads rows and biases is zero, or NaN where a row is.
-  for (const Layer& layer : layers_) {
-    const float* weights = weights_.data() + layer.first + member * layer.stride;
-    const float* biases = weights_.data() + layer.bias + member * layer.biasStride;
-    largestBits(context_, weights, layer.stride, counter_.data());
-    largestBits(context_, biases, layer.biasStride, counter_.data());
-  }
-  return std::bit_cast<float>(static_cast<uint32_t>(readCounter()));
+  const int64_t bits = counted([&](unsigned long long* largest) {
+    // What pads rows and biases is zero, or NaN where a row is.
+    for (const Layer& layer : layers_) {
+      const float* weights = weights_.data() + layer.first + member * layer.stride;
+      const float* biases = weights_.data() + layer.bias + member * layer.biasStride;
+      largestBits(context_, weights, layer.stride, largest);
+      largestBits(context_, biases, layer.biasStride, largest);
+    }
+  });
+  return std::bit_cast<float>(static_cast<uint32_t>(bits));
 }
 
 // ---------------------------------------------------------------- reading and writing from outside
@@ -492,7 +563,7 @@ void NetworkWeights::writeMask(const Layer& layer, int member, const float* sour
   MaskedLayer own = masked_[layer.masked];
   own.first += member * own.stride;
   own.members = 1;
-  changeMasks(wanted.data(), {own});
+  takeMasks(wanted.data(), {own});
 }
 
 // For restoring a state: what the last change of masks left, whatever the weights are now.
@@ -593,6 +664,12 @@ void NetworkWeights::read(int member, int index, Part part, float* target) const
       readRows(gradient_.data(), layer, member, target);
       if (maskedRule_) zeroDormant(layer, member, target);
       return;
+    case Part::dormantGradient:
+      if (hasDormantGradient_[member * layers() + index]) {
+        return readRows(gradient_.data(), layer, member, target);
+      }
+      std::fill_n(target, static_cast<size_t>(layer.outputs) * layer.inputs, 0.0f);
+      return;
     case Part::bias: return weights_.read(target, bias, layer.outputs);
     case Part::biasMoment1: return moment1_.read(target, biasMoments, layer.outputs);
     case Part::biasMoment2: return moment2_.read(target, biasMoments, layer.outputs);
@@ -607,7 +684,7 @@ void NetworkWeights::write(int member, int index, Part part, const float* source
     throw std::invalid_argument("This part of a layer is read only");
   }
   if (ofTraining(part) && !learns()) {
-    throw std::invalid_argument("A target network holds no moments");
+    throw std::invalid_argument("A target network holds no moments and no gradients");
   }
   switch (part) {
     case Part::weight:
@@ -620,6 +697,10 @@ void NetworkWeights::write(int member, int index, Part part, const float* source
     case Part::gradientMask: return writeGradientMask(layer, member, source);
     case Part::weightMoment1: return writeMoments(moment1_.data(), layer, member, source);
     case Part::weightMoment2: return writeMoments(moment2_.data(), layer, member, source);
+    case Part::dormantGradient:
+      writeRows(gradient(index, member), layer, source);
+      hasDormantGradient_[member * layers() + index] = 1;
+      return;
     case Part::biasMoment1: return moment1_.write(source, biasMoments, layer.outputs);
     default: return moment2_.write(source, biasMoments, layer.outputs);
   }
@@ -628,7 +709,7 @@ void NetworkWeights::write(int member, int index, Part part, const float* source
 size_t NetworkWeights::bytes() const {
   return weights_.bytes() + effective_.bytes() + mask_.bytes() + gradient_.bytes() +
          moment1_.bytes() + moment2_.bytes() + placeArray_.bytes() + chosen_.bytes() +
-         segmentArray_.bytes() + pieceArray_.bytes() + gradientMask_.bytes() +
+         segmentArray_.bytes() + pieceArray_.bytes() + gradientMask_.bytes() + means_.bytes() +
          tileMasks_.bytes() + (sparse_ ? sparse_->bytes() : 0) +
          (transposed_ ? transposed_->bytes() : 0);
 }

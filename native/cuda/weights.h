@@ -8,7 +8,8 @@
 //   mask       one bit for each element, 1 where active
 //   effective  what matrix products read: zero where dormant, of the products' type. There is none
 //              where it would repeat `weights`.
-//   gradient   as products leave it: dense, or where it is sampled that of active weights alone
+//   gradient   as products leave it: dense, or where it is sampled that of active weights alone; in passes
+//              that are asked for dormant weights' gradients it is dense
 //
 // Adam's moments are dense where all of W learns. Under `masked` a sparse layer has them for its
 // active weights alone, in the order of its `places`, which say where each active weight lies.
@@ -32,6 +33,7 @@ struct Segment {
   uint32_t places;   // where their places begin; kEverywhere if they are all elements from `first`
   // If not 0: all elements from `first`, of which so many of every `groupSize` are active and have moments.
   uint32_t perGroup, groupSize;
+  float rate;  // in parts of the learning rate
 };
 constexpr uint32_t kEverywhere = 0xffffffffu;
 // A place that fills up a run of active weights to a multiple of four.
@@ -78,10 +80,11 @@ struct MaskedLayer {
   int64_t first, stride;          // of its weights, and from member to member
   int64_t places, moments;        // where those of member 0 begin; places < 0 if it has none
   int64_t placeStride;            // from member to member, of places and moments alike
+  int64_t rows;                   // where its rows begin among those of all such layers: [member][row]
   int64_t chosen;                 // where its groups begin in the scratch of mask changes
   int members, outputs, inputs, ld;
   int n, m, groups, perRow;       // of a row
-  int64_t transposable;           // 1 if it has the mask shape; wide, so that there is no padding
+  int transposable, index;        // 1 if it has the mask shape; its number in the network
   TileMasks tiles[2];             // of whole tiles, and of those at the bottom
 };
 
@@ -124,6 +127,10 @@ class NetworkWeights {
   };
   // Of these members, at a layer's active weights alone: see sampled_kernels.cu. Only of layers with places.
   void sampleGradient(int layer, MemberRange members, const SampledFactors& factors, int tile);
+  // Products have left the gradients of all of these members' weights.
+  void keepDormantGradients(MemberRange members);
+  // Whether that was so of all sparse layers, or they were written.
+  bool hasDormantGradients() const;
 
   // Has the tensor cores take these layers of all members as sparse from now on: forward, or, with
   // the shapes of W's transpose, in data gradients.
@@ -142,10 +149,18 @@ class NetworkWeights {
   // Brings compressed transposes up to date with weights that have moved.
   void storeTransposes() const;
   void copyFrom(const NetworkWeights& source);
-  int64_t updateMasks();
+  int64_t updateMasks(const MaskUpdate& update);
+  void scaleDormant(float factor);
   int64_t followMasks(const NetworkWeights& source);
   int64_t divergence(const NetworkWeights& other, int member) const;
   float largestWeight(int member) const;
+  // What count(counter) leaves in a counter on the device that begins with 0.
+  template <typename Count>
+  int64_t counted(const Count& count) const {
+    clearCounter();
+    count(counter_.data());
+    return readCounter();
+  }
   void read(int member, int layer, Part part, float* target) const;
   void write(int member, int layer, Part part, const float* source);
   size_t bytes() const;
@@ -155,7 +170,7 @@ class NetworkWeights {
   void maskLayer(Layer& layer);
   void addSegment(const Segment& segment);
   bool inGroups(const Layer& layer) const;
-  void addSegments(const Layer& layer);
+  void addSegments(const Layer& layer, float rate);
   void allocate();
   void fillMaskOfDense();
   void uploadTileMasks();
@@ -165,7 +180,11 @@ class NetworkWeights {
   void initialise(const NetworkSpec& spec);
   bool learns() const { return role_ == Role::online; }
   void refresh();
-  int64_t changeMasks(const uint8_t* wanted, const std::vector<MaskedLayer>& pruned);
+  template <typename Choose>
+  int64_t changeMasks(const Choose& choose, const std::vector<MaskedLayer>& pruned);
+  int64_t takeMasks(const uint8_t* wanted, const std::vector<MaskedLayer>& pruned);
+  int64_t swapWeights(const MaskUpdate& update);
+  void chooseSwaps(double dropFraction);
   void clearCounter() const;
   int64_t readCounter() const;
 
@@ -187,13 +206,15 @@ class NetworkWeights {
   int members_;
   float srLambda_;
   bool maskedRule_;
+  NewMoment newMoment_;
   MaskShape maskShape_;
-  int64_t size_ = 0, moments_ = 0, places_ = 0, groups_ = 0;
+  int64_t size_ = 0, moments_ = 0, places_ = 0, groups_ = 0, rows_ = 0;
   std::vector<Layer> layers_;
   std::vector<MaskedLayer> masked_;
   std::vector<Segment> segments_;
   std::vector<Piece> pieces_;
   DeviceArray<float> weights_, gradient_, moment1_, moment2_;
+  DeviceArray<float> means_;  // of the second moments of rows, while masks change; empty if nobody asks for them
   DeviceArray<uint8_t> effective_, mask_;
   DeviceArray<uint8_t> gradientMask_;  // what double pruning leaves of the mask; else empty
   DeviceArray<uint16_t> tileMasks_;
@@ -203,6 +224,7 @@ class NetworkWeights {
   DeviceArray<unsigned long long> counter_;
   std::unique_ptr<SparseLayers> sparse_, transposed_;
   bool sampled_ = false;  // gradients of dormant weights may be missing
+  std::vector<uint8_t> hasDormantGradient_;  // [member][layer]: there they are not
   WeightArrays arrays_{};
 };
 

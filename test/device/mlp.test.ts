@@ -1,7 +1,7 @@
 /** The conformance suite of networks: a device's every variant against the plain reference. */
 import { describe, expect, test } from '@jest/globals';
 import { Device } from '../../lib/device/index.js';
-import type { Mlp, MlpOptions } from '../../lib/device/index.js';
+import type { LayerPart, Mlp, MlpOptions } from '../../lib/device/index.js';
 import { adamStep, backward, deviation, forward, projectMask, randomFloats } from './reference.js';
 import type { ReferenceNetwork } from './reference.js';
 import { batches, makePair, onCpu, shapes, testDevice, variants } from './support.js';
@@ -86,7 +86,20 @@ for (const [variant, variantOptions] of variants) {
     ])('Adam, with moments, over five steps, %s of %j', (name, sizes) => {
       const [n, m] = name.split(':').map(Number) as [number, number];
       for (const rule of ['masked', 'ste', 'sr-ste'] as const) {
-        checkAdam(device, { sizes, patterns: [{ n, m }, null], gradientRule: rule, srLambda: 0.1 });
+        for (const densityPower of [0, 1]) {
+          const patterns = [{ n, m }, null];
+          checkAdam(device, { sizes, patterns, gradientRule: rule, srLambda: 0.1, densityPower });
+        }
+      }
+    });
+
+    test('each layer has the rate of its density', () => {
+      const patterns = [{ n: 2, m: 4 }, { n: 1, m: 8 }, { n: 3, m: 3 }, null];
+      for (const rule of ['masked', 'ste'] as const) {
+        const sizes = [17, 24, 16, 12, 2];
+        for (const densityPower of [1, 0.5, -1]) {
+          checkAdam(device, { sizes, patterns, gradientRule: rule, densityPower });
+        }
       }
     });
 
@@ -205,11 +218,15 @@ function checkAdam(device: Device, options: MlpOptions): void {
   const inputs = options.sizes[0]!;
   const { mlp, references } = makePair(device, options, 70);
   const net = references[0]!;
-  const states = net.layers.map((layer) => ({
-    w: layer.weight,
-    m: new Float64Array(layer.weight.length),
-    v: new Float64Array(layer.weight.length),
-  }));
+  const stateOf = (w: Float64Array) => {
+    return { w, m: new Float64Array(w.length), v: new Float64Array(w.length) };
+  };
+  const states = net.layers.map((layer) => stateOf(layer.weight));
+  const biases = net.layers.map((layer) => stateOf(layer.bias));
+  const rates = net.layers.map((_, l) => {
+    const { n, m } = options.patterns?.[l] ?? { n: 1, m: 1 };
+    return adam.learningRate * (m / n) ** (options.densityPower ?? 0);
+  });
   for (let step = 1; step <= 5; step++) {
     const x = randomFloats(20 * inputs, 80 + step);
     const gradient = randomFloats(20 * 2, 90 + step);
@@ -222,17 +239,18 @@ function checkAdam(device: Device, options: MlpOptions): void {
       }
       const active = (i: number) => rule !== 'masked' || layer.mask[i] === 1;
       const before = layer.weight.slice();
-      adamStep(states[l]!, g, step, adam);
+      adamStep(states[l]!, g, step, { ...adam, learningRate: rates[l]! });
+      adamStep(biases[l]!, expected.biases[l]!, step, adam);
       layer.weight.forEach((_, i) => {
         if (!active(i)) layer.weight[i] = before[i]!;
       });
     });
     net.layers.forEach((layer, l) => {
-      expect(deviation(mlp.read(l, 'weight'), layer.weight)).toBeLessThan(tolerance);
+      const larger = Math.max(1, rates[l]! / adam.learningRate);
+      expect(deviation(mlp.read(l, 'weight'), layer.weight)).toBeLessThan(tolerance * larger);
       expect(deviation(mlp.read(l, 'weightMoment1'), states[l]!.m)).toBeLessThan(tolerance);
       expect(deviation(mlp.read(l, 'weightMoment2'), states[l]!.v)).toBeLessThan(tolerance);
-      // The reference's biases follow ours: their Adam is the same code as the weights'.
-      layer.bias.set(mlp.read(l, 'bias'));
+      expect(deviation(mlp.read(l, 'bias'), layer.bias)).toBeLessThan(tolerance);
     });
   }
 }
@@ -421,6 +439,33 @@ describe('masks and targets', () => {
     expect(Math.abs(mean)).toBeLessThan(0.002);
     expect(square / ((bound * bound) / 3)).toBeCloseTo(1, 1);
   });
+
+  test.each([
+    [2, 4, 1.118],
+    [1, 4, 1.414],
+    [1, 8, 1.826],
+    [3, 8, 1.188],
+    [4, 4, 1],
+  ])('active weights of a row have the variance of a dense row, %i:%i', (n, m, factor) => {
+    const inputs = 480;
+    const patterns = [{ n, m }, { n, m }, null];
+    const make = (initialScale: 'dense' | 'variance') => {
+      const mlp = device.mlp({ sizes: [24, inputs, 300, 5], patterns, members: 2, initialScale });
+      const read = (part: LayerPart) => [0, 1, 2].map((layer) => mlp.read(layer, part, 1));
+      return { all: read('weight'), active: read('maskedWeight'), biases: read('bias') };
+    };
+    const [dense, scaled] = [make('dense'), make('variance')];
+    expect(scaled.biases).toEqual(dense.biases);
+    expect(scaled.all[2]).toEqual(dense.all[2]);
+    for (const layer of [0, 1]) {
+      const ratios = scaled.all[layer]!.map((w, i) => w / dense.all[layer]![i]!);
+      expect(Math.min(...new Set(ratios))).toBeCloseTo(factor, 3);
+      expect(Math.max(...new Set(ratios))).toBeCloseTo(factor, 3);
+    }
+    // 1 / 3 of all weights' squares within 1 / sqrt(inputs), times the inputs of a row.
+    const sum = scaled.active[1]!.reduce((total, w) => total + w * w, 0);
+    expect(Math.abs((sum / 300) * 3 - 1)).toBeLessThan(0.01);
+  });
 });
 
 /** Averages may be put off; none may be lost or see weights that it should not have seen. */
@@ -493,6 +538,18 @@ describe('Polyak averaging that nobody looks at', () => {
       ({ online, late, watched }) => {
         late.followMasks(online);
         watched.followMasks(online);
+      },
+    ],
+    [
+      'the online weights swap',
+      ({ online }) => void online.updateMasks({ rule: 'random', dropFraction: 0.5 }),
+    ],
+    ['the dormant online weights are scaled', ({ online }) => online.scaleDormant(0.5)],
+    [
+      'the dormant weights of both targets are scaled',
+      ({ late, watched }) => {
+        late.scaleDormant(0.5);
+        watched.scaleDormant(0.5);
       },
     ],
     [

@@ -57,6 +57,19 @@ describe.each([false, true])('gradients of the reference, squashed: %s', (range)
     x.forEach((_, i) => expect(gradients.input[i]).toBeCloseTo(numeric(x, i), 6));
   });
 
+  test('the straight-through gradient is that of the masked weights, dormant ones included', () => {
+    const dense = backward(net, x, c, false);
+    net.layers.forEach((layer, l) => {
+      const dormant = [...layer.mask.keys()].filter((i) => layer.mask[i] === 0);
+      for (const i of dormant) {
+        const kept = layer.weight[i]!;
+        [layer.weight[i], layer.mask[i]] = [0, 1];
+        expect(dense.weights[l]![i]).toBeCloseTo(numeric(layer.weight, i), 6);
+        [layer.weight[i], layer.mask[i]] = [kept, 0];
+      }
+    });
+  });
+
   test('dormant weights get no gradient under masked, and one under straight-through', () => {
     const dense = backward(net, x, c, false);
     const dormant = (g: Float64Array[]) =>

@@ -244,6 +244,11 @@ const [both, first] = [
       online.copyFrom(other);
       masks = gradientMasks(online, each);
       check(9);
+      expect(online.updateMasks({ rule: 'random', dropFraction: 0.5 })).toBeGreaterThan(0);
+      masks = gradientMasks(online, each);
+      check(10);
+      online.scaleDormant(0.5);
+      check(11);
     });
 
     test('it is what the tensor cores compute, and not something near it', () => {
