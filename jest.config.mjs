@@ -30,7 +30,7 @@ const emulated = {
   testMatch: tests(
     'device/**/*',
     'cusparselt/{matmul,failures,options}',
-    'td3/agent',
+    'td3/{agent,n-step}',
     'td3/verify',
     '**/cuda-*',
   ),
