@@ -30,8 +30,7 @@ const emulated = {
   testMatch: tests(
     'device/**/*',
     'cusparselt/{matmul,failures,options}',
-    'td3/agent',
-    'td3/observation-normalizer',
+    'td3/{agent,mask-updates,n-step,observation-normalizer}',
     'td3/verify',
     '**/cuda-*',
   ),

@@ -36,6 +36,7 @@ import type { DormantGradients } from './mask-updates.js';
 import { describeSparsity, makeNetworks } from './networks.js';
 import type { Td3Networks } from './networks.js';
 import { NStepReturns } from './n-step.js';
+import type { EnvironmentStep } from './n-step.js';
 import { ObservationNormalizer } from './observation-normalizer.js';
 import type { ObservationStatistics } from './observation-statistics.js';
 import { describeSparseChoices, describeUnused } from './sparse-notice.js';
@@ -44,18 +45,7 @@ import type { AgentState, StateOptions } from './state.js';
 import type { Schedule } from './schedule.js';
 
 /** One step of experience, as `observe` takes it. */
-export interface Transition {
-  /** Before the step, length `observationSize`. */
-  observation: ArrayLike<number>;
-  /** Length `actionSize`, in the units of the environment. */
-  action: ArrayLike<number>;
-  reward: number;
-  /** After the step, length `observationSize`. */
-  nextObservation: ArrayLike<number>;
-  /** The task ended: nothing is bootstrapped from `nextObservation`. */
-  terminated: boolean;
-  /** The episode was cut off: values are still bootstrapped. Default: false. */
-  truncated?: boolean;
+export interface Transition extends EnvironmentStep {
   /**
    * Which of several environments it is of: the steps of each come in their order, and with `nSteps`
    * above 1 a return is of one environment's steps. Default: 0.
@@ -347,9 +337,12 @@ export class Td3Agent {
 
   #checkReplay(): void {
     if (this.replay.size > 0) return;
-    throw new RunError(
-      'The replay buffer is empty: call observe() before learn(), or pass a batch',
-    );
+    const { pending } = this.#returns;
+    const reason =
+      pending === 0
+        ? 'call observe() before learn()'
+        : `none of the ${pending} steps observed has a return of nSteps steps yet; observe more`;
+    throw new RunError(`The replay buffer is empty: ${reason}, or pass a batch`);
   }
 
   /** The batch of this update: drawn by its number, or given. */

@@ -12,11 +12,16 @@ export const mostSteps = 1000;
 
 /** One step of an environment's episode. */
 export interface EnvironmentStep {
+  /** Before the step, length `observationSize`. */
   observation: ArrayLike<number>;
+  /** Length `actionSize`, in the units of the environment. */
   action: ArrayLike<number>;
   reward: number;
+  /** After the step, length `observationSize`. */
   nextObservation: ArrayLike<number>;
+  /** The task ended: nothing is bootstrapped from `nextObservation`. */
   terminated: boolean;
+  /** The episode was cut off: values are still bootstrapped. Default: false. */
   truncated?: boolean;
 }
 
@@ -103,13 +108,13 @@ export class NStepReturns {
     const newest = steps.at(-1);
     if (newest === undefined) return;
     const copy = {
-      observation: Float32Array.from(newest.observation),
-      action: Float32Array.from(newest.action),
+      observation: new Float32Array(newest.observation),
+      action: new Float32Array(newest.action),
       reward: newest.reward,
     };
     this.#windows.set(source, {
       steps: [...steps.slice(0, -1), copy],
-      nextObservation: Float32Array.from(nextObservation),
+      nextObservation: new Float32Array(nextObservation),
     });
   }
 

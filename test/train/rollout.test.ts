@@ -1,9 +1,13 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import type { OverlappedEnvironment } from '../../lib/envs/worker-environment.js';
 import type { StepResult } from '../../lib/envs/environment.js';
+import { Td3Agent } from '../../lib/td3/agent.js';
 import { train } from '../../lib/train/index.js';
-import type { TrainOptions } from '../../lib/train/index.js';
+import type { TrainableAgent, TrainOptions } from '../../lib/train/index.js';
+import { deviation } from '../device/reference.js';
 import { LinearAgent } from '../support/linear-agent.js';
+import { nStepRows } from '../support/n-step-reference.js';
+import type { SourceEvent, SourceStep } from '../support/n-step-reference.js';
 import { PointEnvironment } from '../support/point-environment.js';
 import { temporaryFolders } from '../support/temporary-folder.js';
 
@@ -30,7 +34,7 @@ class OverlappedPoint extends PointEnvironment implements OverlappedEnvironment 
 
 function run(
   count: number,
-  agent: LinearAgent,
+  agent: TrainableAgent,
   changes: Partial<TrainOptions> = {},
   log?: string[],
 ) {
@@ -109,5 +113,101 @@ describe('environments that step while the agent learns', () => {
     await expect(run(1, agent, { overlapped: [odd] })).rejects.toThrow(
       /overlapped\[0\].actionSize/,
     );
+  });
+});
+
+/** What an agent is told while it is trained, copied. */
+function recordEvents(agent: Td3Agent): SourceEvent[] {
+  const events: SourceEvent[] = [];
+  const observe = agent.observe.bind(agent);
+  const cutEpisode = agent.cutEpisode.bind(agent);
+  agent.observe = (transition) => {
+    const { observation, action, nextObservation, source = 0, truncated = false } = transition;
+    events.push({
+      ...transition,
+      source,
+      truncated,
+      observation: Array.from(observation),
+      action: Array.from(action),
+      nextObservation: Array.from(nextObservation),
+    });
+    observe(transition);
+  };
+  agent.cutEpisode = (source) => {
+    events.push({ source, cut: true });
+    cutEpisode(source);
+  };
+  return events;
+}
+
+describe('returns of several steps', () => {
+  const gamma = 0.9;
+  const { observationSize, actionSize, actionLow, actionHigh } = new PointEnvironment();
+  const spaces = { observationSize, actionSize, actionLow, actionHigh };
+  const small = { hiddenSizes: [8], batchSize: 8, learningStarts: 20, bufferSize: 500 };
+  const agents: Td3Agent[] = [];
+  afterEach(() => agents.splice(0).forEach((agent) => agent.close()));
+  function makeAgent(nSteps: number): Td3Agent {
+    const options = { ...spaces, ...small, nSteps, gamma, device: 'cpu', threads: 1 } as const;
+    const agent = new Td3Agent(options);
+    agents.push(agent);
+    return agent;
+  }
+
+  function expectRows(agent: Td3Agent, events: readonly SourceEvent[], nSteps: number): void {
+    const rows = agent.replay.read(0, agent.replay.size);
+    const expected = nStepRows(events, nSteps, gamma);
+    expect(rows).toHaveLength(expected.length);
+    expect(deviation(rows, expected)).toBeLessThan(1e-7);
+  }
+
+  /** The steps of each environment join up, but where an episode ended or was cut. */
+  function expectEpisodes(events: readonly SourceEvent[], count: number): void {
+    const last = new Map<number, SourceStep>();
+    for (const event of events) {
+      if ('cut' in event) {
+        if (event.source === undefined) last.clear();
+        else last.delete(event.source);
+        continue;
+      }
+      const before = last.get(event.source);
+      if (before !== undefined) expect(event.observation).toEqual(before.nextObservation);
+      if (event.terminated || event.truncated) last.delete(event.source);
+      else last.set(event.source, event);
+    }
+    const steps = events.filter((event) => !('cut' in event));
+    expect(new Set(steps.map(({ source }) => source)).size).toBe(count);
+  }
+
+  test.each([
+    [1, 3],
+    [3, 3],
+    [3, 1],
+    [2, 30],
+  ])('of %i environments, %i at a time: rows are exact', async (count, nSteps) => {
+    const agent = makeAgent(nSteps);
+    const events = recordEvents(agent);
+    const overlapped = Array.from({ length: count }, () => new OverlappedPoint());
+    // Evaluations break the last one's episodes off.
+    await run(count, agent, { steps: 200, overlapped, evalEnv: overlapped.at(-1) });
+    expectEpisodes(events, count);
+    expectRows(agent, events, nSteps);
+    expect(agent.updates).toBeGreaterThan(150);
+    const cuts = events.filter((event) => 'cut' in event).map(({ source }) => source);
+    expect(new Set(cuts)).toEqual(new Set([undefined, count - 1]));
+  });
+
+  test('of one environment that steps in turn and serves evaluations', async () => {
+    const agent = makeAgent(4);
+    const events = recordEvents(agent);
+    const env = new PointEnvironment();
+    await run(0, agent, { steps: 150, env, evalEnv: undefined });
+    expectEpisodes(events, 1);
+    expectRows(agent, events, 4);
+    // A run that follows begins anew.
+    await run(0, agent, { steps: 250, env, evalEnv: undefined });
+    expectEpisodes(events, 1);
+    expectRows(agent, events, 4);
+    expect(events.filter((event) => !('cut' in event))).toHaveLength(250);
   });
 });
