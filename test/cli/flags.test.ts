@@ -144,9 +144,14 @@ describe('config file', () => {
 
   test("flags change what a run's config.json has derived from other options", async () => {
     const agent = {
-      ...{ sparsity: '1:4', actorSparsity: '1:4', criticSparsity: '2:4' },
-      ...{ learningRate: 3e-4, actorLearningRate: 3e-4, criticLearningRate: 1e-4 },
-      ...{ maskRule: 'magnitude', targetMask: 'project' },
+      sparsity: '1:4',
+      actorSparsity: '1:4',
+      criticSparsity: '2:4',
+      learningRate: 3e-4,
+      actorLearningRate: 3e-4,
+      criticLearningRate: 1e-4,
+      maskRule: 'magnitude',
+      targetMask: 'project',
     };
     const config = write(
       JSON.stringify({ format: 'rnm-td3-run/1', version: '0', env: 'X', agent }),
