@@ -1,6 +1,6 @@
 /** The picture of what sparsity gains: speedup against width, with the ideal line of each pattern. */
 import { palette, plotStyle, renderPlot } from '../plot.js';
-import { parsePattern } from '../td3/pattern.js';
+import { parsePattern, sparseLayers } from '../td3/pattern.js';
 import type { Speedup, SpeedupPoint } from './speedup.js';
 
 /** Ratios up to here get a grid line. */
@@ -28,7 +28,7 @@ function describePlot({ env, shape, updates: measured, trainingSteps }: Speedup)
       text: 'Speedup over dense networks',
       subtitle: [
         `Observations ${obs}, actions ${act}, two hidden layers, batch ${batch}, ${threads} threads.`,
-        'Dashed: ideal, as multiplications saved. Bars: 95% interval.',
+        `Sparse layers: ${shape.sparseLayers ?? sparseLayers[0]}. Dashed: ideal, as multiplications saved. Bars: 95% interval.`,
       ],
     },
     hconcat: [

@@ -115,7 +115,7 @@ function stepCandidate(agent: Td3Agent, env: Environment): Candidate {
     observation = terminated || truncated ? env.reset() : nextObservation;
   };
   return {
-    name: agent.sparsity,
+    name: agent.config.sparsity,
     multiple: agent.config.policyDelay,
     run: (units) => {
       for (let i = 0; i < units; i++) step();

@@ -124,7 +124,7 @@ export async function benchUpdates(
 /** A slot is a whole multiple of the policy delay: every slot holds the same work. */
 export function updateCandidate(agent: Td3Agent): Candidate {
   return {
-    name: agent.sparsity,
+    name: agent.config.sparsity,
     multiple: agent.config.policyDelay,
     run: (units) => {
       for (let i = 0; i < units; i++) agent.learn();
@@ -139,7 +139,7 @@ function describe(agent: Td3Agent, timing: Timing, first: Timing): UpdateResult 
   const { parts, calls } = breakDown(agent, times, timing);
   const microseconds = crossingMicroseconds(agent);
   return {
-    sparsity: agent.sparsity,
+    sparsity: agent.config.sparsity,
     msPerUpdate: ms(timing.median),
     p10: ms(timing.p10),
     p90: ms(timing.p90),

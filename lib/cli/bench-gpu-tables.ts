@@ -4,6 +4,7 @@ import type { LayerKernel, LayerResult } from '../bench/gpu/layers.js';
 import type { Told } from '../bench/gpu/sparse-modes.js';
 import type { ActLatency, GpuUpdateResult } from '../bench/gpu/updates.js';
 import { interval, numeric, percent, times } from './bench-tables.js';
+import { sparseLayers } from '../td3/pattern.js';
 import { formatNumber } from './format.js';
 import { formatTable } from './table.js';
 import type { Column } from './table.js';
@@ -34,7 +35,7 @@ export function describeGpu(bench: GpuBench, output: Output): string {
     '',
     layerTable(layers.results, output),
     '',
-    'Whole TD3 updates, and times as fast as dense networks in the same type:',
+    `Whole TD3 updates (sparse layers: ${sparseLayers[0]}), and times as fast as dense networks in the same type:`,
     '',
     updateTable(updates.updates, output),
     '',

@@ -4,6 +4,8 @@ import type { KernelBench, KernelResult } from '../bench/kernels.js';
 import type { Speedup, SpeedupPoint } from '../bench/speedup.js';
 import type { PairedRatio } from '../bench/statistics.js';
 import type { UpdateBench, UpdatePart } from '../bench/update.js';
+import type { UpdateShape } from '../bench/workload.js';
+import { sparseLayers } from '../td3/pattern.js';
 import { formatNumber } from './format.js';
 import { formatTable } from './table.js';
 import type { Column } from './table.js';
@@ -38,13 +40,20 @@ const partNames: Record<UpdatePart, string> = {
   betweenCalls: 'Between the calls',
 };
 
+/** Which layers have a single pattern. */
+function describeLayers({
+  sparseLayers: layers = sparseLayers[0],
+}: Pick<UpdateShape, 'sparseLayers'>): string {
+  return `Sparse layers of N:M networks: ${layers}`;
+}
+
 /** The tables of `bench update`. */
 export function describeUpdates(bench: UpdateBench, output: Output): string {
   const { shape, isa, threads, results } = bench;
   const { obs, act, hidden, batch, gradientRule } = shape;
   const title =
     `TD3 updates: observations ${obs}, actions ${act}, hidden ${hidden} x 2, batch ${batch}, ` +
-    `${gradientRule}, ${isa}, ${threads} threads`;
+    `${gradientRule}, ${isa}, ${threads} threads\n${describeLayers(shape)}`;
   return [
     title,
     '',
@@ -124,6 +133,7 @@ export function describeSpeedup(speedup: Speedup, output: Output): string {
   const { batch, threads, gradientRule } = shape;
   return [
     `${env}, two hidden layers, batch ${batch}, ${gradientRule}, ${threads} threads`,
+    describeLayers(shape),
     '',
     `Updates a second, and times as fast as dense:`,
     '',

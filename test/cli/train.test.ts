@@ -32,11 +32,11 @@ describe('rnm-td3 train', () => {
     expect(result.code).toBe(0);
     expect(result.err).not.toContain('warning');
     expect(result.err).toMatch(
-      /^Training InvertedPendulum-v5 for 300 steps: 2:4, seed 0, CPU .*, 1 thread$/m,
+      /^Training InvertedPendulum-v5 for 300 steps: 2:4,2:4,dense, seed 0, CPU .*, 1 thread$/m,
     );
     expect(result.err).toMatch(/^100% {2}300\/300 {2}done {2}return \d+\.0 .* updates\/s\n$/m);
     expect(result.out).toMatch(
-      /^Trained 300 steps of InvertedPendulum-v5 \(2:4\) in \d+s, at [\d,]+ steps\/s; evaluations took \d+s\.$/m,
+      /^Trained 300 steps of InvertedPendulum-v5 \(2:4,2:4,dense\) in \d+s, at [\d,]+ steps\/s; evaluations took \d+s\.$/m,
     );
     expect(result.out).toMatch(/^ {2}Evaluation +[\d.]+ ± [\d.]+ over 2 episodes at step 300$/m);
     expect(result.out).toContain(`npx rnm-td3 eval ${out}\n`);
@@ -150,7 +150,7 @@ describe('rnm-td3 train', () => {
     expect(result.err).toMatch(
       /^warning: No update will be made: all 300 steps are warm-up \(--learning-starts 301\)\./m,
     );
-    expect(result.out).toMatch(/^Took 300 steps of .* \(2:4\), without any update, in /m);
+    expect(result.out).toMatch(/^Took 300 steps of .* \(2:4,2:4,dense\), without any update, in /m);
     expect(result.out).toMatch(/^ {2}Note +No update was made.*, or lower --learning-starts$/m);
   });
 

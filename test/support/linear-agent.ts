@@ -14,6 +14,7 @@ import type {
  */
 export class LinearAgent implements TrainableAgent {
   readonly config: Record<string, unknown>;
+  readonly sparsity = '1:4';
   steps = 0;
   updates = 0;
   /** Every action taken with exploration. */
