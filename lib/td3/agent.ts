@@ -262,7 +262,7 @@ export class Td3Agent {
       this.#update(everything, this.#noise(targetNoise), dormant);
     }
     this.#updates++;
-    this.#masks.after(this.#updates, this.#steps);
+    this.#masks.after(this.#updates, this.#steps, everything ? dormant.actor : undefined);
   }
 
   #update(everything: boolean, noise: BatchView | NormalSource, dormant: DormantGradients): void {

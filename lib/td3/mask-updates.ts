@@ -57,13 +57,19 @@ export class MaskUpdates {
     if (this.#config.maskRule !== 'gradient') return { actor: false, critics: false };
     const critics = this.#isDue(update, step);
     if (!withActor) return { actor: false, critics };
-    const before = Array.from({ length: this.#config.policyDelay }, (_, later) => later);
-    this.#actorGradient = before.some((later) => this.#isDue(update + later, step + later));
-    return { actor: this.#actorGradient, critics };
+    const until = Array.from({ length: this.#config.policyDelay }, (_, later) => later);
+    const actor = until.some((later) => this.#isDue(update + later, step + later));
+    return { actor, critics };
   }
 
-  /** Choose masks anew if `maskInterval` updates have passed: of online networks first, then of targets. */
-  after(update: number, step: number): void {
+  /**
+   * Choose masks anew if `maskInterval` updates have passed: of online networks first, then of targets.
+   *
+   * @param actorGradient whether the update gave gradients of the actor's dormant weights; undefined if the actor
+   *   took no part in it
+   */
+  after(update: number, step: number, actorGradient: boolean | undefined): void {
+    this.#actorGradient = actorGradient ?? this.#actorGradient;
     if (!this.#isDue(update, step)) return;
     this.#last = update;
     this.#decay();

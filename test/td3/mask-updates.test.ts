@@ -121,6 +121,15 @@ describe('swaps', () => {
     }
   });
 
+  test('an update that is refused does not count as one that gave gradients', () => {
+    const agent = trained({ maskRule: 'gradient', maskInterval: 7, policyDelay: 3 }, 5);
+    expect(() => agent.learn({} as never)).toThrow(/observation/);
+    expect(Object.keys(agent.state().tensors).filter((name) => name.endsWith('.g'))).toEqual([]);
+    agent.learn();
+    agent.learn();
+    expect(agent.metrics()['maskChanges/actor']).toBeGreaterThan(0);
+  });
+
   test('dense gradients are computed in no other updates', () => {
     const agent = trained({ maskRule: 'gradient', maskInterval: 7 }, 5);
     const { actor, critics } = agent.networks;
