@@ -285,7 +285,7 @@ ${describeDifferences('At equal steps', study, (variant) => study.atEqualSteps(v
 ${describeDifferences('At equal seconds', study, (variant) => study.atEqualSeconds(variant, env))}
 
 ${picture}\`\`\`sh
-npx rnm-td3 ${jobArguments(example, { preset }).join(' ')}
+npx rnm-td3 ${shellWords(jobArguments(example, { preset }))}
 \`\`\``;
 }
 
@@ -327,7 +327,12 @@ function scoreCell(run) {
 }
 
 function describeFlags(settings) {
-  return `\`${flagArguments(settings).join(' ')}\``;
+  return `\`${shellWords(flagArguments(settings))}\``;
+}
+
+/** A command line that a shell reads as these arguments. */
+function shellWords(args) {
+  return args.map((word) => (/^[\w.,:=/-]+$/.test(word) ? word : `'${word}'`)).join(' ');
 }
 
 function describeSelection(runs) {

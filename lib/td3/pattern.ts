@@ -69,7 +69,7 @@ export function layerPatterns(
   const count = sizes.length - 1;
   if (parsed.length > 1) {
     if (parsed.length === count) return parsed;
-    const expected = `one pattern, or ${count} with commas between them, one for each layer`;
+    const expected = `one pattern, or ${count} with commas between them, one for each layer,`;
     throw invalidValue(name, expected, value);
   }
   const [pattern = null] = parsed;

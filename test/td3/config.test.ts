@@ -164,7 +164,7 @@ describe('resolveConfig', () => {
     ],
     [
       { sparsity: 'dense,1:8' },
-      'sparsity to be one pattern, or 3 with commas between them, one for each layer but received',
+      'sparsity to be one pattern, or 3 with commas between them, one for each layer, but received',
     ],
     [
       { criticSparsity: ['dense', '1:40', 'dense'] },

@@ -50,7 +50,7 @@ describe('layerPatterns', () => {
 
   test.each(['dense,1:8', 'dense,1:8,1:8,dense'])('%p has another number of layers', (text) => {
     expect(() => of(text, 17, 'all')).toThrow(
-      `Expected sparsity to be one pattern, or 3 with commas between them, one for each layer but received "${text}"`,
+      `Expected sparsity to be one pattern, or 3 with commas between them, one for each layer, but received "${text}"`,
     );
   });
 });
