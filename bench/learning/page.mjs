@@ -11,7 +11,7 @@ import {
 } from './analysis.mjs';
 import { lastReturn, scoreOf } from './curves.mjs';
 import { list, none, ratio, table, whole, withEnds } from './markdown.mjs';
-import { byTask, flagArguments, jobArguments, phases, selected } from './plan.mjs';
+import { byTask, flagArguments, identity, jobArguments, phases, selected } from './plan.mjs';
 import { mean } from './statistics.mjs';
 
 /**
@@ -72,6 +72,8 @@ function hasEnded(runs) {
 }
 
 function describeOrigin(runs, speed, date) {
+  // Phases may share a run.
+  const once = [...new Map(runs.map((run) => [identity(run), run])).values()];
   const planned = Object.entries(phases).map(([name, { purpose }]) => {
     const jobs = runs.filter(({ phase }) => phase === name);
     const done = jobs.filter(({ record }) => record !== undefined).length;
@@ -84,7 +86,7 @@ settings they need. Seeds that choose settings are not among those that are repo
 
 ${table(['Phase', 'Finds out', 'Runs of', 'Done', 'Planned'], planned, ['Finds out', 'Runs of'])}
 
-${describeState(runs)} ${describeMachines(runs)} ${describeSpeedFile(speed)}
+${describeState(once)} ${describeMachines(once)} ${describeSpeedFile(speed)}
 
 Written by \`node bench/learning/study.mjs report\` (${date}) from [the figures of every
 run](../bench/results/learning). \`node bench/learning/study.mjs run\` does all runs that are not there, and
@@ -336,7 +338,9 @@ function shellWords(args) {
 }
 
 function describeSelection(runs) {
-  const tasks = byTask(runs).map(([env, of]) => describeCandidates(env, of));
+  const tasks = byTask(runs)
+    .filter(([, of]) => hasEnded(of))
+    .map(([env, of]) => describeCandidates(env, of));
   return `## Selection
 
 Scores of the candidates on seeds that are not reported, ${whole(runs[0].steps)} steps. The best mean of dense
@@ -369,7 +373,7 @@ function describeCandidates(env, runs) {
     'Used',
     'Flags',
   ];
-  return `### ${env}\n\n${table(head, kinds, ['Used', 'Flags'])}`;
+  return `### ${env}\n\n${table(head, kinds, ['Used', 'Flags'])}${describeWaiting(runs)}`;
 }
 
 function kindOf({ settings }) {
@@ -384,10 +388,19 @@ function isSelected({ env, settings }, kind) {
   );
 }
 
-/** The runs of each variant, best mean first; last those without any, and with one that broke down. */
+/** Variants that no table has yet. */
+function describeWaiting(runs) {
+  const waiting = distinct(runs, 'variant').filter(
+    (variant) => !hasEnded(runs.filter((run) => run.variant === variant)),
+  );
+  return waiting.length === 0 ? '' : `\n\nWithout a run yet: ${list(waiting)}.`;
+}
+
+/** The runs of each variant that has any, best mean first; last those with one that broke down. */
 function byScore(runs) {
   return distinct(runs, 'variant')
     .map((variant) => runs.filter((run) => run.variant === variant))
+    .filter(hasEnded)
     .map((of) => ({ of, score: rankingScore(of) }))
     .toSorted((a, b) => (a.score === b.score ? 0 : b.score - a.score))
     .map(({ of }) => of);
@@ -414,5 +427,5 @@ function describeScreening(runs) {
 Everything that was tried on ${env}, ${whole(steps)} steps, by mean score; "of dense" compares means of all
 seeds there are, with dense networks at the defaults.
 
-${table([...head, 'Of dense', 'Flags'], rows, ['Flags'])}`;
+${table([...head, 'Of dense', 'Flags'], rows, ['Flags'])}${describeWaiting(runs)}`;
 }

@@ -33,11 +33,13 @@ const trainedCode = ['lib', 'native', 'package.json', 'package-lock.json'];
  */
 export async function runJobs(jobs, options) {
   const records = readRecords(options.results);
-  const waiting = jobs.filter((job) => {
+  // Phases may share a run.
+  const once = [...new Map(jobs.map((job) => [identity(job), job])).values()];
+  const waiting = once.filter((job) => {
     const record = records.get(identity(job));
     return record === undefined || (options.retry && record.failure !== undefined);
   });
-  console.log(`${jobs.length - waiting.length} runs are there, ${waiting.length} to go`);
+  console.log(`${once.length - waiting.length} runs are there, ${waiting.length} to go`);
   const machine = waiting.length === 0 ? {} : describeMachine();
   let failures = 0;
   const work = async () => {
