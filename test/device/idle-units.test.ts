@@ -15,16 +15,13 @@ function make(device: Device, dead: number[][], following: number[][] = []): Mlp
     for (const unit of dead[layer] ?? []) bias[unit] = -1e4;
     mlp.write(layer, 'bias', bias, 1);
   }
-  // 100 where the first input is above 0, else -100.
+  // -50 where the first input is -1, 150 where it is 1, and 50 in rows that pad a batch.
   const weight = mlp.read(0, 'weight', 1);
-  const bias = mlp.read(0, 'bias', 1);
   for (const unit of following[0] ?? []) {
     weight.fill(0, unit * 5, unit * 5 + 5);
     weight[unit * 5] = 100;
-    bias[unit] = 0;
   }
   mlp.write(0, 'weight', weight, 1);
-  mlp.write(0, 'bias', bias, 1);
   mlp.updateMasks();
   return mlp;
 }

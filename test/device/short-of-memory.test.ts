@@ -15,6 +15,8 @@ const sanitized = process.env['LD_PRELOAD'] !== undefined;
     ['keptPass', 15],
     // The transposed index is 18 MB.
     ['inputGradient', 3],
+    // One of all weights is 17 MB.
+    ['dormantGradient', 3],
     // The network is 31 MB.
     ['construction', 5],
   ])(

@@ -99,6 +99,19 @@ function inputGradient(step?: number) {
   return { errors, result: dx!.get() };
 }
 
+function dormantGradient(step?: number) {
+  const width = 2048;
+  const mlp = device.mlp({ sizes: [width, width], patterns: [{ n: 1, m: 4 }], seed: 5 });
+  const [x, y, dy] = Array.from({ length: 3 }, () => device.matrix(1, width));
+  x!.set(randomFloats(width, 1));
+  dy!.set(randomFloats(width, 2));
+  mlp.forward(x!, y!, { keep: true });
+  const backward = () => mlp.backward(dy!, { dormantGradient: true });
+  const errors = step === undefined ? [] : untilEnough(step, backward);
+  backward();
+  return { errors, result: mlp.read(0, 'dormantGradient') };
+}
+
 function construction(step?: number) {
   let mlp: Mlp | undefined;
   const construct = () => {
@@ -109,7 +122,7 @@ function construction(step?: number) {
   return { errors, result: mlp!.read(0, 'weight') };
 }
 
-const scenarios = { keptPass, inputGradient, construction };
+const scenarios = { keptPass, inputGradient, dormantGradient, construction };
 const scenario = scenarios[process.argv[2] as keyof typeof scenarios];
 const { errors, result } = scenario(2 * megabyte);
 const same = Buffer.from(result.buffer).equals(Buffer.from(scenario().result.buffer));
