@@ -11,7 +11,7 @@ import {
 } from './analysis.mjs';
 import { lastReturn, scoreOf } from './curves.mjs';
 import { list, none, ratio, table, whole, withEnds } from './markdown.mjs';
-import { byTask, flagArguments, identity, jobArguments, phases, selected } from './plan.mjs';
+import { byTask, distinctJobs, flagArguments, jobArguments, phases, selected } from './plan.mjs';
 import { mean } from './statistics.mjs';
 
 /**
@@ -72,8 +72,7 @@ function hasEnded(runs) {
 }
 
 function describeOrigin(runs, speed, date) {
-  // Phases may share a run.
-  const once = [...new Map(runs.map((run) => [identity(run), run])).values()];
+  const once = distinctJobs(runs);
   const planned = Object.entries(phases).map(([name, { purpose }]) => {
     const jobs = runs.filter(({ phase }) => phase === name);
     const done = jobs.filter(({ record }) => record !== undefined).length;

@@ -240,6 +240,12 @@ export function identity({ env, settings, seed, steps }) {
   return JSON.stringify([env, flags.toSorted(([a], [b]) => (a < b ? -1 : 1)), seed, steps]);
 }
 
+/** Phases may share a run: the first job of each. */
+export function distinctJobs(jobs) {
+  const seen = new Set();
+  return jobs.filter((job) => seen.size < seen.add(identity(job)).size);
+}
+
 /** A number is the same however it is written. */
 function canonical(value) {
   return Number.isNaN(Number(value)) ? String(value) : String(Number(value));

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { RunFolder, packageVersion } from '../../dist/index.js';
 import { readJsonLines } from '../../dist/train/atomic-file.js';
-import { identity, jobArguments, jobName } from './plan.mjs';
+import { distinctJobs, identity, jobArguments, jobName } from './plan.mjs';
 import { appendRecord, readRecords } from './store.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -33,8 +33,7 @@ const trainedCode = ['lib', 'native', 'package.json', 'package-lock.json'];
  */
 export async function runJobs(jobs, options) {
   const records = readRecords(options.results);
-  // Phases may share a run.
-  const once = [...new Map(jobs.map((job) => [identity(job), job])).values()];
+  const once = distinctJobs(jobs);
   const waiting = once.filter((job) => {
     const record = records.get(identity(job));
     return record === undefined || (options.retry && record.failure !== undefined);
