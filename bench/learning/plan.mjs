@@ -64,8 +64,8 @@ const grid = {
   nSteps: [1, 3],
 };
 
-/** The three variants of the phase `screening` that get more seeds, by name. */
-const finalists = [];
+/** The variants of the phase `screening` that get more seeds, by name: three when all have been seen. */
+const finalists = ['dense last 1:8 p=1/2'];
 
 const screeningVariants = {
   dense: dense(),
