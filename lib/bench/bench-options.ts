@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { invalidValue } from '../errors.js';
 import { suggest } from '../nearest.js';
 import { option, refineBy } from '../options.js';
+import { choiceInfo } from '../td3/config.js';
 import { parsePattern, parsePatterns, sparseLayers } from '../td3/pattern.js';
 import { kernelFamilies } from './kernel-problems.js';
 import type { KernelShape } from './kernel-problems.js';
@@ -105,13 +106,7 @@ const workload = {
   sparseLayers: option(
     z.enum(sparseLayers).default(sparseLayers[0]),
     'Layers that a single pattern is for, as in training.',
-    {
-      group,
-      expected: `one of ${sparseLayers.map((name) => `"${name}"`).join(', ')}`,
-      kind: 'text',
-      placeholder: '<layers>',
-      choices: sparseLayers,
-    },
+    choiceInfo(group, '<layers>', sparseLayers),
   ),
   rounds: count(15, 'Undisturbed slots that every candidate should have.'),
 };

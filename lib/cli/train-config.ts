@@ -1,7 +1,7 @@
 /** Options of a training run that are not the agent's: the task, how long, how often, where to. */
 import { z } from 'zod';
 import { option } from '../options.js';
-import { hyperparameterSchema } from '../td3/config.js';
+import { choiceInfo, hyperparameterSchema } from '../td3/config.js';
 import { presetNames } from '../td3/presets.js';
 
 function steps(least: number, value: number, description: string, placeholder = '<steps>') {
@@ -23,13 +23,7 @@ const training = {
   preset: option(
     z.enum(presetNames).default('task'),
     "Values for what is not given: the task's own, or RNM-TD3 as the paper defines it.",
-    {
-      group: 'Training',
-      expected: 'one of "task", "none", "paper"',
-      kind: 'text',
-      placeholder: '<name>',
-      choices: presetNames,
-    },
+    choiceInfo('Training', '<name>', presetNames),
   ),
   steps: steps(1, 1_000_000, 'Environment steps to train for.'),
   evalInterval: steps(1, 5000, 'Steps between evaluations without noise.'),

@@ -83,7 +83,8 @@ function choice<const T extends readonly [string, ...string[]]>(
   );
 }
 
-function choiceInfo(group: OptionGroup, placeholder: string, choices: readonly string[]) {
+/** What is known of an option with a few values, beside its schema. */
+export function choiceInfo(group: OptionGroup, placeholder: string, choices: readonly string[]) {
   const names = choices.map((value) => `"${value}"`);
   const expected = names.length === 1 ? (names[0] ?? '') : `one of ${names.join(', ')}`;
   return { group, expected, kind: 'text', placeholder, choices } as const;
