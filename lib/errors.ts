@@ -132,3 +132,22 @@ export function checkFloat32(name: string, value: unknown): number {
   const expected = isTooLarge ? 'a number that float32 can hold (up to 3.4e38)' : 'a finite number';
   throw invalidValue(name, expected, value);
 }
+
+/** Check that `value` is an object all of whose keys are known: what nobody reads was meant to do something. */
+export function checkOptions<Options>(
+  name: string,
+  value: Options,
+  known: readonly (keyof Options & string)[],
+): Options {
+  checkObject(name, value);
+  for (const key of Object.keys(value as object)) {
+    if ((known as readonly string[]).includes(key)) continue;
+    throw invalidValue(`an option name in ${name}`, 'a known one', key);
+  }
+  return value;
+}
+
+/** Check that `value` can be called. */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidValue(name, 'a function', value);
+}

@@ -349,6 +349,12 @@ export class Mlp {
     return this.#native.largestWeight(checkInteger('member', member, 0, this.members - 1));
   }
 
+  /** The same of a member's moments of Adam, of weights and biases; 0 for a network that holds none. */
+  largestMoment(member = 0): number {
+    this.#device.checkOpen();
+    return this.#native.largestMoment(checkInteger('member', member, 0, this.members - 1));
+  }
+
   /**
    * Hidden units of a member that were 0 for every row of the last forward pass with `keep`: they learn nothing
    * from it. 0 before there was one. Default: the first member.

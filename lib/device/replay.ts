@@ -58,7 +58,7 @@ export class Replay {
   readonly #row: Float32Array;
   #native: NativeReplay;
   #size = 0;
-  #next = 0;
+  #added = 0;
 
   /** Use `device.replay(options)`. */
   constructor(
@@ -87,7 +87,12 @@ export class Replay {
 
   /** The place in the ring, from 0 to capacity - 1, that the next transition goes to. */
   get next(): number {
-    return this.#next;
+    return this.#added % this.capacity;
+  }
+
+  /** Transitions added so far, those that were overwritten included. */
+  get added(): number {
+    return this.#added;
   }
 
   /**
@@ -146,11 +151,7 @@ export class Replay {
   /** Append rows as `read` returned them: [count, rowLength]. */
   append(rows: Float32Array): void {
     this.#device.checkOpen();
-    if (!(rows instanceof Float32Array) || rows.length % this.rowLength !== 0) {
-      throw invalidValue('rows', `a Float32Array of rows of ${this.rowLength} numbers`, rows);
-    }
-    const wrong = rows.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0) throw invalidValue(`rows[${wrong}]`, 'a finite number', rows[wrong]);
+    this.#checkRows(rows);
     for (let at = 0; at < rows.length; at += this.rowLength) {
       this.#push(rows.subarray(at, at + this.rowLength));
     }
@@ -163,21 +164,61 @@ export class Replay {
    * @param rows [count, rowLength] as `read` returned them; if there are too many, the newest stay
    * @param next the `next` of the buffer that they come from, if that was full and as large as this
    *   one; default: 0
+   * @throws InvalidValueError for rows that do not fit; nothing has changed then
    */
   restore(rows: Float32Array, next = 0): void {
     this.#device.checkOpen();
-    if (this.#size > 0) {
-      // There may not be memory for both.
-      this.#native.release();
-      this.#clear();
-      this.#native = this.#make();
+    this.#checkRows(rows);
+    const { rowLength } = this;
+    const count = rows.length / rowLength;
+    const added = count === this.capacity ? count + checkInteger('next', next, 0, count) : count;
+    const oldest = added - count;
+    this.refill(added, (from, length) => {
+      return [rows.subarray((from - oldest) * rowLength, (from - oldest + length) * rowLength)];
+    });
+  }
+
+  /**
+   * Hold the newest of the rows numbered from 0 to `added` - 1, each at its place in the ring, as if they
+   * had been added one after the other. Graphs that were recorded with this buffer have to be made anew.
+   *
+   * @param added how many rows were added in all
+   * @param read gives `count` rows from number `first` on, in pieces of whole rows; it may be asked for the
+   *   same rows twice
+   * @throws InvalidValueError for rows that do not fit, or what `read` throws; the buffer is empty then
+   */
+  refill(added: number, read: (first: number, count: number) => Iterable<Float32Array>): void {
+    this.#device.checkOpen();
+    checkInteger('added', added, 0);
+    this.#empty();
+    const first = Math.max(0, added - this.capacity);
+    // The first place of the ring belongs to this row; those after it come round again behind the others.
+    const lap = first === 0 ? 0 : Math.ceil(first / this.capacity) * this.capacity;
+    try {
+      if (lap > first) this.#appendAll(read(lap, added - lap));
+      this.#appendAll(read(first, lap > first ? lap - first : added - first));
+      if (lap > first) this.#appendAll(read(lap, added - lap));
+    } catch (error) {
+      this.#empty();
+      throw error;
     }
-    const isFull = rows.length === this.capacity * this.rowLength;
-    // The first place of the ring holds the row of this age; those before `next` come round again.
-    const first = isFull ? (this.capacity - next) * this.rowLength : 0;
-    this.append(rows.subarray(first));
-    this.append(rows.subarray(0, first));
-    if (isFull) this.append(rows.subarray(first));
+    this.#added = added;
+    if (this.#size === added - first) return;
+    const held = this.#size;
+    this.#empty();
+    throw invalidValue('the rows read', `${added - first} rows`, held);
+  }
+
+  #appendAll(pieces: Iterable<Float32Array>): void {
+    for (const rows of pieces) this.append(rows);
+  }
+
+  #checkRows(rows: Float32Array): void {
+    if (!(rows instanceof Float32Array) || rows.length % this.rowLength !== 0) {
+      throw invalidValue('rows', `a Float32Array of rows of ${this.rowLength} numbers`, rows);
+    }
+    const wrong = rows.findIndex((value) => !Number.isFinite(value));
+    if (wrong >= 0) throw invalidValue(`rows[${wrong}]`, 'a finite number', rows[wrong]);
   }
 
   /** Put a part of a transition at its place in the row. */
@@ -192,11 +233,19 @@ export class Replay {
   #push(row: Float32Array): void {
     this.#native.add(row);
     this.#size = Math.min(this.#size + 1, this.capacity);
-    this.#next = (this.#next + 1) % this.capacity;
+    this.#added += 1;
+  }
+
+  #empty(): void {
+    if (this.#added === 0) return;
+    // There may not be memory for both.
+    this.#native.release();
+    this.#clear();
+    this.#native = this.#make();
   }
 
   #clear(): void {
     this.#size = 0;
-    this.#next = 0;
+    this.#added = 0;
   }
 }

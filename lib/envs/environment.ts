@@ -19,6 +19,9 @@ export interface StepResult {
   info: Readonly<Record<string, number>>;
 }
 
+/** Plain data that survives JSON: all that a task needs to go on from the middle of an episode. */
+export type EnvironmentState = Readonly<Record<string, unknown>>;
+
 /** A task. Implement this interface to train on a task of your own. */
 export interface Environment {
   /** Name for logs and run folders, e.g. "HalfCheetah-v5". */
@@ -35,6 +38,14 @@ export interface Environment {
   reset(options?: { seed?: number }): Float64Array;
   /** Apply an action of length `actionSize` for one step. */
   step(action: ArrayLike<number>): StepResult;
+  /** All that is needed to go on from here; undefined where it cannot be had. */
+  state?(): EnvironmentState | undefined;
+  /**
+   * Go on from what `state()` of an environment with the same options returned.
+   *
+   * @throws InvalidValueError when it does not fit; nothing has changed then
+   */
+  restore?(state: EnvironmentState): void;
   /** Free what the task holds. Further calls throw. */
   close(): void;
 }

@@ -93,8 +93,13 @@ export class Td3Agent {
   #random: Random;
   #steps = 0;
   #updates = 0;
-  #actionsAtLimits = 0;
+  /** Null before the first action of the policy. */
+  #actionsAtLimits: number | null = null;
   readonly #masks: MaskUpdates;
+  /** Figures of the latest update of critics and actor that the batch's matrices do not have. */
+  #restored: Record<string, number> = {};
+  /** Whether critics and actor have been updated since the agent was made or restored. */
+  #updated = { critics: false, actor: false };
 
   /**
    * @param options observationSize, actionSize, actionLow, actionHigh, and any hyperparameter
@@ -262,6 +267,7 @@ export class Td3Agent {
       this.#update(everything, this.#noise(targetNoise), dormant);
     }
     this.#updates++;
+    this.#updated = { critics: true, actor: everything || this.#updated.actor };
     this.#masks.after(this.#updates, this.#steps, everything ? dormant.actor : undefined);
   }
 
@@ -385,7 +391,8 @@ export class Td3Agent {
       const [low = 0, high = 0] = [this.#low[i], this.#high[i]];
       return count + Number(Math.min(value - low, high - value) < limitMargin * (high - low));
     }, 0);
-    this.#actionsAtLimits += limitRate * (atLimit / action.length - this.#actionsAtLimits);
+    const before = this.#actionsAtLimits ?? 0;
+    this.#actionsAtLimits = before + limitRate * (atLimit / action.length - before);
   }
 
   #addNoise(action: Float32Array): void {
@@ -401,20 +408,21 @@ export class Td3Agent {
   /**
    * Figures of the latest update: `criticLoss` (sum of both critics' mean squared errors),
    * `actorLoss`, `q1Mean`, `q2Mean`, `targetMean`, schedules, for actor, critic1 and critic2
-   * `density`, `sad` (positions in which online and target masks differ) and `largestWeight`
-   * (magnitude; NaN if a weight is NaN), and `maskChanges` (entries that the last mask update
-   * changed). What tells an agent that is stuck: `actionsAtLimits`, the share of the policy's action components
+   * `density`, `sad` (positions in which online and target masks differ), `largestWeight` and `largestMoment`
+   * (magnitudes; NaN if one is NaN), and `maskChanges` (entries that the last mask update changed). What an update
+   * or a mask update gives is left out before there was one. What tells an agent that is stuck: `actionsAtLimits`, the share of the policy's action components
    * within half a percent of their limits, a running mean over about a thousand steps, and `idleUnits`, how many
    * hidden units are 0 for the whole batch. Reads from the device: ask for it when it is logged.
    */
   metrics(): Record<string, number> {
     const { actor, actorTarget, critics, criticTargets } = this.networks;
     return {
-      ...this.#losses(),
+      ...this.#restored,
+      ...this.#latestFigures(),
       actorLearningRate: this.#schedules.actorLearningRate.at(this.#steps),
       criticLearningRate: this.#schedules.criticLearningRate.at(this.#steps),
       explorationNoise: this.#schedules.explorationNoise.at(this.#steps),
-      actionsAtLimits: this.#actionsAtLimits,
+      ...(this.#actionsAtLimits !== null && { actionsAtLimits: this.#actionsAtLimits }),
       'density/actor': actor.density(),
       'density/critic1': critics.density(0),
       'density/critic2': critics.density(1),
@@ -425,11 +433,10 @@ export class Td3Agent {
       'largestWeight/actor': actor.largestWeight(),
       'largestWeight/critic1': critics.largestWeight(0),
       'largestWeight/critic2': critics.largestWeight(1),
-      'idleUnits/actor': actor.idleUnits(),
-      'idleUnits/critic1': critics.idleUnits(0),
-      'idleUnits/critic2': critics.idleUnits(1),
-      'maskChanges/actor': this.#masks.changes.actor,
-      'maskChanges/critics': this.#masks.changes.critics,
+      'largestMoment/actor': actor.largestMoment(),
+      'largestMoment/critic1': critics.largestMoment(0),
+      'largestMoment/critic2': critics.largestMoment(1),
+      ...this.#masks.figures,
     };
   }
 
@@ -439,8 +446,16 @@ export class Td3Agent {
     return describeSparseChoices(this.device.sparseChoices());
   }
 
-  #losses(): Record<string, number> {
-    if (this.#updates === 0) return {};
+  /** Of the latest update of each: nothing before there is one. */
+  #latestFigures(): Record<string, number> {
+    return {
+      ...(this.#updated.critics && this.#criticFigures()),
+      ...(this.#updated.actor && this.#actorFigures()),
+    };
+  }
+
+  #criticFigures(): Record<string, number> {
+    const { critics } = this.networks;
     const b = this.#batch;
     const q = b.q.get();
     const target = b.target.get();
@@ -453,20 +468,43 @@ export class Td3Agent {
       loss += (first - value) ** 2 + (second - value) ** 2;
     });
     const mean = (sum: number) => sum / target.length;
-    const policyQ = b.policyQ.get().reduce((sum, value) => sum + value, 0);
     return {
       criticLoss: mean(loss),
       q1Mean: mean(q1),
       q2Mean: mean(q2),
       targetMean: mean(y),
-      ...(this.#updates >= this.config.policyDelay ? { actorLoss: -mean(policyQ) } : {}),
+      'idleUnits/critic1': critics.idleUnits(0),
+      'idleUnits/critic2': critics.idleUnits(1),
     };
+  }
+
+  #actorFigures(): Record<string, number> {
+    const policyQ = this.#batch.policyQ.get();
+    const mean = policyQ.reduce((sum, value) => sum + value, 0) / policyQ.length;
+    return { actorLoss: -mean, 'idleUnits/actor': this.networks.actor.idleUnits() };
   }
 
   /** What the last update computed, [batchSize] each: online Q before the critics' step, target. */
   trace(): { q1: Float32Array; q2: Float32Array; target: Float32Array } {
     const b = this.#batch;
     return { q1: b.q.get(b.q.view(0, 1)), q2: b.q.get(b.q.view(1, 1)), target: b.target.get() };
+  }
+
+  /**
+   * The batch of the latest update: observation, action, reward, nextObservation and discount, [batchSize, size]
+   * each. Observations are as networks saw them. After an update of the actor its actions have taken the place of the
+   * batch's, and are called policyAction.
+   */
+  latestBatch(): AgentState['tensors'] {
+    const { observation, action, reward, nextObservation, discount } = this.#batch;
+    const isPolicys = this.#updates % this.config.policyDelay === 0;
+    const views = { observation, [isPolicys ? 'policyAction' : 'action']: action, nextObservation };
+    const columns = { reward, discount };
+    const tensors = Object.entries({ ...views, ...columns }).map(([name, view]) => {
+      const shape = [this.config.batchSize, view.columns];
+      return [name, { dtype: 'F32', shape, data: view.matrix.get(view) }] as const;
+    });
+    return Object.fromEntries(tensors);
   }
 
   /**
@@ -487,8 +525,8 @@ export class Td3Agent {
 
   /**
    * All that is needed to go on as if nothing had happened: weights, masks, moments, statistics of
-   * observations, counters and random numbers; the replay buffer, and the steps on their way there, only with
-   * `replay: true`.
+   * observations, counters and random numbers; the replay buffer, and the steps on their way there, only if
+   * `options.replay` asks for them.
    */
   state(options: StateOptions = {}): AgentState {
     checkObject('the options of state', options);
@@ -497,13 +535,15 @@ export class Td3Agent {
       updates: this.#updates,
       actionsAtLimits: this.#actionsAtLimits,
       ...this.#masks.progress,
+      ...(options.replay && { latest: { ...this.#restored, ...this.#latestFigures() } }),
     };
     return readState(this.#parts(), { ...counters, random: this.#random.state() }, options);
   }
 
   /**
    * Go on from a state. One without a replay buffer leaves the agent's own as it is; one with it
-   * replaces what that holds. Steps that the agent itself had pending are forgotten.
+   * replaces what that holds; of one whose rows were kept apart, `replay.refill` has to have put them back.
+   * Steps that the agent itself had pending are forgotten.
    *
    * @throws InvalidValueError when the state is damaged or not of an agent with this configuration;
    *   nothing has changed then
@@ -514,6 +554,8 @@ export class Td3Agent {
     this.#updates = counters.updates;
     this.#actionsAtLimits = counters.actionsAtLimits;
     this.#masks.progress = counters;
+    this.#restored = counters.latest ?? {};
+    this.#updated = { critics: false, actor: false };
     this.#random = Random.fromState(random);
     // The replay buffer may lie elsewhere in memory now.
     for (const graph of Object.values(this.#graphs)) graph.close();
@@ -522,8 +564,8 @@ export class Td3Agent {
 
   /** What a state is of. */
   #parts() {
-    const { networks, replay, observationStatistics } = this;
-    return { networks, replay, returns: this.#returns, observationStatistics };
+    const { networks, replay, observationStatistics, config: limits } = this;
+    return { networks, replay, returns: this.#returns, observationStatistics, limits };
   }
 
   /** Free all that the agent made, the device too if it did. Further use throws. */

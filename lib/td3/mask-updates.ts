@@ -15,6 +15,13 @@ export interface MaskProgress {
   lastMaskUpdate: number;
   /** The actor's latest update gave the gradients of its dormant weights. */
   actorGradient: boolean;
+  /** Mask entries that the last mask update changed; undefined before the first. */
+  maskChanges?: MaskChanges | undefined;
+}
+
+interface MaskChanges {
+  actor: number;
+  critics: number;
 }
 
 /** What is drawn under `maskRule` random lies above smoothing noise: a stream for each update and network. */
@@ -26,8 +33,7 @@ export class MaskUpdates {
   readonly #networks: Td3Networks;
   #last = 0;
   #actorGradient = false;
-  /** Mask entries that the last mask update changed. */
-  changes = { actor: 0, critics: 0 };
+  #changes: MaskChanges | undefined;
 
   constructor(config: Td3Config, schedules: Record<ScheduleName, Schedule>, networks: Td3Networks) {
     this.#config = config;
@@ -37,12 +43,24 @@ export class MaskUpdates {
 
   /** What is to be saved with a state. */
   get progress(): MaskProgress {
-    return { lastMaskUpdate: this.#last, actorGradient: this.#actorGradient };
+    return {
+      lastMaskUpdate: this.#last,
+      actorGradient: this.#actorGradient,
+      maskChanges: this.#changes,
+    };
   }
 
-  set progress({ lastMaskUpdate, actorGradient }: MaskProgress) {
+  set progress({ lastMaskUpdate, actorGradient, maskChanges }: MaskProgress) {
     this.#last = lastMaskUpdate;
     this.#actorGradient = actorGradient;
+    this.#changes = maskChanges;
+  }
+
+  /** For metrics: mask entries that the last mask update changed. Nothing before the first. */
+  get figures(): Record<string, number> {
+    if (this.#changes === undefined) return {};
+    const { actor, critics } = this.#changes;
+    return { 'maskChanges/actor': actor, 'maskChanges/critics': critics };
   }
 
   /**
@@ -73,7 +91,7 @@ export class MaskUpdates {
     if (!this.#isDue(update, step)) return;
     this.#last = update;
     this.#decay();
-    this.changes = {
+    this.#changes = {
       actor: this.#updateOnline('actor', update, step),
       critics: this.#updateOnline('critics', update, step),
     };

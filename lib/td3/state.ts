@@ -3,7 +3,7 @@ import type { Mlp, LayerPart, Replay } from '../device/index.js';
 import { checkBoolean, checkInteger, checkNumber, invalidValue } from '../errors.js';
 import { Random } from '../random.js';
 import type { RandomState } from '../random.js';
-import type { AgentState } from '../train/trainable.js';
+import type { AgentState, StateOptions } from '../train/trainable.js';
 import type { MaskProgress } from './mask-updates.js';
 import type { NStepReturns } from './n-step.js';
 import { namedNetworks } from './networks.js';
@@ -15,7 +15,7 @@ import { checkStatistics, readStatistics } from './statistics-state.js';
 import { checkWindows, windowTensors } from './window-state.js';
 import type { StoredWindow } from './window-state.js';
 
-export type { AgentState } from '../train/trainable.js';
+export type { AgentState, StateOptions } from '../train/trainable.js';
 
 /** What a state is read from and written to. */
 interface Stateful {
@@ -25,31 +25,35 @@ interface Stateful {
   returns: NStepReturns;
   /** Of an agent that normalises observations. */
   observationStatistics: ObservationStatistics | undefined;
+  /** What the networks' outputs from -1 to 1 mean. */
+  limits: ActionLimits;
+}
+
+interface ActionLimits {
+  actionLow: readonly number[];
+  actionHigh: readonly number[];
 }
 
 /** The agent's own counters and random numbers. */
 export interface Progress extends MaskProgress {
   steps: number;
   updates: number;
-  actionsAtLimits: number;
+  /** Null before the first action of the policy. */
+  actionsAtLimits: number | null;
   random: RandomState;
+  /** Figures of the latest update, where the next ones shall not wait for another. */
+  latest?: Record<string, number> | undefined;
 }
 
 /** What else is stored with them. */
-interface StoredProgress extends Progress {
+interface StoredProgress extends Progress, Partial<ActionLimits> {
   adamSteps: { actor: number; critics: number };
   /** `Replay.next`, where the replay buffer is part of the state. */
   replayNext?: number;
+  /** `Replay.added`, likewise, or where its rows are kept apart. */
+  replayAdded?: number;
   /** Whose steps were on their way there, likewise. */
   windows?: StoredWindow[];
-}
-
-export interface StateOptions {
-  /**
-   * Include the replay buffer (`replay.rows`, [size, row length]) and the steps that are on their way
-   * there (`window.SOURCE.observation`, ...). Default: false.
-   */
-  replay?: boolean;
 }
 
 /** A part of a layer under its name: NET.L.weight, .bias, .mask, .weight.m, .weight.v, ... */
@@ -136,12 +140,17 @@ export function readState(agent: Stateful, progress: Progress, options: StateOpt
   Object.assign(tensors, readStatistics(agent.observationStatistics));
   const { actor, critics } = agent.networks;
   const adamSteps = { actor: actor.adamSteps, critics: critics.adamSteps };
-  const stored: StoredProgress = { ...progress, adamSteps };
-  if (options.replay === true) {
+  const { actionLow, actionHigh } = agent.limits;
+  const stored: StoredProgress = { ...progress, adamSteps, actionLow, actionHigh };
+  const { replay: withReplay = false } = options;
+  if (withReplay !== false) {
     const { replay } = agent;
-    const data = replay.read(0, replay.size);
-    tensors['replay.rows'] = { dtype: 'F32', shape: [replay.size, replay.rowLength], data };
-    stored.replayNext = replay.next;
+    if (withReplay === true) {
+      const data = replay.read(0, replay.size);
+      tensors['replay.rows'] = { dtype: 'F32', shape: [replay.size, replay.rowLength], data };
+      stored.replayNext = replay.next;
+    }
+    stored.replayAdded = replay.added;
     const windows = agent.returns.windows();
     stored.windows = windows.map(([source, { steps }]) => ({ source, steps: steps.length }));
     for (const [source, window] of windows) Object.assign(tensors, windowTensors(source, window));
@@ -156,10 +165,13 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
     throw invalidValue('state', 'what agent.state() returned', state);
   }
   const progress = parseProgress(state.metadata['progress']);
+  checkLimits(agent.limits, progress);
   const places = placesOf(networks, progress);
   for (const place of places) checkPlace(place, state.tensors[place.name]);
   const rows = checkRows(replay, state.tensors['replay.rows'], progress.replayNext);
-  const windows = rows === undefined ? [] : checkWindows(agent, state.tensors, progress.windows);
+  // Rows that are kept apart have been put back, or the steps on their way to them have nowhere to go.
+  const hasReplay = rows !== undefined || progress.replayAdded === replay.added;
+  const windows = hasReplay ? checkWindows(agent, state.tensors, progress.windows) : [];
   const statistics = checkStatistics(agent.observationStatistics, state.tensors);
   // That a mask fits pattern and shape shows when it is written, which may be after others were.
   const before = readState(agent, progress, {});
@@ -175,7 +187,7 @@ export function writeState(agent: Stateful, state: AgentState): Progress {
   agent.observationStatistics?.restore(progress.steps, statistics.mean, statistics.variance);
   networks.actor.adamSteps = progress.adamSteps.actor;
   networks.critics.adamSteps = progress.adamSteps.critics;
-  return progress;
+  return { ...progress, latest: hasReplay ? progress.latest : undefined };
 }
 
 function isRecord(value: unknown): boolean {
@@ -188,6 +200,33 @@ function checkPlace({ name, part, shape, optional }: StatePlace, found: FoundTen
   const values = checkTensor(name, isMask ? 'U8' : 'F32', shape, found);
   if (isMask && !values.every((entry) => entry === 0 || entry === 1)) {
     throw invalidValue(`tensor ${name}`, 'a mask of zeros and ones', values, damaged);
+  }
+  if (part !== 'weightMoment2' && part !== 'biasMoment2') return;
+  const wrong = values.findIndex((value) => value < 0);
+  if (wrong < 0) return;
+  throw invalidValue(
+    `tensor ${name}[${wrong}]`,
+    'at least 0, a mean of squares,',
+    values[wrong],
+    damaged,
+  );
+}
+
+/** A policy for other limits would act in other units. */
+function checkLimits(own: ActionLimits, stored: Partial<ActionLimits>): void {
+  for (const name of ['actionLow', 'actionHigh'] as const) {
+    const values = stored[name];
+    if (values === undefined) continue;
+    own[name].forEach((limit, i) => {
+      if (values[i] === limit) return;
+      const remedy = 'The state belongs to an agent for another range of actions';
+      throw invalidValue(
+        `${name}[${i}] of the state`,
+        `${limit}, as the agent's`,
+        values[i],
+        remedy,
+      );
+    });
   }
 }
 
@@ -229,7 +268,9 @@ function parseProgress(text: string | undefined): StoredProgress {
     const counters = { steps, updates, lastMaskUpdate, replayNext, actor, critics };
     for (const [name, count] of Object.entries(counters)) checkInteger(name, count, 0);
     checkBoolean('actorGradient', value.actorGradient);
-    checkNumber('actionsAtLimits', value.actionsAtLimits, 0, 1);
+    checkNumber('actionsAtLimits', value.actionsAtLimits ?? 0, 0, 1);
+    if (value.replayAdded !== undefined) checkInteger('replayAdded', value.replayAdded, 0);
+    for (const [name, figure] of Object.entries(value.latest ?? {})) checkNumber(name, figure);
     checkInteger('updates', updates, lastMaskUpdate);
     Random.fromState(value.random);
     return value;

@@ -6,10 +6,13 @@ import type { TrainSettings } from './train-options.js';
 export const runFormat = 'rnm-td3-run/1';
 
 /** The content of `config.json`: all that is needed to make the run again. */
-export function describeRun(settings: TrainSettings): object {
+export function describeRun(settings: TrainSettings): Record<string, unknown> {
   const { env, agent, steps, seed } = settings;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = settings;
+  const { keepCheckpoints, saveReplay, stopAtReturn, patience } = settings;
   return {
+    // What describes the run itself comes from the run.
+    ...settings.config,
     format: runFormat,
     version: packageVersion,
     env: env.id,
@@ -19,7 +22,10 @@ export function describeRun(settings: TrainSettings): object {
     evalEpisodes,
     logInterval,
     checkpointInterval,
-    ...settings.config,
+    keepCheckpoints,
+    saveReplay,
+    ...(stopAtReturn !== undefined && { stopAtReturn }),
+    ...(patience !== undefined && { patience }),
     agent: agent.config,
   };
 }

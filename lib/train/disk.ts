@@ -18,18 +18,21 @@ const remedies: Readonly<Record<string, string>> = {
   EMFILE: 'Too many files are open: raise the limit (ulimit -n)',
 };
 
+/** A file that could not be written: what it was to hold is still in memory, and may be tried again. */
+export class WriteError extends RunError {}
+
 /**
  * Make (not throw) the error for a file that could not be written.
  *
  * @param path the file or folder
  * @param error what the file system threw
  */
-export function writeError(path: string, error: unknown): RunError {
+export function writeError(path: string, error: unknown): WriteError {
   const { code = '', message } = error as NodeJS.ErrnoException;
   const remedy = remedies[code] ?? 'Choose another folder with --out';
   // What follows is the call and its file, which may be a temporary one.
   const reason = code === '' ? message : message.replace(/, \w+( '.*)?$/s, '');
-  return new RunError(`Expected to write ${path} but received ${reason}. ${remedy}`, {
+  return new WriteError(`Expected to write ${path} but received ${reason}. ${remedy}`, {
     cause: error,
   });
 }
@@ -50,4 +53,11 @@ export function makeFolder(path: string): void {
     const madeMeanwhile = existsSync(path) && statSync(path).isDirectory();
     if (!madeMeanwhile) throw writeError(path, error);
   }
+}
+
+/** Make (not throw) the error for a file that could not be read. */
+export function readError(path: string, error: unknown): RunError {
+  return new RunError(`Expected to read ${path} but received ${(error as Error).message}`, {
+    cause: error,
+  });
 }

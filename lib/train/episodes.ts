@@ -3,6 +3,13 @@
 /** How many of the last episodes the mean is taken over. */
 const recentEpisodes = 10;
 
+/** What `EpisodeLog` holds. */
+export interface EpisodeLogState {
+  count: number;
+  lastLength: number;
+  recent: number[];
+}
+
 /** The running episode of one environment. */
 export class Episode {
   readonly #log: EpisodeLog;
@@ -31,13 +38,34 @@ export class Episode {
     this.#total = 0;
     this.#length = 0;
   }
+
+  /** Return and steps so far. */
+  get progress(): { total: number; length: number } {
+    return { total: this.#total, length: this.#length };
+  }
+
+  set progress({ total, length }: { total: number; length: number }) {
+    this.#total = total;
+    this.#length = length;
+  }
 }
 
 /** Returns and lengths of the episodes that a run goes through. */
 export class EpisodeLog {
   #count = 0;
   #lastLength = 0;
-  readonly #recent: number[] = [];
+  #recent: number[] = [];
+
+  /** All of it, for a checkpoint. */
+  get state(): EpisodeLogState {
+    return { count: this.#count, lastLength: this.#lastLength, recent: [...this.#recent] };
+  }
+
+  set state({ count, lastLength, recent }: EpisodeLogState) {
+    this.#count = count;
+    this.#lastLength = lastLength;
+    this.#recent = [...recent];
+  }
 
   /** The episodes of one environment, one after the other. */
   begin(): Episode {

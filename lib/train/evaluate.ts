@@ -1,7 +1,7 @@
 /** How good a policy is: returns of whole episodes without exploration noise. */
 import type { Environment } from '../envs/environment.js';
 import { RunError, checkInteger, checkObject } from '../errors.js';
-import { checkAgent, checkEnvironment, checkSignal } from './check.js';
+import { checkAgent, checkEnvironment, checkFits, checkSignal, hasMethods } from './check.js';
 import { Random, randomStreams } from '../random.js';
 import { Pause } from './pause.js';
 import type { TrainableAgent } from './trainable.js';
@@ -47,6 +47,8 @@ export async function evaluate(
   checkEnvironment('env', env);
   checkObject('the options of evaluate', options, 'an object with a seed');
   checkSignal(options.signal);
+  if (hasMethods(agent, ['policy']))
+    checkFits('the agent', (agent as TrainableAgent).policy(), env);
   const episodes = checkInteger('episodes', options.episodes ?? 10);
   const random = new Random(options.seed, randomStreams.evaluation);
   const pause = new Pause();

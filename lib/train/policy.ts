@@ -12,8 +12,11 @@ export interface PolicyOrigin {
   sparsity: string;
   /** Environment steps of training. */
   steps: number;
-  /** Mean return of the last evaluation, if there was one. */
+  /** Mean return of the evaluation of this very policy, if there was one. */
   evaluationReturn?: number | undefined;
+  /** The seed and the number of its episodes, with which `evaluate` repeats it. */
+  evaluationSeed?: number | undefined;
+  evaluationEpisodes?: number | undefined;
 }
 
 /**
@@ -31,9 +34,9 @@ export function policyMetadata(
     env: origin.env,
     sparsity: origin.sparsity,
     steps: String(origin.steps),
-    ...(origin.evaluationReturn !== undefined && {
-      evaluation_return: String(origin.evaluationReturn),
-    }),
+    ...given('evaluation_return', origin.evaluationReturn),
+    ...given('evaluation_seed', origin.evaluationSeed),
+    ...given('evaluation_episodes', origin.evaluationEpisodes),
     observation_size: String(policy.layers[0]?.inSize ?? 0),
     action_size: String(policy.actionLow.length),
     action_low: JSON.stringify([...policy.actionLow]),
@@ -43,6 +46,19 @@ export function policyMetadata(
       `${last}: x = x @ actor.i.weight.T + actor.i.bias, with relu after each but the last; ` +
       'action = (action_high + action_low) / 2 + (action_high - action_low) / 2 * tanh(x)',
   };
+}
+
+function given(name: string, value: number | undefined): Record<string, string> {
+  return value === undefined ? {} : { [name]: String(value) };
+}
+
+/** What a policy's origin says of the evaluation that it had. */
+export function evaluationOrigin(
+  evaluation: { mean: number; seed: number; returns: readonly number[] } | undefined,
+): Pick<PolicyOrigin, 'evaluationReturn' | 'evaluationSeed' | 'evaluationEpisodes'> {
+  if (evaluation === undefined) return {};
+  const { mean, seed, returns } = evaluation;
+  return { evaluationReturn: mean, evaluationSeed: seed, evaluationEpisodes: returns.length };
 }
 
 /**

@@ -1,8 +1,10 @@
 /** How transitions come about: step by step, or in environments that step while the agent learns. */
-import type { Environment } from '../envs/environment.js';
+import type { Environment, StepResult } from '../envs/environment.js';
 import type { OverlappedEnvironment } from '../envs/worker-environment.js';
+import { invalidValue } from '../errors.js';
 import type { EpisodeLog } from './episodes.js';
 import type { Episode } from './episodes.js';
+import type { LaneState } from './run-state.js';
 import type { TrainableAgent } from './trainable.js';
 
 /** One environment with its running episode. */
@@ -22,6 +24,15 @@ export interface Rollout {
   advance(limit: number): void;
   /** An environment served elsewhere: if it is one of these, its episode is dropped and begun anew. */
   restart(env: Environment, nextSeed: () => number): void;
+  /** Where the episodes are, between two calls of `advance`. */
+  state(): LaneState[];
+  /**
+   * Go on with episodes where they were; a task that cannot begins a new one.
+   *
+   * @returns which environments did, by their place
+   * @throws InvalidValueError when there were more or fewer of them
+   */
+  restore(states: readonly LaneState[], nextSeed: () => number): number[];
 }
 
 abstract class Lanes<E extends Environment> implements Rollout {
@@ -41,23 +52,44 @@ abstract class Lanes<E extends Environment> implements Rollout {
     // An agent that has been trained before may be in the middle of episodes.
     this.agent.cutEpisode?.();
     this.lanes.forEach((lane, i) => {
-      lane.observation = lane.env.reset({ seed: i === 0 ? seed : nextSeed() });
+      lane.observation = copyOf(lane.env.reset({ seed: i === 0 ? seed : nextSeed() }));
     });
   }
 
   restart(env: Environment, nextSeed: () => number): void {
     const lane = this.lanes.find((each) => each.env === env);
-    if (lane === undefined) return;
+    if (lane !== undefined) this.#beginAnew(lane, nextSeed());
+  }
+
+  state(): LaneState[] {
+    return this.lanes.map(({ env, episode, observation }) => {
+      return { observation, ...episode.progress, environment: env.state?.() };
+    });
+  }
+
+  restore(states: readonly LaneState[], nextSeed: () => number): number[] {
+    if (states.length !== this.lanes.length) {
+      const expected = `${states.length} environments, as in the run to go on with,`;
+      throw invalidValue('overlapped (envs)', expected, this.lanes.length);
+    }
+    const begunAnew = this.lanes.filter((lane, i) => !restoreLane(lane, states[i]));
+    for (const lane of begunAnew) this.#beginAnew(lane, nextSeed());
+    return begunAnew.map(({ source }) => source);
+  }
+
+  #beginAnew(lane: Lane<E>, seed: number): void {
     lane.episode.drop();
     this.agent.cutEpisode?.(lane.source);
-    lane.observation = lane.env.reset({ seed: nextSeed() });
+    lane.observation = copyOf(lane.env.reset({ seed }));
   }
 
   abstract advance(limit: number): void;
 
   /** The agent remembers what a step brought, and the lane goes on from there. */
-  protected take(lane: Lane<E>, action: Float32Array, result: ReturnType<E['step']>): void {
-    const { observation: nextObservation, reward, terminated, truncated } = result;
+  protected take(lane: Lane<E>, action: Float32Array, result: StepResult): void {
+    const { reward, terminated, truncated } = result;
+    // A task may fill the same array at every step.
+    const nextObservation = copyOf(result.observation);
     const { observation, source } = lane;
     const step = { observation, action, reward, nextObservation, terminated, truncated };
     this.agent.observe({ ...step, source });
@@ -65,9 +97,22 @@ abstract class Lanes<E extends Environment> implements Rollout {
     lane.observation = nextObservation;
     if (terminated || truncated) {
       lane.episode.end();
-      lane.observation = lane.env.reset();
+      lane.observation = copyOf(lane.env.reset());
     }
   }
+}
+
+function copyOf(values: ArrayLike<number>): Float64Array {
+  return Float64Array.from(values);
+}
+
+/** False where the task did not tell its state, or takes none. */
+function restoreLane(lane: Lane<Environment>, state: LaneState | undefined): boolean {
+  if (state?.environment === undefined || lane.env.restore === undefined) return false;
+  lane.env.restore(state.environment);
+  lane.episode.progress = state;
+  lane.observation = state.observation;
+  return true;
 }
 
 /** Act, step, remember, learn: the order of the algorithm. */
@@ -76,7 +121,8 @@ export class SerialRollout extends Lanes<Environment> {
     const [lane] = this.lanes;
     if (lane === undefined) return;
     const action = this.agent.act(lane.observation, { explore: true });
-    this.take(lane, action, lane.env.step(action));
+    // A task may change the array that it is given.
+    this.take(lane, action, lane.env.step(action.slice()));
     if (this.agent.ready) this.agent.learn();
   }
 }
@@ -90,7 +136,7 @@ export class OverlappedRollout extends Lanes<OverlappedEnvironment> {
     const lanes = this.lanes.slice(0, limit);
     const actions = lanes.map(({ env, observation }) => {
       const action = this.agent.act(observation, { explore: true });
-      env.begin(action);
+      env.begin(action.slice());
       return action;
     });
     for (let i = 0; i < lanes.length && this.agent.ready; i++) this.agent.learn();

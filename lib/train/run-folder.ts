@@ -1,11 +1,20 @@
 /** The folder that holds all of one training run. */
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { RunError } from '../errors.js';
-import { writeFileAtomic } from './atomic-file.js';
-import { decodeCheckpoint } from './checkpoint.js';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { RunError, invalidValue } from '../errors.js';
+import { isTemporaryName, writeFileAtomic } from './atomic-file.js';
+import type { FileContent } from './atomic-file.js';
+import { readCheckpointFile } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
-import { makeFolder, writeError } from './disk.js';
+import { makeFolder, readError, writeError } from './disk.js';
 
 /** How a new run is named. */
 export interface RunName {
@@ -19,8 +28,8 @@ export interface RunName {
 }
 
 /** A checkpoint as it was found. */
-export interface FoundCheckpoint {
-  checkpoint: Checkpoint;
+export interface FoundCheckpoint<T = Checkpoint> {
+  checkpoint: T;
   /** The file it came from. */
   path: string;
   /** Why it is not the latest one, when it is not. */
@@ -29,7 +38,7 @@ export interface FoundCheckpoint {
 
 /** The files of a run. All but the growing ones are replaced as a whole. */
 export class RunFolder {
-  /** The folder. */
+  /** The folder as it was given. Its files have absolute paths, since the working directory may change. */
   readonly path: string;
   /** Resolved configuration of the run. */
   readonly configPath: string;
@@ -41,26 +50,43 @@ export class RunFolder {
   readonly checkpointPath: string;
   /** The checkpoint before it. */
   readonly previousCheckpointPath: string;
+  /** Folder of the replay buffer's rows. */
+  readonly replayPath: string;
   /** The policy, for other programs. */
   readonly policyPath: string;
+  /** The policy with the best evaluation so far. */
+  readonly bestPolicyPath: string;
+  /** Its agent. */
+  readonly bestCheckpointPath: string;
+  /** The last batch of a run that has diverged. */
+  readonly divergedBatchPath: string;
   /** Picture of the evaluations, as SVG. */
   readonly curveSvgPath: string;
   /** Picture of the evaluations, as PNG. */
   readonly curvePngPath: string;
   /** What came out; written last. */
   readonly summaryPath: string;
+  /** Says which process writes here. */
+  readonly lockPath: string;
 
   private constructor(path: string) {
     this.path = path;
-    this.configPath = join(path, 'config.json');
-    this.metricsPath = join(path, 'metrics.jsonl');
-    this.tensorboardPath = join(path, 'tb');
-    this.checkpointPath = join(path, 'checkpoints', 'latest.safetensors');
-    this.previousCheckpointPath = join(path, 'checkpoints', 'previous.safetensors');
-    this.policyPath = join(path, 'policy.safetensors');
-    this.curveSvgPath = join(path, 'learning-curve.svg');
-    this.curvePngPath = join(path, 'learning-curve.png');
-    this.summaryPath = join(path, 'summary.json');
+    const root = resolve(path);
+    const at = (...parts: string[]) => join(root, ...parts);
+    this.configPath = at('config.json');
+    this.metricsPath = at('metrics.jsonl');
+    this.tensorboardPath = at('tb');
+    this.checkpointPath = at('checkpoints', 'latest.safetensors');
+    this.previousCheckpointPath = at('checkpoints', 'previous.safetensors');
+    this.replayPath = at('replay');
+    this.policyPath = at('policy.safetensors');
+    this.bestPolicyPath = at('best', 'policy.safetensors');
+    this.bestCheckpointPath = at('best', 'checkpoint.safetensors');
+    this.divergedBatchPath = at('diverged-batch.safetensors');
+    this.curveSvgPath = at('learning-curve.svg');
+    this.curvePngPath = at('learning-curve.png');
+    this.summaryPath = at('summary.json');
+    this.lockPath = at('running.json');
   }
 
   /**
@@ -72,8 +98,7 @@ export class RunFolder {
   static create(name: RunName): RunFolder {
     const path = name.out === undefined ? makeNamedFolder(name) : makeGivenFolder(name.out);
     const run = new RunFolder(path);
-    makeFolder(dirname(run.checkpointPath));
-    makeFolder(run.tensorboardPath);
+    run.makeFolders();
     return run;
   }
 
@@ -83,11 +108,27 @@ export class RunFolder {
    * @throws RunError when there is no run at `path`
    */
   static open(path: string): RunFolder {
+    if (typeof path !== 'string' || path === '') {
+      throw invalidValue('path', 'the folder of a run', path);
+    }
     const run = new RunFolder(path);
     if (!existsSync(path)) throw noRun(path, 'there is nothing');
     if (!statSync(path).isDirectory()) throw noRun(path, 'it is a file');
     if (!existsSync(run.configPath)) throw noRun(path, 'it holds no config.json');
     return run;
+  }
+
+  /**
+   * Make the folders that files are written to, those that are not there.
+   *
+   * @returns whether one was missing
+   * @throws RunError when one cannot be made
+   */
+  makeFolders(): boolean {
+    const folders = [dirname(this.checkpointPath), this.tensorboardPath];
+    const missing = folders.filter((folder) => !existsSync(folder));
+    for (const folder of missing) makeFolder(folder);
+    return missing.length > 0;
   }
 
   /** @throws RunError when the disk does not take it */
@@ -111,26 +152,48 @@ export class RunFolder {
   }
 
   /**
-   * Write the newest checkpoint and keep the one before it.
+   * Write the newest checkpoint and keep those before it.
    *
-   * @throws RunError when the disk does not take it; both checkpoints are as they were then
+   * @param keep how many there shall be in all, at least 1. Default: 2
+   * @throws RunError when the disk does not take it; all checkpoints are as they were then
    */
-  writeCheckpoint(bytes: Uint8Array): void {
-    writeFileAtomic(this.checkpointPath, bytes, this.previousCheckpointPath);
+  writeCheckpoint(content: FileContent, keep = 2): void {
+    const older = Array.from({ length: keep - 1 }, (_, i) => this.#olderCheckpoint(i + 1));
+    writeFileAtomic(this.checkpointPath, content, older);
+  }
+
+  /** Write the policy and the agent of the best evaluation so far. */
+  writeBest(policy: FileContent, checkpoint: FileContent): void {
+    makeFolder(dirname(this.bestPolicyPath));
+    // Who finds the policy finds its agent too.
+    writeFileAtomic(this.bestCheckpointPath, checkpoint);
+    writeFileAtomic(this.bestPolicyPath, policy);
   }
 
   /**
-   * Read the newest checkpoint, or the one before it when the newest is missing or damaged.
+   * Read the newest checkpoint, or one before it when the newest is missing or damaged.
    *
-   * @throws RunError when neither can be read; it says what is wrong with each
+   * @throws RunError when none can be read; it says what is wrong with each
    */
   readCheckpoint(): FoundCheckpoint {
+    return this.findCheckpoint((checkpoint) => checkpoint);
+  }
+
+  /**
+   * Use the newest checkpoint that can be used.
+   *
+   * @param use what to do with it; if it throws, the one before it is tried
+   * @returns as `checkpoint` what `use` returned
+   * @throws RunError when there is none; it says what is wrong with each
+   */
+  findCheckpoint<T>(use: (checkpoint: Checkpoint) => T): FoundCheckpoint<T> {
     const problems: string[] = [];
-    for (const path of [this.checkpointPath, this.previousCheckpointPath]) {
+    for (const path of this.checkpointPaths()) {
       try {
-        const checkpoint = decodeCheckpoint(readBytes(path), path);
+        const found = readCheckpointFile(path);
+        const checkpoint = use(found);
         if (problems.length === 0) return { checkpoint, path };
-        const notice = `${problems.join('. ')}. Using ${path} (step ${checkpoint.steps}) instead`;
+        const notice = `${problems.join('. ')}. Using ${path} (step ${found.steps}) instead`;
         return { checkpoint, path, notice };
       } catch (error) {
         problems.push((error as Error).message);
@@ -140,6 +203,48 @@ export class RunFolder {
       `Expected a whole checkpoint in ${this.path} but received none. ${problems.join('. ')}. ` +
         'Train again, or copy a checkpoint there from a backup',
     );
+  }
+
+  /** Paths of checkpoints, newest first: two, and those older ones that are there. */
+  checkpointPaths(): string[] {
+    const paths = [this.checkpointPath, this.previousCheckpointPath];
+    for (let age = 2; existsSync(this.#olderCheckpoint(age)); age++) {
+      paths.push(this.#olderCheckpoint(age));
+    }
+    return paths;
+  }
+
+  #olderCheckpoint(age: number): string {
+    const name = age === 1 ? 'previous' : `previous-${age}`;
+    return join(dirname(this.checkpointPath), `${name}.safetensors`);
+  }
+
+  /**
+   * Have this checkpoint be the newest: those above it, which cannot be used, would take the place of good ones.
+   *
+   * @throws RunError when the files cannot be renamed
+   */
+  promoteCheckpoint(path: string): void {
+    try {
+      for (const newer of this.checkpointPaths().slice(0, this.checkpointPaths().indexOf(path))) {
+        const name = `damaged-${basename(newer)}`;
+        if (existsSync(newer)) renameSync(newer, join(dirname(newer), name));
+      }
+      if (path !== this.checkpointPath) renameSync(path, this.checkpointPath);
+    } catch (error) {
+      throw writeError(path, error);
+    }
+  }
+
+  /** Remove what writes that were cut off by the end of a process have left. */
+  clearLeftovers(): void {
+    const files = [this.configPath, this.checkpointPath, this.bestPolicyPath];
+    const folders = files.map((file) => dirname(file));
+    for (const folder of folders.filter((each) => existsSync(each))) {
+      for (const name of readdirSync(folder).filter(isTemporaryName)) {
+        rmSync(join(folder, name), { force: true });
+      }
+    }
   }
 }
 
@@ -208,9 +313,7 @@ function readBytes(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new RunError(`Expected to read ${path} but received ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw readError(path, error);
   }
 }
 

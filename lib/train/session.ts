@@ -1,17 +1,27 @@
 /** One run of the training loop, step by step. */
+import { existsSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { RunError } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
 import { writeFileAtomic } from './atomic-file.js';
-import { encodeCheckpoint } from './checkpoint.js';
+import { checkpointPieces } from './checkpoint.js';
+import { describeRun } from './describe-run.js';
+import { WriteError } from './disk.js';
 import { EpisodeLog } from './episodes.js';
 import { evaluate } from './evaluate.js';
+import { encodeSafetensors } from './formats/safetensors.js';
+import { DivergedError, healthyMetrics } from './health.js';
 import { renderLearningCurve } from './learning-curve.js';
-import type { MetricWriter } from './metrics.js';
+import type { MetricFiles, MetricLog } from './metrics.js';
 import { Pause } from './pause.js';
-import { encodePolicy } from './policy.js';
+import { encodePolicy, evaluationOrigin } from './policy.js';
+import { ReplayKeeper } from './replay-keeper.js';
 import type { RunFolder } from './run-folder.js';
+import type { LaneState, MetricPositions, RunState } from './run-state.js';
 import { OverlappedRollout, SerialRollout } from './rollout.js';
 import type { Rollout } from './rollout.js';
+import { bestEvaluation, ruleThatStops } from './stop-rule.js';
+import type { StopReason } from './stop-rule.js';
 import { Stopwatch } from './stopwatch.js';
 import type {
   EvaluationRecord,
@@ -20,36 +30,53 @@ import type {
   TrainSettings,
 } from './train-options.js';
 
-/** One run from its first step to its summary. */
+/** Where a run writes. */
+export interface SessionFiles {
+  folder: RunFolder;
+  /** Its own metric files, and these with the writers that the caller gave. */
+  metricFiles: MetricFiles;
+  log: MetricLog;
+  replay: ReplayKeeper;
+}
+
+/** One run from its first step, or that at which it was stopped, to its summary. */
 export class Session {
   readonly #settings: TrainSettings;
-  readonly #folder: RunFolder;
-  readonly #log: MetricWriter;
+  readonly #files: SessionFiles;
   readonly #watch: Stopwatch;
   readonly #episodes = new EpisodeLog();
   readonly #evaluations: EvaluationRecord[] = [];
   readonly #notices: string[] = [];
   /** Seeds of the evaluations, and of `env` where it serves them too. */
-  readonly #seeds: Random;
+  #seeds: Random;
   readonly #evaluationSeed: number;
   readonly #rollout: Rollout;
+  readonly #resumed: RunState | undefined;
   /** What the agent had done before. */
   readonly #stepsBefore: number;
   readonly #updatesBefore: number;
   #learning = false;
   #loggedStep = -1;
   #savedStep = -1;
+  /** The evaluation of the present step is still to come. */
+  #evaluationDue = false;
+  /** Where the episodes were before an evaluation that has not ended. */
+  #lanesBefore: LaneState[] | undefined;
+  /** What is written after the last step is not part of what a longer run goes on from. */
+  #end: { metrics: MetricPositions; loggedStep: number } | undefined;
+  #saveFailed = false;
 
-  constructor(settings: TrainSettings, folder: RunFolder, log: MetricWriter) {
+  /** @param resumed state of the run that goes on, as the agent's is already */
+  constructor(settings: TrainSettings, files: SessionFiles, resumed?: RunState) {
     this.#settings = settings;
-    this.#folder = folder;
-    this.#log = log;
-    this.#stepsBefore = settings.agent.steps;
-    this.#updatesBefore = settings.agent.updates;
-    this.#watch = new Stopwatch(this.#stepsBefore, this.#updatesBefore);
+    this.#files = files;
+    this.#resumed = resumed;
+    const { agent, env, overlapped = [] } = settings;
+    this.#stepsBefore = resumed?.stepsBefore ?? agent.steps;
+    this.#updatesBefore = resumed?.updatesBefore ?? agent.updates;
+    this.#watch = new Stopwatch(agent.steps, agent.updates, resumed?.seconds);
     this.#seeds = new Random(settings.seed, randomStreams.evaluation);
     this.#evaluationSeed = this.#nextSeed();
-    const { agent, env, overlapped = [] } = settings;
     this.#rollout =
       overlapped.length > 0
         ? new OverlappedRollout(agent, overlapped, this.#episodes)
@@ -58,12 +85,10 @@ export class Session {
 
   /** Train until the last step or the signal, save everything, and say what came out. */
   async run(): Promise<TrainResult> {
-    const { agent, steps, seed, signal } = this.#settings;
+    const { agent, steps } = this.#settings;
     const pause = new Pause();
-    // From the first step on there is a checkpoint to fall back on, and a disk that takes one.
-    this.#saveCheckpoint();
-    this.#rollout.start(seed, () => this.#nextSeed());
-    while (agent.steps < steps && signal?.aborted !== true) {
+    await this.#begin();
+    while (this.#stopReason() === undefined) {
       const before = agent.steps;
       this.#rollout.advance(steps - before);
       if (!this.#learning && agent.updates > this.#updatesBefore) this.#beginLearning();
@@ -76,6 +101,44 @@ export class Session {
     return this.#finish();
   }
 
+  /** Tell the user something at once, and again in the summary. */
+  notify(text: string): void {
+    if (this.#notices.includes(text)) return;
+    this.#notices.push(text);
+    this.#settings.onNotice?.(text);
+  }
+
+  async #begin(): Promise<void> {
+    const { seed } = this.#settings;
+    if (this.#resumed === undefined) {
+      this.#rollout.start(seed, () => this.#nextSeed());
+      // From the first step on there is a checkpoint to fall back on, and a disk that takes one.
+      this.#saveCheckpoint();
+      return;
+    }
+    this.#restore(this.#resumed);
+    if (this.#evaluationDue) await this.#evaluate();
+  }
+
+  #restore(state: RunState): void {
+    const { agent, env, overlapped = [] } = this.#settings;
+    this.#learning = state.learning;
+    this.#loggedStep = state.loggedStep;
+    this.#evaluationDue = state.evaluationDue;
+    this.#savedStep = agent.steps;
+    this.#episodes.state = state.episodes;
+    this.#evaluations.push(...state.evaluations);
+    for (const notice of state.notices) this.#notices.push(notice);
+    this.#seeds = Random.fromState(state.seeds);
+    const begunAnew = this.#rollout.restore(state.lanes, () => this.#nextSeed());
+    if (begunAnew.length === 0) return;
+    const { id } = overlapped[0] ?? env;
+    this.notify(
+      `${id} cannot go on in the middle of an episode (it has no state() and restore()): a new one ` +
+        'began, and what is learned differs from a run that was not interrupted',
+    );
+  }
+
   /** Steps of the warm-up say nothing about the time that those with updates take. */
   #beginLearning(): void {
     const { agent } = this.#settings;
@@ -83,22 +146,40 @@ export class Session {
     this.#watch.beginPhase(agent.steps, agent.updates);
   }
 
+  /** What has ended the run, if anything has. */
+  #stopReason(): StopReason | undefined {
+    const { agent, steps, signal } = this.#settings;
+    // A longer run may go on after the step at which a rule, or the number of steps, ended a shorter one.
+    const evaluated = this.#evaluations.at(-1)?.step === agent.steps && !this.#evaluationDue;
+    const rule = evaluated ? ruleThatStops(this.#settings, this.#evaluations) : undefined;
+    if (rule !== undefined) return rule;
+    if (agent.steps >= steps) return 'steps';
+    return signal?.aborted === true ? 'signal' : undefined;
+  }
+
   /** The error for a run that `error` has stopped, with what is left of it. */
   failure(error: unknown): RunError {
     const { agent } = this.#settings;
-    const kept =
-      this.#savedStep < 0
-        ? 'There is no checkpoint yet'
-        : `The last good checkpoint (step ${this.#savedStep}) is kept at ` +
-          this.#folder.checkpointPath;
+    const { folder } = this.#files;
     const reason = error instanceof Error ? error.message : String(error);
-    const message = `Training stopped at step ${agent.steps}: ${reason}. ${kept}`;
+    const message = `Training stopped at step ${agent.steps}: ${reason}. ${this.#whatIsKept()}`;
     try {
-      this.#folder.writeSummary({ ...this.#result(), error: message });
+      folder.writeSummary({ ...this.#result(), finished: false, error: message });
     } catch {
       // The disk may be what failed; the error that is thrown says so.
     }
     return new RunError(message, { cause: error });
+  }
+
+  #whatIsKept(): string {
+    const { folder } = this.#files;
+    if (this.#savedStep < 0) return 'There is no checkpoint yet';
+    const path = folder.checkpointPath;
+    if (!existsSync(path)) return `Nothing is kept: ${path} is gone`;
+    return (
+      `The last good checkpoint (step ${this.#savedStep}) is kept at ${path}; ` +
+      `resume (--resume ${folder.path}) goes on from it`
+    );
   }
 
   /** What is due: an interval's end may lie within a round of several steps. */
@@ -106,28 +187,13 @@ export class Session {
     const { agent, steps, logInterval, evalInterval, checkpointInterval } = this.#settings;
     const step = agent.steps;
     const due = (interval: number) => Math.floor(step / interval) > Math.floor(before / interval);
+    this.#evaluationDue = due(evalInterval);
     if (due(logInterval)) this.#logTraining();
     // The last step's evaluation and checkpoint belong to the end of the run.
     if (step === steps) return;
     // An evaluation that fails must not take what was learned with it.
-    if (due(checkpointInterval)) this.#saveCheckpoint();
-    if (due(evalInterval)) await this.#evaluate();
-  }
-
-  /** Figures of the agent, which must be finite as soon as it has learned anything. */
-  #agentMetrics(): Record<string, number> {
-    const { agent } = this.#settings;
-    const values: Record<string, number> = {};
-    for (const [name, value] of Object.entries(agent.metrics())) {
-      if (Number.isFinite(value)) values[name.includes('/') ? name : `agent/${name}`] = value;
-      else if (agent.updates > 0) {
-        throw new RunError(
-          `Expected ${name} to be finite but received ${value}. Training has diverged: try a ` +
-            'lower learning rate, or look for extreme observations and rewards in the environment',
-        );
-      }
-    }
-    return values;
+    if (due(checkpointInterval) || (this.#saveFailed && due(logInterval))) this.#trySaving();
+    if (this.#evaluationDue) await this.#evaluate();
   }
 
   #logTraining(): void {
@@ -135,102 +201,202 @@ export class Session {
     const rates = this.#watch.rates(agent.steps, agent.updates);
     this.#write({
       ...this.#episodes.values(),
-      ...this.#agentMetrics(),
+      ...this.#healthyMetrics(),
       'speed/stepsPerSecond': rates.steps,
       'speed/updatesPerSecond': rates.updates,
     });
     this.#loggedStep = agent.steps;
   }
 
+  /** Figures of the agent; one that has diverged leaves its latest batch. */
+  #healthyMetrics(): Record<string, number> {
+    const { agent } = this.#settings;
+    try {
+      return healthyMetrics(agent);
+    } catch (error) {
+      if (!(error instanceof DivergedError) || agent.latestBatch === undefined) throw error;
+      const path = this.#files.folder.divergedBatchPath;
+      writeFileAtomic(path, encodeSafetensors(agent.latestBatch(), { steps: String(agent.steps) }));
+      throw new RunError(`${error.message}. That batch is in ${path}`, { cause: error });
+    }
+  }
+
   /** Evaluate and record it; an evaluation that the signal ends leaves nothing. */
   async #evaluate(): Promise<void> {
     const { agent, evalEnv, evalEpisodes, signal, onEvaluation } = this.#settings;
     this.#report('evaluating');
-    const options = { episodes: evalEpisodes, seed: this.#evaluationSeed, signal };
+    this.#lanesBefore = this.#rollout.state();
+    const seed = this.#evaluationSeed;
+    const options = { episodes: evalEpisodes, seed, signal };
     try {
       const result = await this.#watch.evaluation(() => evaluate(agent, evalEnv, options));
       const { trainSeconds, wallSeconds } = this.#watch;
-      const record = { step: agent.steps, ...result, trainSeconds, wallSeconds };
+      const record = { step: agent.steps, seed, ...result, trainSeconds, wallSeconds };
       this.#evaluations.push(record);
       this.#write(evaluationValues(record));
+      if (bestEvaluation(this.#evaluations) === record) this.#tryWriting(() => this.#saveBest());
       onEvaluation?.(record);
     } catch (error) {
-      if (signal?.aborted !== true || error !== signal.reason) throw error;
+      // The run goes on from before this evaluation, which is done again then.
+      if (signal?.aborted === true && error === signal.reason) return;
+      throw error;
     }
+    this.#evaluationDue = false;
+    this.#lanesBefore = undefined;
     this.#rollout.restart(evalEnv, () => this.#nextSeed());
   }
 
   #write(values: Record<string, number>): void {
     const { agent } = this.#settings;
-    this.#log.write({ step: agent.steps, wallSeconds: this.#watch.wallSeconds, values });
+    this.#files.log.write({ step: agent.steps, wallSeconds: this.#watch.wallSeconds, values });
+  }
+
+  /** A disk that takes nothing now may do so later: the agent in memory is whole. */
+  #trySaving(): void {
+    this.#saveFailed = !this.#tryWriting(() => this.#saveCheckpoint());
+  }
+
+  #tryWriting(write: () => void): boolean {
+    try {
+      write();
+      return true;
+    } catch (error) {
+      if (!(error instanceof WriteError)) throw error;
+      this.notify(`${error.message}. Training goes on and tries again`);
+      return false;
+    }
+  }
+
+  /** Wait for a disk that takes nothing, as long as the settings say. */
+  async #writeInTheEnd(write: () => void): Promise<void> {
+    const deadline = performance.now() + 1000 * this.#settings.diskPatience;
+    for (;;) {
+      try {
+        return write();
+      } catch (error) {
+        const isLast = performance.now() > deadline || this.#settings.signal?.aborted === true;
+        if (!(error instanceof WriteError) || isLast) throw error;
+        this.notify(`${error.message}. Waiting ${this.#settings.diskPatience} s for it`);
+        await setTimeout(500);
+      }
+    }
   }
 
   #saveCheckpoint(): void {
-    const { agent } = this.#settings;
+    const { agent, keepCheckpoints } = this.#settings;
+    const { folder, log, replay } = this.#files;
     // An agent that has diverged must not replace one that has not.
-    this.#agentMetrics();
-    this.#log.flush();
-    this.#folder.writeCheckpoint(encodeCheckpoint(agent));
+    this.#healthyMetrics();
+    if (folder.makeFolders() && this.#savedStep >= 0) {
+      this.notify(`Folders in ${folder.path} were removed while the run went on; made anew`);
+    }
+    if (!existsSync(folder.configPath)) folder.writeConfig(describeRun(this.#settings));
+    // Metrics that have to wait are no reason to lose the agent.
+    this.#tryWriting(() => log.flush());
+    replay.save();
+    folder.writeCheckpoint(checkpointPieces(agent, this.#state()), keepCheckpoints);
+    replay.checkpointWritten();
     this.#savedStep = agent.steps;
   }
 
+  /** All that the run needs to go on from here. */
+  #state(): RunState {
+    return {
+      stepsBefore: this.#stepsBefore,
+      updatesBefore: this.#updatesBefore,
+      learning: this.#learning,
+      loggedStep: this.#end?.loggedStep ?? this.#loggedStep,
+      evaluationDue: this.#evaluationDue,
+      seconds: this.#watch.seconds,
+      episodes: this.#episodes.state,
+      seeds: this.#seeds.state(),
+      evaluations: this.#evaluations,
+      metrics: this.#end?.metrics ?? this.#files.metricFiles.positions,
+      replayAdded: this.#files.replay.added,
+      notices: this.#notices,
+      lanes: this.#lanesBefore ?? this.#rollout.state(),
+    };
+  }
+
   async #finish(): Promise<TrainResult> {
-    const { agent, steps, signal } = this.#settings;
+    const { agent, steps } = this.#settings;
+    const { folder, log, metricFiles } = this.#files;
     this.#watch.endTraining();
+    this.#end = { metrics: metricFiles.positions, loggedStep: this.#loggedStep };
     if (this.#loggedStep !== agent.steps) this.#logTraining();
     this.#report('saving');
-    if (this.#savedStep !== agent.steps) this.#saveCheckpoint();
-    this.#savePolicy();
-    if (agent.steps === steps && signal?.aborted !== true) {
-      await this.#evaluate();
-      this.#report('saving');
-      // Once more, with the return in its metadata.
-      this.#savePolicy();
+    if (this.#savedStep !== agent.steps) await this.#writeInTheEnd(() => this.#saveCheckpoint());
+    await this.#writeInTheEnd(() => this.#savePolicy());
+    if (agent.steps === steps && this.#evaluations.at(-1)?.step !== steps) {
+      await this.#evaluateAtTheEnd();
     }
     await this.#saveCurve();
-    this.#log.flush();
+    await this.#writeInTheEnd(() => log.flush());
+    await log.settle();
     const result = this.#result();
-    this.#folder.writeSummary(result);
+    await this.#writeInTheEnd(() => folder.writeSummary(result));
     return result;
   }
 
+  async #evaluateAtTheEnd(): Promise<void> {
+    if (this.#settings.signal?.aborted === true) return;
+    await this.#evaluate();
+    this.#report('saving');
+    // Once more, with the return in its metadata.
+    await this.#writeInTheEnd(() => this.#savePolicy());
+  }
+
   #savePolicy(): void {
+    writeFileAtomic(this.#files.folder.policyPath, this.#encodePolicy());
+  }
+
+  #saveBest(): void {
+    const { agent } = this.#settings;
+    this.#files.folder.writeBest(this.#encodePolicy(), checkpointPieces(agent));
+  }
+
+  /** The present policy, with its evaluation if it has one. */
+  #encodePolicy(): Uint8Array {
     const { agent, env } = this.#settings;
-    const bytes = encodePolicy(agent.policy(), {
+    const last = this.#evaluations.at(-1);
+    return encodePolicy(agent.policy(), {
       env: env.id,
       sparsity: agent.sparsity ?? 'dense',
       steps: agent.steps,
-      evaluationReturn: this.#evaluations.at(-1)?.mean,
+      ...evaluationOrigin(last?.step === agent.steps ? last : undefined),
     });
-    writeFileAtomic(this.#folder.policyPath, bytes);
   }
 
   async #saveCurve(): Promise<void> {
     if (this.#evaluations.length === 0) return;
     const { agent, env, evalEpisodes, seed } = this.#settings;
+    const { folder } = this.#files;
     const points = this.#evaluations.map(({ step, mean, min, max }) => {
       return { step, value: mean, low: min, high: max };
     });
-    const curve = await renderLearningCurve({
-      title: `${env.id}, ${agent.sparsity ?? 'dense'}, seed ${seed}`,
-      series: [{ label: 'evaluation', runs: [points] }],
-      episodes: evalEpisodes,
-    }).catch((error: unknown) => {
+    try {
+      const curve = await renderLearningCurve({
+        title: `${env.id}, ${agent.sparsity ?? 'dense'}, seed ${seed}`,
+        series: [{ label: 'evaluation', runs: [points] }],
+        episodes: evalEpisodes,
+      });
+      writeFileAtomic(folder.curveSvgPath, curve.svg);
+      writeFileAtomic(folder.curvePngPath, curve.png);
+    } catch (error) {
       // A run is worth more than its picture.
-      this.#notices.push(`The learning curve could not be drawn: ${(error as Error).message}`);
-    });
-    if (curve === undefined) return;
-    writeFileAtomic(this.#folder.curveSvgPath, curve.svg);
-    writeFileAtomic(this.#folder.curvePngPath, curve.png);
+      this.notify(`The learning curve could not be drawn: ${(error as Error).message}`);
+    }
   }
 
   #result(): TrainResult {
     const { agent, env, seed, steps, signal } = this.#settings;
     const { trainSeconds, evaluationSeconds, wallSeconds } = this.#watch;
     const evaluated = this.#evaluations.at(-1)?.step === agent.steps;
-    const finished = agent.steps === steps && evaluated;
+    const reason = this.#stopReason() ?? 'signal';
+    const stopReason = reason === 'steps' && !evaluated ? 'signal' : reason;
+    const finished = evaluated && stopReason !== 'signal';
     return {
-      folder: this.#folder.path,
+      folder: this.#files.folder.path,
       env: env.id,
       sparsity: agent.sparsity ?? 'dense',
       seed,
@@ -238,20 +404,22 @@ export class Session {
       updates: agent.updates,
       episodes: this.#episodes.count,
       finished,
+      stopReason,
       interrupted: !finished && signal?.aborted === true,
       trainSeconds,
       evaluationSeconds,
       wallSeconds,
       stepsPerSecond: (agent.steps - this.#stepsBefore) / trainSeconds,
       finalEvaluation: this.#evaluations.at(-1),
+      bestEvaluation: bestEvaluation(this.#evaluations),
       evaluations: this.#evaluations,
-      notices: [...this.#withoutUpdates(), ...this.#notices, ...(agent.notices?.() ?? [])],
+      notices: [...this.#withoutUpdates(steps), ...this.#notices, ...(agent.notices?.() ?? [])],
     };
   }
 
   /** A run that ends within its warm-up looks like any other, but has learned nothing. */
-  #withoutUpdates(): string[] {
-    const { agent, steps } = this.#settings;
+  #withoutUpdates(steps: number): string[] {
+    const { agent } = this.#settings;
     if (agent.steps < steps || agent.updates > this.#updatesBefore) return [];
     const { learningStarts } = agent.config;
     const warmUp = typeof learningStarts === 'number' ? ` of ${learningStarts} steps` : '';
@@ -276,6 +444,7 @@ export class Session {
       lastReturn: this.#episodes.lastReturn,
       meanReturn: this.#episodes.meanReturn,
       evaluation: this.#evaluations.at(-1),
+      best: bestEvaluation(this.#evaluations),
       secondsLeft: this.#secondsLeft(rates.steps),
     });
   }

@@ -12,20 +12,34 @@ const leastStretch = 0.5;
 
 /** Times a run; evaluations are timed apart. */
 export class Stopwatch {
-  readonly #start = performance.now();
-  #evaluationSeconds = 0;
+  readonly #start: number;
+  #evaluationSeconds: number;
   #lastEvaluation: number | undefined;
   /** Seconds of training, once it is over. */
   #trained: number | undefined;
   #mark: Mark;
+  /** Seconds of training before this stretch of the run. */
+  readonly #first: number;
   /** The rates are of this phase, and not left over from the one before. */
   #current = false;
   #stepsPerSecond = 0;
   #updatesPerSecond = 0;
 
-  /** Begin with what the agent has done before. */
-  constructor(steps: number, updates: number) {
-    this.#mark = { seconds: 0, steps, updates };
+  /**
+   * Begin with what the agent has done before.
+   *
+   * @param before seconds that the run had taken when it was stopped, and how many of them evaluations
+   */
+  constructor(steps: number, updates: number, before = { wall: 0, evaluation: 0 }) {
+    this.#start = performance.now() - 1000 * before.wall;
+    this.#evaluationSeconds = before.evaluation;
+    this.#mark = { seconds: before.wall - before.evaluation, steps, updates };
+    this.#first = this.#mark.seconds;
+  }
+
+  /** For a run that goes on later. */
+  get seconds(): { wall: number; evaluation: number } {
+    return { wall: this.wallSeconds, evaluation: this.#evaluationSeconds };
   }
 
   /** Seconds since the start. */
@@ -80,7 +94,7 @@ export class Stopwatch {
     const now = { seconds: this.trainSeconds, steps, updates };
     const seconds = now.seconds - this.#mark.seconds;
     // In the beginning there is nothing to keep.
-    if (seconds >= leastStretch || this.#mark.seconds === 0) {
+    if (seconds >= leastStretch || this.#mark.seconds === this.#first) {
       this.#current = seconds >= leastStretch;
       this.#stepsPerSecond = (steps - this.#mark.steps) / Math.max(seconds, 1e-9);
       this.#updatesPerSecond = (updates - this.#mark.updates) / Math.max(seconds, 1e-9);

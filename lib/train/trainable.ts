@@ -46,6 +46,32 @@ export interface AgentState {
   metadata: Record<string, string>;
 }
 
+/** What a state shall have besides what every one has. */
+export interface StateOptions {
+  /**
+   * The replay buffer, and the steps that are on their way there: all of it (true), or `apart`: without the
+   * rows themselves, for who keeps those elsewhere and puts them back with `refill` before `loadState`.
+   * Default: false, nothing of it.
+   */
+  replay?: boolean | 'apart';
+}
+
+/** The rows of a replay buffer: each is added once, numbered from 0 on, and the oldest are overwritten. */
+export interface ReplayRows {
+  /** Numbers in a row. */
+  readonly rowLength: number;
+  /** Rows held at most. */
+  readonly capacity: number;
+  /** Rows held now. */
+  readonly size: number;
+  /** Rows added so far. */
+  readonly added: number;
+  /** `count` rows by age from `first` on, oldest first: [count, rowLength]. */
+  read(first: number, count: number): Float32Array;
+  /** Hold the newest of `added` rows, as if they had been added one by one; `read` gives them by number. */
+  refill(added: number, read: (first: number, count: number) => Iterable<Float32Array>): void;
+}
+
 /** An agent that `train` and `evaluate` can drive. */
 export interface TrainableAgent {
   /** Resolved hyperparameters; must survive JSON. */
@@ -79,7 +105,11 @@ export interface TrainableAgent {
   notices?(): string[];
   /** The present policy, with masks applied. */
   policy(): PolicyNetwork;
-  state(): AgentState;
+  /** Its replay buffer, if a run that goes on shall have it: the loop keeps its rows beside checkpoints. */
+  readonly replay?: ReplayRows;
+  /** The batch of the latest update, for who looks into why training has diverged. */
+  latestBatch?(): AgentState['tensors'];
+  state(options?: StateOptions): AgentState;
   /** @throws InvalidValueError when the state is another agent's */
   loadState(state: AgentState): void;
 }

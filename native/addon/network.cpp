@@ -118,6 +118,7 @@ Napi::Function NetworkObject::define(Napi::Env env) {
                       InstanceMethod<&NetworkObject::followMasks>("followMasks"),
                       InstanceMethod<&NetworkObject::divergence>("divergence"),
                       InstanceMethod<&NetworkObject::largestWeight>("largestWeight"),
+                      InstanceMethod<&NetworkObject::largestMoment>("largestMoment"),
                       InstanceMethod<&NetworkObject::idleUnits>("idleUnits"),
                       InstanceMethod<&NetworkObject::read>("read"),
                       InstanceMethod<&NetworkObject::write>("write"),
@@ -181,6 +182,10 @@ Napi::Value NetworkObject::divergence(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::largestWeight(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), network_->largestWeight(intAt(info, 0)));
+}
+
+Napi::Value NetworkObject::largestMoment(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), network_->largestMoment(intAt(info, 0)));
 }
 
 Napi::Value NetworkObject::idleUnits(const Napi::CallbackInfo& info) {

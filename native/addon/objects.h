@@ -78,6 +78,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value followMasks(const Napi::CallbackInfo& info);
   Napi::Value divergence(const Napi::CallbackInfo& info);
   Napi::Value largestWeight(const Napi::CallbackInfo& info);
+  Napi::Value largestMoment(const Napi::CallbackInfo& info);
   Napi::Value idleUnits(const Napi::CallbackInfo& info);
   void read(const Napi::CallbackInfo& info);
   void write(const Napi::CallbackInfo& info);

@@ -485,17 +485,30 @@ void Layer::write(Part part, const float* source) {
   }
 }
 
-uint32_t Layer::largestBits() const {
+namespace {
+
+uint32_t largestOf(const float* values, size_t count) {
   uint32_t most = 0;
-  const auto look = [&](const float* values, size_t count) {
-    for (size_t i = 0; i < count; ++i) {
-      most = std::max(most, std::bit_cast<uint32_t>(values[i]) & 0x7fffffffu);
-    }
-  };
+  for (size_t i = 0; i < count; ++i) {
+    most = std::max(most, std::bit_cast<uint32_t>(values[i]) & 0x7fffffffu);
+  }
+  return most;
+}
+
+}  // namespace
+
+uint32_t Layer::largestBits() const {
   const size_t rows = outputs();
-  look(weights.values(), rows * weights.perRow());
-  look(weights.rowDormant(0), rows * weights.dormantPerRow());
-  look(bias.data(), rows);
+  return std::max({largestOf(weights.values(), rows * weights.perRow()),
+                   largestOf(weights.rowDormant(0), rows * weights.dormantPerRow()),
+                   largestOf(bias.data(), rows)});
+}
+
+uint32_t Layer::largestMomentBits() const {
+  uint32_t most = 0;
+  for (const AlignedArray<float>* moments : {&moment1, &moment2, &biasMoment1, &biasMoment2}) {
+    most = std::max(most, largestOf(moments->data(), moments->size()));
+  }
   return most;
 }
 

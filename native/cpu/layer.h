@@ -78,6 +78,8 @@ class Layer {
   void write(Part part, const float* source);
   // The bits of the largest magnitude among all weights and biases: as integers, NaN is above all.
   uint32_t largestBits() const;
+  // Likewise of the moments of weights and biases; 0 where there are none.
+  uint32_t largestMomentBits() const;
   size_t bytes() const;
   // Room for a gradient at all weights, if there is none yet.
   void reserveWholeGradient();

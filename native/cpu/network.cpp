@@ -498,6 +498,13 @@ float CpuNetwork::largestWeight(int member) const {
   return std::bit_cast<float>(most);
 }
 
+float CpuNetwork::largestMoment(int member) const {
+  checkMembers({member, 1});
+  uint32_t most = 0;
+  for (int l = 0; l < layers(); ++l) most = std::max(most, layer(member, l).largestMomentBits());
+  return std::bit_cast<float>(most);
+}
+
 bool CpuNetwork::isIdle(int member, int l, int unit) const {
   for (int tile = 0; tile < kept_.tiles; ++tile) {
     const size_t at = (static_cast<size_t>(member) * kept_.tiles + tile) * keptStride(l);

@@ -487,6 +487,11 @@ float CudaNetwork::largestWeight(int member) const {
   return weights_.largestWeight(member);
 }
 
+float CudaNetwork::largestMoment(int member) const {
+  checkMembers({member, 1});
+  return weights_.largestMoment(member);
+}
+
 int64_t CudaNetwork::idleUnits(int member) const {
   checkMembers({member, 1});
   context_.requireNoGraph("a look at activities");

@@ -13,6 +13,7 @@ const figures = {
 };
 const evaluation = {
   step: 30_000,
+  seed: 7,
   trainSeconds: 50,
   wallSeconds: 60,
   mean: 1,

@@ -1,11 +1,14 @@
-import type { Environment, StepResult } from '../../lib/envs/environment.js';
+import type { Environment, EnvironmentState, StepResult } from '../../lib/envs/environment.js';
 import { Random } from '../../lib/random.js';
+import type { RandomState } from '../../lib/random.js';
 
 /** Faults that a task may have, from the given step (counted over all episodes) on. */
 export interface PointOptions {
   nanObservationAt?: number;
   nanRewardAt?: number;
   throwAt?: number;
+  /** It cannot tell its state. */
+  noState?: boolean;
 }
 
 /**
@@ -54,6 +57,21 @@ export class PointEnvironment implements Environment {
     const reward = this.#reached(this.#faults.nanRewardAt) ? NaN : 1 - this.#position ** 2;
     const terminated = Math.abs(this.#position) > 2;
     return { observation, reward, terminated, truncated: this.#age === 20, info: {} };
+  }
+
+  state(): EnvironmentState | undefined {
+    if (this.#faults.noState === true) return undefined;
+    const { steps } = this;
+    const [position, velocity, age] = [this.#position, this.#velocity, this.#age];
+    return { position, velocity, age, steps, random: this.#random.state() };
+  }
+
+  restore(state: EnvironmentState): void {
+    this.#position = Number(state['position']);
+    this.#velocity = Number(state['velocity']);
+    this.#age = Number(state['age']);
+    this.steps = Number(state['steps']);
+    this.#random = Random.fromState(state['random'] as RandomState);
   }
 
   close(): void {}

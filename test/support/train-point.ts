@@ -20,6 +20,7 @@ try {
     evalInterval: 100,
     evalEpisodes: 2,
     out,
+    diskPatience: 0,
     signal: stop.signal,
   });
   console.log(JSON.stringify(result));

@@ -8,6 +8,8 @@ import {
   encodePolicy,
   encodeSafetensors,
 } from '../../lib/train/index.js';
+import { joinBytes } from '../../lib/train/formats/safetensors.js';
+import { sealedPieces } from '../../lib/train/formats/sealed-safetensors.js';
 import { LinearAgent } from '../support/linear-agent.js';
 import { randomPolicy } from '../support/policy.js';
 import { PointEnvironment } from '../support/point-environment.js';
@@ -43,19 +45,43 @@ describe('checkpoint', () => {
   });
 
   test.each<[string, Record<string, string>, RegExp]>([
-    ['another file', {}, /cp to have format "rnm-td3-checkpoint\/1" but received undefined/],
+    ['another file', {}, /cp to have format "rnm-td3-checkpoint\/2" but received undefined/],
     ['another version', { format: 'rnm-td3-checkpoint/9' }, /received "rnm-td3-checkpoint\/9"/],
     ['a bad config', { config: '{' }, /config in cp to be a JSON object but received "{"/],
     ['a bad count', { steps: '-1' }, /steps in cp to be a count but received "-1"/],
     ['no count', { updates: '' }, /updates in cp to be a count but received ""/],
   ])('%s is refused', (what, change, message) => {
     const { tensors, metadata } = decodeSafetensors(encodeCheckpoint(new LinearAgent()));
-    const bytes = encodeSafetensors(
-      tensors,
-      what === 'another file' ? {} : { ...metadata, ...change },
-    );
+    const { checksum: _, ...own } = metadata;
+    const bytes =
+      what === 'another file'
+        ? encodeSafetensors(tensors)
+        : joinBytes(sealedPieces(tensors, { ...own, ...change }));
     expect(() => decodeCheckpoint(bytes, 'cp')).toThrow(RunError);
     expect(() => decodeCheckpoint(bytes, 'cp')).toThrow(message);
+  });
+});
+
+describe('the checksum of a checkpoint', () => {
+  const whole = encodeCheckpoint(new LinearAgent({ seed: 4 }));
+
+  test('a change of any byte is noticed', () => {
+    for (let at = 0; at < whole.length; at++) {
+      const damaged = whole.slice();
+      damaged[at]! ^= 1 << (at % 8);
+      expect(() => decodeCheckpoint(damaged, 'cp')).toThrow(RunError);
+    }
+  });
+
+  test('so is a file that was written by other means', () => {
+    const { tensors, metadata } = decodeSafetensors(whole);
+    const config = metadata['config']!.replace('"seed":4', '"seed":5');
+    for (const bytes of [
+      encodeSafetensors(tensors, { ...metadata, config }),
+      encodeSafetensors(tensors, { config, ...metadata, checksum: '00000000' }),
+    ]) {
+      expect(() => decodeCheckpoint(bytes, 'cp')).toThrow(/cp to have the checksum \w{8} of its/);
+    }
   });
 });
 

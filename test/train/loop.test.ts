@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { InvalidValueError, RunError } from '../../lib/errors.js';
 import { RunFolder, decodeSafetensors, readJsonLines, train } from '../../lib/train/index.js';
@@ -70,7 +71,7 @@ describe('train', () => {
       const next = agent.transitions[i + 1];
       if (next === undefined) return;
       const continues = !transition.terminated && !transition.truncated;
-      expect(next.observation === transition.nextObservation).toBe(continues);
+      expect(isDeepStrictEqual(next.observation, transition.nextObservation)).toBe(continues);
     });
   });
 
@@ -79,6 +80,9 @@ describe('train', () => {
     const result = await train(options);
     const files = filesOf(options.out).filter((file) => !file.startsWith('tb/'));
     expect(files).toEqual([
+      'best',
+      'best/checkpoint.safetensors',
+      'best/policy.safetensors',
       'checkpoints',
       'checkpoints/latest.safetensors',
       'checkpoints/previous.safetensors',
@@ -402,14 +406,23 @@ describe('train, when something fails', () => {
     expect(open()).toBeLessThanOrEqual(before);
   });
 
-  test('a checkpoint folder that vanishes is named, with what to do', async () => {
-    const options = shortRun();
-    options.onEvaluation = ({ step }) => {
-      if (step === 50) rmSync(join(options.out, 'checkpoints'), { recursive: true });
-    };
-    const { message } = await failureOf(options);
-    expect(message).toMatch(/stopped at step 80: Expected to write .*latest\.safetensors/);
-  });
+  test.each([['checkpoints'], ['metrics.jsonl'], ['.']])(
+    '%s may vanish, which is told',
+    async (what) => {
+      const options = shortRun();
+      const told: string[] = [];
+      options.onNotice = (text) => told.push(text);
+      options.onEvaluation = ({ step }) => {
+        if (step === 50) rmSync(join(options.out, what), { recursive: true });
+      };
+      const { notices } = await train(options);
+      expect(told.join()).toMatch(/removed while the run went on/);
+      expect(notices).toEqual(expect.arrayContaining(told));
+      const run = RunFolder.open(options.out);
+      expect(run.readCheckpoint().checkpoint.steps).toBe(200);
+      expect(readJsonLines(run.metricsPath).at(-1)).toMatchObject({ step: 200 });
+    },
+  );
 
   test('bad options are refused before anything is written', async () => {
     const larger = Object.assign(new PointEnvironment(), { observationSize: 3 });

@@ -79,6 +79,19 @@ export function encodeSafetensors(
   tensors: Record<string, SafeTensor>,
   metadata: Record<string, string> = {},
 ): Uint8Array {
+  return joinBytes(safetensorsPieces(tensors, metadata));
+}
+
+/**
+ * The same bytes in pieces, header first, for files that are too large for one array: the other pieces are
+ * views of the tensors' own data.
+ *
+ * @throws InvalidValueError as `encodeSafetensors`
+ */
+export function safetensorsPieces(
+  tensors: Record<string, SafeTensor>,
+  metadata: Record<string, string> = {},
+): [header: Uint8Array, ...data: Uint8Array[]] {
   // Wide elements first, so that every tensor starts at a multiple of its element size.
   const ordered = Object.entries(tensors)
     .map(([name, tensor]) => ({ name, tensor: checkTensor(name, tensor) }))
@@ -92,20 +105,46 @@ export function encodeSafetensors(
     header.push([name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [offset, end] }]);
     offset = end;
   }
+  const data = ordered.map(({ tensor: { data: values } }) => {
+    return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  });
+  return [headerPiece(JSON.stringify(Object.fromEntries(header))), ...data];
+}
 
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  const headerBytes = Math.ceil(json.length / 8) * 8;
-  const file = new Uint8Array(headerLengthBytes + headerBytes + offset);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  file.set(json, headerLengthBytes);
-  let position = headerLengthBytes + headerBytes;
-  file.fill(0x20, headerLengthBytes + json.length, position);
-  for (const { tensor } of ordered) {
-    const { buffer, byteOffset, byteLength } = tensor.data;
-    file.set(new Uint8Array(buffer, byteOffset, byteLength), position);
-    position += byteLength;
+function headerPiece(text: string): Uint8Array {
+  const json = new TextEncoder().encode(text);
+  const length = Math.ceil(json.length / 8) * 8;
+  const piece = new Uint8Array(headerLengthBytes + length).fill(0x20);
+  new DataView(piece.buffer).setBigUint64(0, BigInt(length), true);
+  piece.set(json, headerLengthBytes);
+  return piece;
+}
+
+/** Pieces of bytes as one array. */
+export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
+  let position = 0;
+  for (const piece of pieces) {
+    whole.set(piece, position);
+    position += piece.byteLength;
   }
-  return file;
+  return whole;
+}
+
+/** Where the bytes of a file come from: an array, or a file that may be larger than one array can be. */
+export interface ByteSource {
+  /** How many there are. */
+  readonly size: number;
+  /** Copy those from `at` on that fill `target`. */
+  read(at: number, target: Uint8Array): void;
+}
+
+/** Bytes that are in memory. */
+export function sourceOfBytes(bytes: Uint8Array): ByteSource {
+  return {
+    size: bytes.byteLength,
+    read: (at, target) => target.set(bytes.subarray(at, at + target.byteLength)),
+  };
 }
 
 /**
@@ -116,20 +155,35 @@ export function encodeSafetensors(
  * @throws RunError when the bytes are not a whole and consistent safetensors file
  */
 export function decodeSafetensors(bytes: Uint8Array, sourceName = 'the data'): SafeTensorFile {
-  const fail = (problem: string): RunError => corrupt(sourceName, problem);
-  const { header, dataStart } = readHeader(bytes, fail);
-  const dataBytes = bytes.byteLength - dataStart;
+  return readSafetensors(sourceOfBytes(bytes), sourceName);
+}
 
+/**
+ * Read a safetensors file, tensor by tensor.
+ *
+ * @param onPiece gets all bytes of the file in their order, in pieces, the length and the JSON of the header
+ *   as the first two
+ * @throws RunError as `decodeSafetensors`
+ */
+export function readSafetensors(
+  source: ByteSource,
+  sourceName: string,
+  onPiece: (bytes: Uint8Array) => void = () => {},
+): SafeTensorFile {
+  const fail = (problem: string): RunError => corrupt(sourceName, problem);
+  const { header, dataStart } = readHeader(source, fail, onPiece);
   const metadata = readMetadata(header[metadataKey], fail);
   const entries = Object.entries(header)
     .filter(([name]) => name !== metadataKey)
     .map(([name, value]) => readEntry(name, value, fail));
-  checkLayout(entries, dataBytes, fail);
+  checkLayout(entries, source.size - dataStart, fail);
 
-  const tensors = entries.map((entry): [string, SafeTensor] => {
-    const content = new Uint8Array(bytes.subarray(dataStart + entry.begin, dataStart + entry.end));
-    const data = new arrayTypes[entry.dtype](content.buffer);
-    return [entry.name, { dtype: entry.dtype, shape: entry.shape, data } as SafeTensor];
+  const inOrder = entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end);
+  const tensors = inOrder.map(({ name, dtype, shape, begin, end }): [string, SafeTensor] => {
+    const content = new Uint8Array(end - begin);
+    source.read(dataStart + begin, content);
+    onPiece(content);
+    return [name, { dtype, shape, data: new arrayTypes[dtype](content.buffer) } as SafeTensor];
   });
   return { tensors: Object.fromEntries(tensors), metadata };
 }
@@ -144,23 +198,28 @@ function corrupt(sourceName: string, problem: string): RunError {
 }
 
 function readHeader(
-  bytes: Uint8Array,
+  source: ByteSource,
   fail: Fail,
+  onPiece: (bytes: Uint8Array) => void,
 ): { header: Record<string, unknown>; dataStart: number } {
-  if (bytes.byteLength < headerLengthBytes) {
-    throw fail(`it ends after ${bytes.byteLength} bytes, before its header`);
+  if (source.size < headerLengthBytes) {
+    throw fail(`it ends after ${source.size} bytes, before its header`);
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const length = view.getBigUint64(0, true);
+  const lengthBytes = new Uint8Array(headerLengthBytes);
+  source.read(0, lengthBytes);
+  const length = new DataView(lengthBytes.buffer).getBigUint64(0, true);
   if (length > BigInt(maximumHeaderBytes)) throw fail(`its header length is ${length} bytes`);
   const dataStart = headerLengthBytes + Number(length);
-  if (dataStart > bytes.byteLength) {
-    throw fail(`it ends after ${bytes.byteLength} bytes, within its header of ${length} bytes`);
+  if (dataStart > source.size) {
+    throw fail(`it ends after ${source.size} bytes, within its header of ${length} bytes`);
   }
+  const json = new Uint8Array(Number(length));
+  source.read(headerLengthBytes, json);
+  onPiece(lengthBytes);
+  onPiece(json);
   let header: unknown;
   try {
-    const decoder = new TextDecoder('utf-8', { fatal: true });
-    header = JSON.parse(decoder.decode(bytes.subarray(headerLengthBytes, dataStart)));
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json));
   } catch (error) {
     throw fail(`its header is not JSON (${(error as Error).message})`);
   }

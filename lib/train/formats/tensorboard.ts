@@ -28,7 +28,7 @@ export class TensorBoardWriter {
     const seconds = Math.floor(Date.now() / 1000);
     const unique = `${hostname()}.${process.pid}.${filesMade++}`;
     this.#file = new AppendFile(join(folder, `events.out.tfevents.${seconds}.${unique}`));
-    this.#append(encodeEvent((writer) => text(writer, 3, 'brain.Event:2')));
+    this.#file.append(frame(encodeEvent((writer) => text(writer, 3, 'brain.Event:2'))));
   }
 
   /** The event file. */
@@ -45,15 +45,30 @@ export class TensorBoardWriter {
    * @throws RunError when the disk does not take it
    */
   scalar(tag: string, value: number, step: number): void {
-    const event = encodeEvent((writer) => {
-      writer.tag(2, WireType.Varint).int64(step);
-      writer.tag(5, WireType.LengthDelimited).fork(); // Event.summary
-      writer.tag(1, WireType.LengthDelimited).fork(); // Summary.value
-      text(writer, 1, tag);
-      writer.tag(2, WireType.Bit32).float(Math.fround(value));
-      writer.join().join();
-    });
-    this.#append(event);
+    this.scalars({ [tag]: value }, step);
+  }
+
+  /**
+   * Add several values of one step: all of them or, if the disk does not take them, none.
+   *
+   * @param values by tag, as in `scalar`
+   * @throws RunError when the disk does not take them
+   */
+  scalars(values: Readonly<Record<string, number>>, step: number): void {
+    const records = Object.entries(values).map(([tag, value]) =>
+      frame(encodeEvent((writer) => summary(writer, tag, value, step))),
+    );
+    this.#file.append(Buffer.concat(records));
+  }
+
+  /** Bytes in the file. */
+  get length(): number {
+    return this.#file.length;
+  }
+
+  /** Whether the file is still there. */
+  get exists(): boolean {
+    return this.#file.exists;
   }
 
   /** Wait until everything is on the disk. */
@@ -65,15 +80,25 @@ export class TensorBoardWriter {
   close(): void {
     this.#file.close();
   }
+}
 
-  #append(event: Uint8Array): void {
-    const record = Buffer.alloc(8 + 4 + event.length + 4);
-    record.writeBigUInt64LE(BigInt(event.length), 0);
-    record.writeUInt32LE(maskedCrc(record.subarray(0, 8)), 8);
-    record.set(event, 12);
-    record.writeUInt32LE(maskedCrc(event), 12 + event.length);
-    this.#file.append(record);
-  }
+/** An event as a record of the file. */
+function frame(event: Uint8Array): Buffer {
+  const record = Buffer.alloc(8 + 4 + event.length + 4);
+  record.writeBigUInt64LE(BigInt(event.length), 0);
+  record.writeUInt32LE(maskedCrc(record.subarray(0, 8)), 8);
+  record.set(event, 12);
+  record.writeUInt32LE(maskedCrc(event), 12 + event.length);
+  return record;
+}
+
+function summary(writer: BinaryWriter, tag: string, value: number, step: number): void {
+  writer.tag(2, WireType.Varint).int64(step);
+  writer.tag(5, WireType.LengthDelimited).fork(); // Event.summary
+  writer.tag(1, WireType.LengthDelimited).fork(); // Summary.value
+  text(writer, 1, tag);
+  writer.tag(2, WireType.Bit32).float(Math.fround(value));
+  writer.join().join();
 }
 
 function encodeEvent(content: (writer: BinaryWriter) => void): Uint8Array {
