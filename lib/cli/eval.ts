@@ -13,6 +13,11 @@ import { paint, print, printJson } from './terminal.js';
 import type { Terminal } from './terminal.js';
 
 const schema = z.strictObject({
+  best: option(z.boolean().default(false), 'The agent of the best evaluation, not the last.', {
+    group: 'Evaluation',
+    expected: 'true or false',
+    kind: 'flag',
+  }),
   episodes: option(z.int().min(1).default(10), 'Episodes to run.', {
     group: 'Evaluation',
     expected: 'a positive integer',
@@ -41,14 +46,14 @@ export function define(command: Command, { terminal }: CommandContext): void {
 
 async function evaluateRun(
   path: string,
-  { episodes, seed, ...machine }: z.output<typeof schema>,
+  { best, episodes, seed, ...machine }: z.output<typeof schema>,
   json: boolean,
   terminal: Terminal,
 ): Promise<void> {
   const { loadRun } = await import('./load-run.js');
   const { makeEnv } = await import('../envs/index.js');
   const { evaluate } = await import('../train/index.js');
-  const { agent, env: id, envOptions, steps } = loadRun(path, machine, terminal);
+  const { agent, env: id, envOptions, steps } = loadRun(path, machine, terminal, { best });
   const env = await makeEnv(id, envOptions);
   try {
     const result = await withSignals((signal) => evaluate(agent, env, { episodes, seed, signal }));

@@ -12,6 +12,11 @@ import type { Terminal } from './terminal.js';
 const formats = ['safetensors', 'onnx'] as const;
 
 const schema = z.strictObject({
+  best: option(z.boolean().default(false), 'The policy of the best evaluation, not the last.', {
+    group: 'Export',
+    expected: 'true or false',
+    kind: 'flag',
+  }),
   format: option(z.enum(formats).default('safetensors'), 'Format of the file.', {
     group: 'Export',
     expected: 'one of "safetensors", "onnx"',
@@ -21,7 +26,7 @@ const schema = z.strictObject({
   }),
   out: option(
     z.string().min(1).optional(),
-    'File to write; without it, policy.<format> in the run folder.',
+    'File to write; without it, policy.<format> in the run folder (best/ with --best).',
     {
       group: 'Export',
       expected: 'the path of a file',
@@ -39,17 +44,22 @@ export function define(command: Command, { terminal }: CommandContext): void {
   addFlags(command, listOptions(schema));
 }
 
+/** A run's own policy.safetensors is of its last step. */
+function defaultPath(run: string, best: boolean, format: string): string {
+  return join(run, ...(best ? ['best'] : []), `policy.${format}`);
+}
+
 async function exportRun(
   path: string,
-  { format, out = join(path, `policy.${format}`) }: z.output<typeof schema>,
+  { format, best, out = defaultPath(path, best, format) }: z.output<typeof schema>,
   terminal: Terminal,
 ): Promise<void> {
   const { loadRun } = await import('./load-run.js');
-  const { encodeOnnxPolicy, encodePolicy, policyMetadata, writeFileAtomic } =
+  const { encodeOnnxPolicy, encodePolicy, evaluationOrigin, policyMetadata, writeFileAtomic } =
     await import('../train/index.js');
-  const { agent, env, steps, evaluationReturn } = loadRun(path, { device: 'cpu' }, terminal);
+  const { agent, env, steps, evaluation } = loadRun(path, { device: 'cpu' }, terminal, { best });
   const policy = agent.policy();
-  const origin = { env, sparsity: agent.sparsity, steps, evaluationReturn };
+  const origin = { env, sparsity: agent.sparsity, steps, ...evaluationOrigin(evaluation) };
   const bytes =
     format === 'onnx'
       ? encodeOnnxPolicy({ ...policy, metadata: policyMetadata(policy, origin) })

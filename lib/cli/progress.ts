@@ -9,7 +9,7 @@ import type { Output } from './terminal.js';
 const plainInterval = 15_000;
 
 /** Characters of a line without its bar; a narrow terminal cuts off the end. */
-const textWidth = 86;
+const textWidth = 102;
 
 /** Where the figures of a run are shown. */
 interface Display {
@@ -48,12 +48,13 @@ export class ProgressBar {
   }
 
   #show(progress: TrainProgress, state: string): void {
-    const { step, stepsPerSecond, updatesPerSecond, lastReturn } = progress;
+    const { step, stepsPerSecond, updatesPerSecond, lastReturn, evaluation } = progress;
     const parts = [
       `${Math.floor((100 * step) / this.#total)}%`,
       `${formatNumber(step)}/${formatNumber(this.#total)}`,
       state,
       `return ${formatNumber(lastReturn, 1)}`,
+      `eval ${formatNumber(evaluation?.mean, 1)}`,
       `${formatNumber(stepsPerSecond)} steps/s`,
       `${formatNumber(updatesPerSecond)} updates/s`,
     ];

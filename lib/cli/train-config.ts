@@ -30,6 +30,42 @@ const training = {
   evalEpisodes: steps(1, 10, 'Episodes per evaluation.', '<episodes>'),
   logInterval: steps(1, 1000, 'Steps between logged metrics.'),
   checkpointInterval: steps(1, 10_000, 'Steps between checkpoints.'),
+  keepCheckpoints: option(
+    z.int().min(1).max(100).default(2),
+    'Checkpoints kept; a damaged one is passed over for the one before it.',
+    {
+      group: 'Training',
+      expected: 'an integer from 1 to 100',
+      kind: 'number',
+      placeholder: '<count>',
+    },
+  ),
+  saveReplay: option(
+    z.boolean().default(true),
+    'Keep the replay buffer on disk, so that --resume goes on exactly.',
+    { group: 'Training', expected: 'true or false', kind: 'flag' },
+  ),
+  stopAtReturn: option(
+    z.number().optional(),
+    'End at the first evaluation with at least this mean return.',
+    { group: 'Training', expected: 'a number', kind: 'number', placeholder: '<return>' },
+  ),
+  patience: option(
+    z.int().min(1).optional(),
+    'End after so many evaluations in a row without a new best one.',
+    {
+      group: 'Training',
+      expected: 'a positive integer',
+      kind: 'number',
+      placeholder: '<count>',
+    },
+  ),
+  envSeed: option(z.int().min(0).optional(), "Seed of the task, if not the agent's (--seed).", {
+    group: 'Training',
+    expected: 'a non-negative integer',
+    kind: 'number',
+    placeholder: '<seed>',
+  }),
   overlap: option(
     z.boolean().default(false),
     'Step the task in a worker while the update runs; actions lag one update.',

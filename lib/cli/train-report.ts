@@ -1,5 +1,6 @@
 /** What `rnm-td3 train` says while it trains and when it is done: for people, or for machines. */
 import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { Td3Agent } from '../td3/agent.js';
 import { findPreset } from '../td3/presets.js';
 import type { EvaluationRecord, TrainProgress, TrainResult } from '../train/index.js';
@@ -16,6 +17,8 @@ import type { RunConfig } from './train-config.js';
 export interface TrainReport {
   start(config: RunConfig, agent: Td3Agent): void;
   progress(progress: TrainProgress): void;
+  /** Something that the user should know at once. */
+  notice(text: string): void;
   evaluation(record: EvaluationRecord): void;
   end(result: TrainResult): void;
   /** Told that the user wants the run to end. */
@@ -29,16 +32,20 @@ const optionKeys = Object.keys(runConfigSchema.shape);
 /** Milliseconds between two progress lines for machines. */
 const jsonInterval = 1000;
 
-/** One JSON object per line: "start", "progress" once a second, "evaluation", "summary". */
+/** One JSON object per line: "start", "progress" once a second, "evaluation", "notice", "summary". */
 export function jsonReport({ stdout }: Terminal): TrainReport {
   let last = -Infinity;
   return {
-    start: (config) => printJson(stdout, { event: 'start', config }),
+    start: (config, { steps }) => {
+      printJson(stdout, { event: 'start', config, ...(steps > 0 && { resumedAt: steps }) });
+    },
+    notice: (text) => printJson(stdout, { event: 'notice', text }),
     progress(progress) {
       if (performance.now() - last < jsonInterval) return;
       last = performance.now();
-      const { evaluation, ...figures } = progress;
-      printJson(stdout, { event: 'progress', ...figures, evaluationMean: evaluation?.mean });
+      const { evaluation, best, ...figures } = progress;
+      const means = { evaluationMean: evaluation?.mean, bestMean: best?.mean };
+      printJson(stdout, { event: 'progress', ...figures, ...means });
     },
     evaluation: (record) => printJson(stdout, { event: 'evaluation', ...record }),
     end: (result) => printJson(stdout, { event: 'summary', ...result }),
@@ -70,6 +77,11 @@ export function plainReport({ stdout, stderr }: Terminal): TrainReport {
       bar.update(progress);
     },
     evaluation: () => {},
+    notice(text) {
+      // The bar is drawn anew below it.
+      close();
+      print(stderr, describeWarning(stderr, nameFlags(text, optionKeys)));
+    },
     stopping() {
       stopped = true;
       close();
@@ -87,8 +99,12 @@ function describeStart(config: RunConfig, agent: Td3Agent): string {
   const { env, steps, seed } = config;
   const pattern = agent.sparsity;
   const { description, threads } = agent.device.info;
+  const what =
+    agent.steps === 0
+      ? `Training ${env} for ${formatNumber(steps)} steps`
+      : `Going on with ${env} at step ${formatNumber(agent.steps)} of ${formatNumber(steps)}`;
   return (
-    `Training ${env} for ${formatNumber(steps)} steps: ${pattern}, seed ${seed}, ` +
+    `${what}: ${pattern}, seed ${seed}, ` +
     `${description}, ${threads} ${threads === 1 ? 'thread' : 'threads'}\n${describePreset(config)}`
   );
 }
@@ -110,16 +126,22 @@ function describePreset(config: RunConfig): string {
 
 function describeResult(result: TrainResult, stdout: Output): string {
   const folder = RunFolder.open(result.folder);
-  const evaluation = result.finalEvaluation;
+  const { finalEvaluation: evaluation, bestEvaluation: best } = result;
   const rows = [
     ['Evaluation', evaluation === undefined ? 'none yet' : describeEvaluation(evaluation, stdout)],
+    ...(best === undefined || best === evaluation
+      ? []
+      : [['Best', describeEvaluation(best, stdout)]]),
     ['Run folder', folder.path],
-    ['Policy', folder.policyPath],
-    ...(existsSync(folder.curvePngPath) ? [['Learning curve', folder.curvePngPath]] : []),
+    ['Policy', join(folder.path, basename(folder.policyPath))],
+    ...(existsSync(folder.curvePngPath)
+      ? [['Learning curve', join(folder.path, basename(folder.curvePngPath))]]
+      : []),
     ...result.notices.map((notice) => ['Note', nameFlags(notice, optionKeys)]),
   ];
   const next = [
-    `npx rnm-td3 eval ${folder.path}`,
+    ...(result.interrupted ? [`npx rnm-td3 train --resume ${folder.path}`] : []),
+    `npx rnm-td3 eval ${folder.path} --best`,
     `npx rnm-td3 export ${folder.path} --format onnx`,
     `tensorboard --logdir ${folder.path}`,
   ];
@@ -135,7 +157,7 @@ function describeResult(result: TrainResult, stdout: Output): string {
 
 function describeEnd({ interrupted, steps, env, sparsity, ...result }: TrainResult): string {
   const done = `${formatNumber(steps)} steps of ${env} (${sparsity})`;
-  if (interrupted) return `Stopped after ${done}; all of it is saved.`;
+  if (interrupted) return `Stopped after ${done}; --resume goes on from there.`;
   const did = result.updates === 0 ? `Took ${done}, without any update,` : `Trained ${done}`;
   const { trainSeconds, stepsPerSecond, evaluationSeconds } = result;
   const training = `${formatDuration(trainSeconds)}, at ${formatNumber(stepsPerSecond)} steps/s`;

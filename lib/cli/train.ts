@@ -1,4 +1,5 @@
 /** `rnm-td3 train <env>` */
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidValueError, invalidValue } from '../errors.js';
 import { listOptions, parseOptions } from '../options.js';
@@ -22,6 +23,7 @@ import type { TrainReport } from './train-report.js';
 
 interface TrainFlags extends Record<string, unknown> {
   config?: string;
+  resume?: string;
   json?: boolean;
 }
 
@@ -32,6 +34,7 @@ In brackets: the default, then what else there is. An expression is one of the s
 Examples:
   $ rnm-td3 train HalfCheetah-v5 --sparsity 1:4 --steps 100000
   $ rnm-td3 train Hopper-v5 --sparsity 2:4 --actor-sparsity dense --seed 1 --out runs/hopper
+  $ rnm-td3 train --resume runs/hopper --steps 2000000
   $ rnm-td3 train Ant-v5 --exploration-noise "max(0.05, 0.2 * exp(-t / 2e5))"`;
 
 /** Add arguments, flags and action to the command. */
@@ -42,13 +45,17 @@ export function define(command: Command, { terminal, exit }: CommandContext): vo
       '-c, --config <file>',
       "JSON file with any of the options below, or a run's; flags win.",
     )
+    .option(
+      '-r, --resume <folder>',
+      'Run folder to go on with, exactly where its newest checkpoint is; its own options hold.',
+    )
     .option('--json', 'Print JSON lines on standard output, and nothing else.')
     .addHelpText('after', footer)
     .action(async (env: string | undefined, flags: TrainFlags) => {
       const config = await resolveRun(env, flags);
       const { jsonReport, plainReport } = await import('./train-report.js');
       const report = flags.json === true ? jsonReport(terminal) : plainReport(terminal);
-      const { interrupted } = await runTraining(config, report);
+      const { interrupted } = await runTraining(config, report, flags.resume);
       if (interrupted) exit(interruptedExitCode);
     });
   addFlags(command, listOptions(runConfigSchema));
@@ -56,8 +63,10 @@ export function define(command: Command, { terminal, exit }: CommandContext): vo
 
 /** Flags go before the config file, the config file before the preset, the preset before defaults. */
 export async function resolveRun(env: string | undefined, flags: TrainFlags): Promise<RunConfig> {
-  const { config: path, json: _, ...given } = flags;
-  const file = path === undefined ? {} : await readOptions(path);
+  const { config: path, resume, json: _, ...given } = flags;
+  checkSources(path, resume, given);
+  const source = resume === undefined ? path : join(resume, 'config.json');
+  const file = source === undefined ? {} : await readOptions(source);
   const config: Record<string, unknown> = { ...file, ...given, ...(env !== undefined && { env }) };
   if (config['env'] === undefined) throw await missingTask();
   const chosen = parseOptions(runConfigSchema, config);
@@ -66,6 +75,21 @@ export async function resolveRun(env: string | undefined, flags: TrainFlags): Pr
   checkMasks(resolved);
   checkSchedules(resolved);
   return resolved;
+}
+
+/** A run that goes on has its folder and its options. */
+function checkSources(
+  config: string | undefined,
+  resume: string | undefined,
+  given: Readonly<Record<string, unknown>>,
+): void {
+  if (resume === undefined) return;
+  const remedy = 'A run that is resumed has its own folder and options';
+  if (config !== undefined)
+    throw invalidValue('--config', 'left out with --resume', config, remedy);
+  if (given['out'] !== undefined) {
+    throw invalidValue('out', 'left out with --resume', given['out'], remedy);
+  }
 }
 
 async function missingTask(): Promise<InvalidValueError> {
@@ -89,7 +113,7 @@ async function readOptions(path: string): Promise<Record<string, unknown>> {
  * from other options, which flags may change.
  */
 function optionsOfRun(path: string, config: Record<string, unknown>): Record<string, unknown> {
-  const { format, version: _, agent, ...run } = config;
+  const { format, version: _, agent, seed: envSeed, ...run } = config;
   if (format !== runFormat) {
     const remedy = 'Leave it out of a file with options of your own';
     throw invalidValue(`format in ${path}`, `"${runFormat}"`, format, remedy);
@@ -103,7 +127,9 @@ function optionsOfRun(path: string, config: Record<string, unknown>): Record<str
   const chosen = Object.entries(agent).filter(
     ([key, value]) => key in hyperparameterSchema.shape && value !== derived[key],
   );
-  return { ...run, ...Object.fromEntries(chosen) };
+  // A run of the API may have a seed for each.
+  const seeds = envSeed === (agent as { seed?: unknown }).seed ? {} : { envSeed };
+  return { ...run, ...seeds, ...Object.fromEntries(chosen) };
 }
 
 /** Try the schedules all along the run: better now than when one goes wrong after hours. */
@@ -118,13 +144,18 @@ function checkSchedules(config: RunConfig): void {
 /** About what a worker with a MuJoCo task of its own takes. */
 const workerBytes = 60e6;
 
-async function runTraining(config: RunConfig, report: TrainReport): Promise<TrainResult> {
+async function runTraining(
+  config: RunConfig,
+  report: TrainReport,
+  resume: string | undefined,
+): Promise<TrainResult> {
   const { makeEnv, WorkerEnvironment } = await import('../envs/index.js');
   const { Td3Agent } = await import('../td3/agent.js');
   const { train } = await import('../train/index.js');
   const { batchNeed, checkMemory, replayNeed } = await import('../td3/memory.js');
-  const { envOptions, steps, seed, out, overlap, envs, preset } = config;
+  const { envOptions, steps, seed, envSeed = seed, out, overlap, envs, preset } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
+  const { keepCheckpoints, saveReplay, stopAtReturn, patience } = config;
   const workers = overlap || envs > 1 ? envs : 0;
   checkMemory([{ what: 'tasks in workers (envs)', bytes: workers * workerBytes }]);
   const overlapped = await Promise.all(
@@ -142,15 +173,21 @@ async function runTraining(config: RunConfig, report: TrainReport): Promise<Trai
       evalEnv,
       agent,
       steps,
-      seed,
+      seed: envSeed,
       out,
+      resume,
       evalInterval,
       evalEpisodes,
       logInterval,
       checkpointInterval,
+      keepCheckpoints,
+      saveReplay,
+      stopAtReturn,
+      patience,
       config: { envOptions, overlap, envs, preset },
       signal,
       onStart: () => report.start(config, agent),
+      onNotice: (text) => report.notice(text),
       onProgress: (progress) => report.progress(progress),
       onEvaluation: (record) => report.evaluation(record),
     });

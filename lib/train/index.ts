@@ -1,6 +1,6 @@
 /** Training: the loop, evaluation, run folders, and the file formats that come out. */
 export { readJsonLines, writeFileAtomic } from './atomic-file.js';
-export { decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
+export { decodeCheckpoint, encodeCheckpoint, readCheckpointFile } from './checkpoint.js';
 export type { Checkpoint } from './checkpoint.js';
 export { evaluate } from './evaluate.js';
 export type { EvaluateOptions, Evaluation } from './evaluate.js';
@@ -13,8 +13,9 @@ export type { CurvePoint, CurveSeries, LearningCurveOptions } from './learning-c
 export { train } from './loop.js';
 export type { MetricRecord, MetricWriter } from './metrics.js';
 export { packageVersion } from './package-version.js';
-export { encodePolicy, policyMetadata } from './policy.js';
+export { encodePolicy, evaluationOrigin, policyMetadata } from './policy.js';
 export type { PolicyOrigin } from './policy.js';
+export { resumableOptions } from './resume.js';
 export { RunFolder } from './run-folder.js';
 export type { FoundCheckpoint, RunName } from './run-folder.js';
 export type {
@@ -28,5 +29,7 @@ export type {
   ObservedTransition,
   PolicyLayer,
   PolicyNetwork,
+  ReplayRows,
+  StateOptions,
   TrainableAgent,
 } from './trainable.js';
