@@ -65,6 +65,8 @@ export class Session {
   /** What is written after the last step is not part of what a longer run goes on from. */
   #end: { metrics: MetricPositions; loggedStep: number } | undefined;
   #saveFailed = false;
+  /** The best policy and its agent, where the disk did not take them. */
+  #unwrittenBest: (() => void) | undefined;
 
   /** @param resumed state of the run that goes on, as the agent's is already */
   constructor(settings: TrainSettings, files: SessionFiles, resumed?: RunState) {
@@ -193,6 +195,7 @@ export class Session {
     if (step === steps) return;
     // An evaluation that fails must not take what was learned with it.
     if (due(checkpointInterval) || (this.#saveFailed && due(logInterval))) this.#trySaving();
+    if (due(logInterval)) this.#tryWritingBest();
     if (this.#evaluationDue) await this.#evaluate();
   }
 
@@ -234,7 +237,7 @@ export class Session {
       const record = { step: agent.steps, seed, ...result, trainSeconds, wallSeconds };
       this.#evaluations.push(record);
       this.#write(evaluationValues(record));
-      if (bestEvaluation(this.#evaluations) === record) this.#tryWriting(() => this.#saveBest());
+      if (bestEvaluation(this.#evaluations) === record) this.#saveBest();
       onEvaluation?.(record);
     } catch (error) {
       // The run goes on from before this evaluation, which is done again then.
@@ -330,6 +333,7 @@ export class Session {
     if (agent.steps === steps && this.#evaluations.at(-1)?.step !== steps) {
       await this.#evaluateAtTheEnd();
     }
+    await this.#writeInTheEnd(() => this.#unwrittenBest?.());
     await this.#saveCurve();
     await this.#writeInTheEnd(() => log.flush());
     await log.settle();
@@ -350,9 +354,16 @@ export class Session {
     writeFileAtomic(this.#files.folder.policyPath, this.#encodePolicy());
   }
 
+  /** The agent goes on learning: what it is now is kept in memory until the disk has it. */
   #saveBest(): void {
-    const { agent } = this.#settings;
-    this.#files.folder.writeBest(this.#encodePolicy(), checkpointPieces(agent));
+    const [policy, checkpoint] = [this.#encodePolicy(), checkpointPieces(this.#settings.agent)];
+    this.#unwrittenBest = () => this.#files.folder.writeBest(policy, checkpoint);
+    this.#tryWritingBest();
+  }
+
+  #tryWritingBest(): void {
+    const write = this.#unwrittenBest;
+    if (write !== undefined && this.#tryWriting(write)) this.#unwrittenBest = undefined;
   }
 
   /** The present policy, with its evaluation if it has one. */
