@@ -54,7 +54,7 @@ export class ProgressBar {
       `${formatNumber(step)}/${formatNumber(this.#total)}`,
       state,
       `return ${formatNumber(lastReturn, 1)}`,
-      `eval ${formatNumber(evaluation?.mean, 1)}`,
+      ...(evaluation === undefined ? [] : [`eval ${formatNumber(evaluation.mean, 1)}`]),
       `${formatNumber(stepsPerSecond)} steps/s`,
       `${formatNumber(updatesPerSecond)} updates/s`,
     ];

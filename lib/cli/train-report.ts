@@ -141,7 +141,10 @@ function describeResult(result: TrainResult, stdout: Output): string {
   ];
   const next = [
     ...(result.interrupted ? [`npx rnm-td3 train --resume ${folder.path}`] : []),
-    `npx rnm-td3 eval ${folder.path} --best`,
+    `npx rnm-td3 eval ${folder.path}`,
+    ...(best === undefined || best === evaluation
+      ? []
+      : [`npx rnm-td3 eval ${folder.path} --best`]),
     `npx rnm-td3 export ${folder.path} --format onnx`,
     `tensorboard --logdir ${folder.path}`,
   ];

@@ -93,8 +93,7 @@ export class Td3Agent {
   #random: Random;
   #steps = 0;
   #updates = 0;
-  /** Null before the first action of the policy. */
-  #actionsAtLimits: number | null = null;
+  #actionsAtLimits = 0;
   readonly #masks: MaskUpdates;
   /** Figures of the latest update of critics and actor that the batch's matrices do not have. */
   #restored: Record<string, number> = {};
@@ -391,8 +390,7 @@ export class Td3Agent {
       const [low = 0, high = 0] = [this.#low[i], this.#high[i]];
       return count + Number(Math.min(value - low, high - value) < limitMargin * (high - low));
     }, 0);
-    const before = this.#actionsAtLimits ?? 0;
-    this.#actionsAtLimits = before + limitRate * (atLimit / action.length - before);
+    this.#actionsAtLimits += limitRate * (atLimit / action.length - this.#actionsAtLimits);
   }
 
   #addNoise(action: Float32Array): void {
@@ -422,7 +420,7 @@ export class Td3Agent {
       actorLearningRate: this.#schedules.actorLearningRate.at(this.#steps),
       criticLearningRate: this.#schedules.criticLearningRate.at(this.#steps),
       explorationNoise: this.#schedules.explorationNoise.at(this.#steps),
-      ...(this.#actionsAtLimits !== null && { actionsAtLimits: this.#actionsAtLimits }),
+      actionsAtLimits: this.#actionsAtLimits,
       'density/actor': actor.density(),
       'density/critic1': critics.density(0),
       'density/critic2': critics.density(1),

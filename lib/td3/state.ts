@@ -38,8 +38,7 @@ interface ActionLimits {
 export interface Progress extends MaskProgress {
   steps: number;
   updates: number;
-  /** Null before the first action of the policy. */
-  actionsAtLimits: number | null;
+  actionsAtLimits: number;
   random: RandomState;
   /** Figures of the latest update, where the next ones shall not wait for another. */
   latest?: Record<string, number> | undefined;
@@ -268,7 +267,7 @@ function parseProgress(text: string | undefined): StoredProgress {
     const counters = { steps, updates, lastMaskUpdate, replayNext, actor, critics };
     for (const [name, count] of Object.entries(counters)) checkInteger(name, count, 0);
     checkBoolean('actorGradient', value.actorGradient);
-    checkNumber('actionsAtLimits', value.actionsAtLimits ?? 0, 0, 1);
+    checkNumber('actionsAtLimits', value.actionsAtLimits, 0, 1);
     if (value.replayAdded !== undefined) checkInteger('replayAdded', value.replayAdded, 0);
     for (const [name, figure] of Object.entries(value.latest ?? {})) checkNumber(name, figure);
     checkInteger('updates', updates, lastMaskUpdate);

@@ -179,8 +179,8 @@ export class Session {
     const path = folder.checkpointPath;
     if (!existsSync(path)) return `Nothing is kept: ${path} is gone`;
     return (
-      `The last good checkpoint (step ${this.#savedStep}) is kept at ${path}; ` +
-      `resume (--resume ${folder.path}) goes on from it`
+      `To go on, resume ${folder.path} (train --resume). ` +
+      `The last good checkpoint (step ${this.#savedStep}) is kept at ${path}`
     );
   }
 

@@ -35,7 +35,7 @@ function lastLine(progress: Partial<TrainProgress>, state?: string): string {
 
 test('without a terminal there are lines without bar, control characters and blank lines', () => {
   expect(lastLine({ lastReturn: 3211.44, secondsLeft: 80, evaluation })).toBe(
-    '62%  31,000/50,000  1m 20s left  return 3,211.4  512 steps/s  499 updates/s\n',
+    '62%  31,000/50,000  1m 20s left  return 3,211.4  eval 1.0  512 steps/s  499 updates/s\n',
   );
 });
 
@@ -51,7 +51,7 @@ test('a terminal gets a bar, which is left there', () => {
   const bar = new ProgressBar(stderr, 50_000);
   bar.update({ ...figures, step: 50_000, phase: 'saving' });
   bar.stop('done');
-  expect(terminal.err()).toMatch(/█{30} 100% {2}50,000\/50,000 {2}done {2}return - .*\n$/);
+  expect(terminal.err()).toMatch(/█{18} 100% {2}50,000\/50,000 {2}done {2}return - .*\n$/);
 });
 
 test('what goes on besides training is named, and what has become of the run', () => {

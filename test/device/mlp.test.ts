@@ -165,6 +165,35 @@ for (const [variant, variantOptions] of variants) {
       expect(mlp.largestWeight()).toBe(0);
       expect(() => mlp.largestWeight(2)).toThrow(/member/);
     });
+
+    test.each(shapes)('the largest moment, of weights and biases, $name', (shape) => {
+      const { sizes, patterns } = shape;
+      for (const gradientRule of ['masked', 'ste'] as const) {
+        const { mlp } = makePair(device, { sizes, patterns, members: 2, gradientRule }, 9);
+        const layers = [0, sizes.length - 2];
+        const parts = ['weightMoment1', 'weightMoment2', 'biasMoment1', 'biasMoment2'] as const;
+        expect(mlp.largestMoment(1)).toBe(0);
+        for (const [part, layer] of parts.flatMap((each) =>
+          layers.map((l) => [each, l] as const),
+        )) {
+          const zeros = mlp.read(layer, part, 1);
+          // Under `masked` only active weights have moments.
+          const mask = part.startsWith('weight') ? mlp.read(layer, 'mask', 1) : zeros.map(() => 1);
+          for (const at of [mask.indexOf(1), mask.lastIndexOf(1)]) {
+            for (const value of [7.5, Infinity, NaN]) {
+              mlp.write(layer, part, zeros.with(at, value), 1);
+              expect(mlp.largestMoment(1)).toBe(value);
+              expect(mlp.largestMoment(0)).toBe(0);
+            }
+          }
+          mlp.write(layer, part, zeros, 1);
+        }
+        expect(mlp.largestMoment(1)).toBe(0);
+        expect(() => mlp.largestMoment(2)).toThrow(/member/);
+      }
+      const target = device.mlp({ sizes, patterns, role: 'target', seed: 1 });
+      expect(target.largestMoment()).toBe(0);
+    });
   });
 }
 

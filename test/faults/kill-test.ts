@@ -26,11 +26,10 @@ const program = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js');
 const root = mkdtempSync(join(tmpdir(), 'rnm-td3-kills-'));
 
 const common = [
-  ...['--preset', 'none', '--steps', '3000', '--learning-starts', '300', '--hidden-sizes', '32,32'],
-  ...['--batch-size', '32', '--buffer-size', '2000', '--checkpoint-interval', '150'],
-  ...['--eval-interval', '700', '--eval-episodes', '1', '--log-interval', '100', '--threads', '1'],
-  ...['--n-steps', '2', '--mask-interval', '100'],
-];
+  '--preset none --steps 3000 --learning-starts 300 --hidden-sizes 32,32 --batch-size 32',
+  '--buffer-size 2000 --checkpoint-interval 150 --eval-interval 700 --eval-episodes 1',
+  '--log-interval 100 --threads 1 --n-steps 2 --mask-interval 100',
+].flatMap((line) => line.split(' '));
 const tasks = ['HalfCheetah-v5', 'Hopper-v5'];
 const loops = [[], ['--envs', '2'], ['--overlap']];
 

@@ -66,12 +66,14 @@ here('training on the emulated GPU', () => {
   test('writes a whole run folder, which the CPU can evaluate', async () => {
     const run = await trainOn('cuda-emulated');
     expect(readdirSync(run.path).toSorted()).toEqual([
+      'best',
       'checkpoints',
       'config.json',
       'learning-curve.png',
       'learning-curve.svg',
       'metrics.jsonl',
       'policy.safetensors',
+      'replay',
       'summary.json',
       'tb',
     ]);
