@@ -349,10 +349,10 @@ export class Mlp {
     return this.#native.largestWeight(checkInteger('member', member, 0, this.members - 1));
   }
 
-  /** The same of a member's moments of Adam, of weights and biases; 0 for a network that holds none. */
-  largestMoment(member = 0): number {
+  /** The same of the moments of Adam of all members, of weights and biases; 0 for a network that holds none. */
+  largestMoment(): number {
     this.#device.checkOpen();
-    return this.#native.largestMoment(checkInteger('member', member, 0, this.members - 1));
+    return this.#native.largestMoment();
   }
 
   /**

@@ -161,7 +161,7 @@ export interface NativeNetwork {
   followMasks(source: NativeNetwork): number;
   divergence(other: NativeNetwork, member: number): number;
   largestWeight(member: number): number;
-  largestMoment(member: number): number;
+  largestMoment(): number;
   idleUnits(member: number): number;
   read(member: number, layer: number, part: number, target: Float32Array): void;
   write(member: number, layer: number, part: number, source: Float32Array): void;

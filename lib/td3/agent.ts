@@ -432,8 +432,7 @@ export class Td3Agent {
       'largestWeight/critic1': critics.largestWeight(0),
       'largestWeight/critic2': critics.largestWeight(1),
       'largestMoment/actor': actor.largestMoment(),
-      'largestMoment/critic1': critics.largestMoment(0),
-      'largestMoment/critic2': critics.largestMoment(1),
+      'largestMoment/critics': critics.largestMoment(),
       ...this.#masks.figures,
     };
   }

@@ -185,7 +185,7 @@ Napi::Value NetworkObject::largestWeight(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value NetworkObject::largestMoment(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), network_->largestMoment(intAt(info, 0)));
+  return Napi::Number::New(info.Env(), network_->largestMoment());
 }
 
 Napi::Value NetworkObject::idleUnits(const Napi::CallbackInfo& info) {

@@ -189,8 +189,8 @@ class Network {
   virtual int64_t divergence(const Network& other, int member) const = 0;
   // Largest magnitude among a member's weights, dormant ones included, and biases; NaN if any is NaN.
   virtual float largestWeight(int member) const = 0;
-  // Likewise of a member's moments of Adam, of weights and biases; 0 for a network that has none.
-  virtual float largestMoment(int member) const = 0;
+  // Likewise among the moments of Adam of all members; 0 for a network that has none.
+  virtual float largestMoment() const = 0;
   // Hidden units of a member that are 0 in every row of the last kept forward pass.
   virtual int64_t idleUnits(int member) const = 0;
 

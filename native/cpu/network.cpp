@@ -498,10 +498,9 @@ float CpuNetwork::largestWeight(int member) const {
   return std::bit_cast<float>(most);
 }
 
-float CpuNetwork::largestMoment(int member) const {
-  checkMembers({member, 1});
+float CpuNetwork::largestMoment() const {
   uint32_t most = 0;
-  for (int l = 0; l < layers(); ++l) most = std::max(most, layer(member, l).largestMomentBits());
+  for (const Layer& layer : layers_) most = std::max(most, layer.largestMomentBits());
   return std::bit_cast<float>(most);
 }
 

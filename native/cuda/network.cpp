@@ -487,10 +487,7 @@ float CudaNetwork::largestWeight(int member) const {
   return weights_.largestWeight(member);
 }
 
-float CudaNetwork::largestMoment(int member) const {
-  checkMembers({member, 1});
-  return weights_.largestMoment(member);
-}
+float CudaNetwork::largestMoment() const { return weights_.largestMoment(); }
 
 int64_t CudaNetwork::idleUnits(int member) const {
   checkMembers({member, 1});

@@ -30,7 +30,7 @@ class CudaNetwork : public Network {
   int64_t followMasks(const Network& source) override;
   int64_t divergence(const Network& other, int member) const override;
   float largestWeight(int member) const override;
-  float largestMoment(int member) const override;
+  float largestMoment() const override;
   int64_t idleUnits(int member) const override;
   void read(int member, int layer, Part part, float* target) const override;
   void write(int member, int layer, Part part, const float* source) override;

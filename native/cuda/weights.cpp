@@ -490,17 +490,12 @@ float NetworkWeights::largestWeight(int member) const {
   return std::bit_cast<float>(static_cast<uint32_t>(bits));
 }
 
-float NetworkWeights::largestMoment(int member) const {
+float NetworkWeights::largestMoment() const {
   context_.requireNoGraph("a look at moments");
   if (moment1_.size() == 0) return 0;
   const int64_t bits = counted([&](unsigned long long* largest) {
-    for (const Layer& layer : layers_) {
-      for (const DeviceArray<float>* moments : {&moment1_, &moment2_}) {
-        const float* weights = moments->data() + layer.moments + member * layer.momentStride;
-        const float* biases = moments->data() + layer.biasMoments + member * layer.biasStride;
-        largestBits(context_, weights, layer.momentStride, largest);
-        largestBits(context_, biases, layer.biasStride, largest);
-      }
+    for (const DeviceArray<float>* moments : {&moment1_, &moment2_}) {
+      largestBits(context_, moments->data(), static_cast<int64_t>(moments->size()), largest);
     }
   });
   return std::bit_cast<float>(static_cast<uint32_t>(bits));

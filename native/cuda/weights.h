@@ -154,7 +154,7 @@ class NetworkWeights {
   int64_t followMasks(const NetworkWeights& source);
   int64_t divergence(const NetworkWeights& other, int member) const;
   float largestWeight(int member) const;
-  float largestMoment(int member) const;
+  float largestMoment() const;
   // What count(counter) leaves in a counter on the device that begins with 0.
   template <typename Count>
   int64_t counted(const Count& count) const {
