@@ -97,7 +97,7 @@ export class ReplaySegments {
   /**
    * Have the buffer hold what it held when `added` rows had been added. What was written later stays on the disk.
    *
-   * @throws RunError when rows are missing or damaged; the buffer is empty then
+   * @throws RunError when rows are missing, or damaged: the buffer is empty then
    */
   restore(replay: ReplayRows, added: number): void {
     this.#segments = this.#scan(replay.rowLength);
