@@ -165,6 +165,42 @@ describe('config file', () => {
     }
   });
 
+  test("an option that a run's config.json names as chosen stays, also where its value would follow", async () => {
+    const agent = { sparsity: '1:4', actorSparsity: '1:4', criticSparsity: '1:4', batchSize: 8 };
+    const run = { format: 'rnm-td3-run/1', env: 'X', agent, chosen: ['sparsity', 'actorSparsity'] };
+    const config = write(JSON.stringify(run));
+    const again = await resolveRun(undefined, { config, sparsity: '2:4' });
+    expect(again).toMatchObject({ sparsity: '2:4', actorSparsity: '1:4', batchSize: 8 });
+    expect(again.criticSparsity).toBeUndefined();
+    expect(again.chosen.toSorted()).toEqual(['actorSparsity', 'env', 'sparsity']);
+  });
+
+  test("what a run's preset and defaults had given holds until preset or task are others", async () => {
+    const agent = {
+      hiddenSizes: [400, 300],
+      batchSize: 100,
+      learningRate: 1e-3,
+      densityPower: 0.5,
+    };
+    const run = { format: 'rnm-td3-run/1', env: 'Hopper-v5', preset: 'task', agent };
+    const config = write(JSON.stringify({ ...run, chosen: ['batchSize'] }));
+    expect(await resolveRun(undefined, { config })).toMatchObject(agent);
+    expect(await resolveRun('Hopper-v5', { config, preset: 'task' })).toMatchObject(agent);
+    const others = [
+      await resolveRun(undefined, { config, preset: 'none' }),
+      await resolveRun(undefined, { config, preset: 'paper' }),
+      await resolveRun('Walker2d-v5', { config }),
+    ];
+    const shown = others.map(({ hiddenSizes, batchSize, learningRate, densityPower }) => {
+      return [hiddenSizes, batchSize, learningRate, densityPower];
+    });
+    expect(shown).toEqual([
+      [[256, 256], 100, 3e-4, 0.5],
+      [[256, 256], 100, 3e-4, 0],
+      [[256, 256], 100, 1e-3, 0.5],
+    ]);
+  });
+
   test('presets come before defaults, and after flags and config files', async () => {
     const paper = { sparseLayers: 'all', densityPower: 0, learningRate: 3e-4 };
     expect(await resolveRun('X', { preset: 'paper' })).toMatchObject(paper);
