@@ -189,7 +189,8 @@ export class JsonLinesFile {
 export function readJsonLines(path: string): Record<string, unknown>[] {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    // Unlike a Buffer's own decoding, this leaves out a byte order mark.
+    text = new TextDecoder().decode(readFileSync(path));
   } catch (error) {
     throw new RunError(`Expected to read ${path} but received ${(error as Error).message}`, {
       cause: error,

@@ -25,7 +25,8 @@ describe('flags', () => {
   test('every option but the task is a flag, under its group', () => {
     const command = new Command();
     addFlags(command, listOptions(runConfigSchema));
-    const flags = command.options.map((option) => option.attributeName());
+    const options = command.options.filter(({ negate }) => !negate);
+    const flags = options.map((option) => option.attributeName());
     const keys = Object.keys(runConfigSchema.shape).filter((key) => key !== 'env');
     expect(flags.toSorted()).toEqual(keys.toSorted());
     expect(new Set(command.options.map((option) => option.helpGroupHeading))).toEqual(
@@ -100,6 +101,18 @@ describe('flags', () => {
     }
   });
 
+  test('every flag without a value has one that turns it off, and neither stands for a default', () => {
+    const switches = listOptions(runConfigSchema).filter(({ kind }) => kind === 'flag');
+    expect(switches.map(({ key }) => key)).toEqual(
+      expect.arrayContaining(['overlap', 'normalizeObservations']),
+    );
+    for (const { key } of switches) {
+      expect(parseFlags()).not.toHaveProperty(key);
+      expect(parseFlags(`--${flagName(key)}`)).toMatchObject({ [key]: true });
+      expect(parseFlags(`--no-${flagName(key)}`)).toMatchObject({ [key]: false });
+    }
+  });
+
   test('JSON that is none is an error', () => {
     expect(() => parseFlags('--env-options', '{a: 1}')).toThrow(
       'Expected --env-options to be valid JSON but received "{a: 1}". Put it in single quotes',
@@ -131,6 +144,19 @@ describe('config file', () => {
       tau: 0.005,
     });
     expect(await resolveRun('Ant-v5', { config })).toMatchObject({ env: 'Ant-v5', batchSize: 64 });
+  });
+
+  test.each(['overlap', 'normalizeObservations'] as const)(
+    '%s of a file can be turned off',
+    async (key) => {
+      const config = write(JSON.stringify({ env: 'X', [key]: true }));
+      expect(await resolveRun(undefined, { config })).toMatchObject({ [key]: true });
+      expect(await resolveRun(undefined, { config, [key]: false })).toMatchObject({ [key]: false });
+    },
+  );
+
+  test('a byte order mark is no part of the file', async () => {
+    expect(await readConfigFile(write('\ufeff{"tau": 0.5}'))).toEqual({ tau: 0.5 });
   });
 
   test('an unknown key is an error that names file and nearest key', async () => {
