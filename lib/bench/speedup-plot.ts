@@ -1,4 +1,5 @@
 /** The picture of what sparsity gains: speedup against width, with the ideal line of each pattern. */
+import { extentOf } from '../extent.js';
 import { palette, plotStyle, renderPlot } from '../plot.js';
 import { parsePattern, sparseLayers } from '../td3/pattern.js';
 import type { Speedup, SpeedupPoint } from './speedup.js';
@@ -18,7 +19,8 @@ function describePlot({ env, shape, updates: measured, trainingSteps }: Speedup)
   const values = [...updates, ...trainingSteps].flatMap(({ name, ratio, low, high }) => {
     return [ratio, low, high, idealOf(name) ?? 1];
   });
-  const domain = [Math.min(...values) * 0.95, Math.max(...values) * 1.05];
+  const { min, max } = extentOf(values);
+  const domain = [min * 0.95, max * 1.05];
   const { obs, act, batch, threads } = shape;
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',

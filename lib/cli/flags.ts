@@ -15,10 +15,18 @@ export function addFlags(command: Command, options: readonly ListedOption[]): vo
     if (option.group === undefined) continue;
     const flag = new Option(`--${flagName(option.key)}${placeholderOf(option)}`);
     flag.description = describe(option);
-    // A flag without a value is true where it stands.
-    if (option.kind !== 'flag') flag.argParser((text: string) => parseFlag(option, text));
     command.addOption(flag.helpGroup(`${option.group}:`));
+    if (option.kind !== 'flag') flag.argParser((text: string) => parseFlag(option, text));
+    // A flag without a value is true where it stands; a config file may have it so already.
+    else command.addOption(negated(option).helpGroup(`${option.group}:`));
   }
+}
+
+/** "--no-overlap" for "--overlap" */
+function negated({ key, defaultValue }: ListedOption): Option {
+  const name = flagName(key);
+  const why = defaultValue === true ? '' : ', which a config file may turn on';
+  return new Option(`--no-${name}`, `Turn --${name} off${why}.`);
 }
 
 /** "batchSize" is written "--batch-size", "adamBeta1" "--adam-beta1". */
@@ -124,7 +132,8 @@ export function checkKeys(path: string, config: object, known: readonly string[]
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    // Unlike a Buffer's own decoding, this leaves out a byte order mark.
+    return new TextDecoder().decode(await readFile(path));
   } catch (cause) {
     const { code, message: reason } = cause as NodeJS.ErrnoException;
     if (code === 'EISDIR') throw configFolder(path, cause);

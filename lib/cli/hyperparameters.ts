@@ -22,7 +22,8 @@ export function hyperparameterPage(): string {
   return `# Hyperparameters
 
 Every option of a run is a flag of \`rnm-td3 train\` and a key of its \`--config\` file; those under
-TD3, Sparsity and Machine are options of \`Td3Agent\` too. Where the meaning ends in "(expression)",
+TD3, Sparsity and Machine are options of \`Td3Agent\` too. What is true or false is a flag without a value:
+\`--overlap\`, and \`--no-overlap\` where a file has it. Where the meaning ends in "(expression)",
 the value may be an expression of the environment step \`t\`, such as \`"0.2 * exp(-t / 2e5)"\`: numbers,
 \`t\`, \`pi\`, \`e\`, \`+ - * / ^\`, comparisons, \`condition ? a : b\`, parentheses and the functions
 \`exp\`, \`log\`, \`sqrt\`, \`min\`, \`max\`, \`abs\`, \`pow\`, \`floor\`, \`ceil\`, \`round\`, \`cos\`, \`sin\`, \`tanh\` and

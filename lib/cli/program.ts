@@ -1,8 +1,10 @@
 /** The command line: finds the command, runs it, words its errors, returns the exit code. */
 import { inspect } from 'node:util';
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
+import type { Command } from 'commander';
 import { InvalidValueError } from '../errors.js';
 import { packageVersion } from '../train/package-version.js';
+import { CliCommand } from './command.js';
 import { describeFlagError } from './flags.js';
 import { interruptedExitCode } from './signals.js';
 import { describeFault, paint, print } from './terminal.js';
@@ -91,7 +93,7 @@ function normalize(args: readonly string[]): string[] {
 }
 
 function buildProgram(context: CommandContext): Command {
-  const program = new Command('rnm-td3');
+  const program = new CliCommand('rnm-td3');
   configureOutput(program, context.terminal);
   program
     .description('Train TD3 agents whose networks are row-wise N:M sparse from the first step on.')

@@ -1,4 +1,5 @@
 /** Tables for people. */
+import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import { paint } from './terminal.js';
 import type { Output } from './terminal.js';
@@ -16,14 +17,36 @@ const noFrame = Object.fromEntries(
   ),
 );
 
+/** Rows that are laid out at once: of some 100,000 cli-table3 ends in a full stack. */
+const blockRows = 1000;
+
 /** Lines of a table without frames; headings are dim on a terminal. */
 export function formatTable(
   output: Output,
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
 ): string {
+  const head = columns.map(({ title }) => paint(output, 'dim', title));
+  if (rows.length <= blockRows) return formatBlock(columns, rows, { head });
+  const widths = columns.map((_, i) => columnWidth(head[i], rows, i));
+  return Array.from({ length: Math.ceil(rows.length / blockRows) }, (_, block) => {
+    const part = rows.slice(block * blockRows, (block + 1) * blockRows);
+    return formatBlock(columns, part, { head: block === 0 ? head : [], colWidths: widths });
+  }).join('\n');
+}
+
+function columnWidth(heading = '', rows: readonly (readonly string[])[], column: number): number {
+  const width = (text = '') => stripVTControlCharacters(text).length;
+  return rows.reduce((most, row) => Math.max(most, width(row[column])), width(heading));
+}
+
+function formatBlock(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  options: { head: string[]; colWidths?: number[] },
+): string {
   const table = new Table({
-    head: columns.map(({ title }) => paint(output, 'dim', title)),
+    ...options,
     colAligns: columns.map(({ numeric }) => (numeric === true ? 'right' : 'left')),
     chars: { ...noFrame, middle: '  ' },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },

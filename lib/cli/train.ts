@@ -12,6 +12,7 @@ import {
 } from '../td3/config.js';
 import type { HyperparameterOptions } from '../td3/config.js';
 import { findPreset } from '../td3/presets.js';
+import type { PresetName } from '../td3/presets.js';
 import { runFormat } from '../train/describe-run.js';
 import type { TrainResult } from '../train/index.js';
 import { addFlags, checkKeys, readConfigFile } from './flags.js';
@@ -61,20 +62,24 @@ export function define(command: Command, { terminal, exit }: CommandContext): vo
   addFlags(command, listOptions(runConfigSchema));
 }
 
+/** A run with the names of the options that were given, by flag or file: others may follow these. */
+export type ResolvedRun = RunConfig & { chosen: string[] };
+
 /** Flags go before the config file, the config file before the preset, the preset before defaults. */
-export async function resolveRun(env: string | undefined, flags: TrainFlags): Promise<RunConfig> {
+export async function resolveRun(env: string | undefined, flags: TrainFlags): Promise<ResolvedRun> {
   const { config: path, resume, json: _, ...given } = flags;
   checkSources(path, resume, given);
   const source = resume === undefined ? path : join(resume, 'config.json');
-  const file = source === undefined ? {} : await readOptions(source);
-  const config: Record<string, unknown> = { ...file, ...given, ...(env !== undefined && { env }) };
+  const file = source === undefined ? { chosen: {} } : await readOptions(source);
+  const named = env === undefined ? {} : { env };
+  const config: Record<string, unknown> = { ...file.chosen, ...given, ...named };
   if (config['env'] === undefined) throw await missingTask();
-  const chosen = parseOptions(runConfigSchema, config);
-  const preset = findPreset(chosen.preset, chosen.env)?.options;
-  const resolved = parseOptions(runConfigSchema, { ...preset, ...config });
+  const { preset, env: task } = parseOptions(runConfigSchema, config);
+  const rest = file.settled?.(preset, task) ?? findPreset(preset, task)?.options;
+  const resolved = parseOptions(runConfigSchema, { ...rest, ...config });
   checkMasks(resolved);
   checkSchedules(resolved);
-  return resolved;
+  return { ...resolved, chosen: Object.keys(config).filter((key) => config[key] !== undefined) };
 }
 
 /** A run that goes on has its folder and its options. */
@@ -100,20 +105,28 @@ async function missingTask(): Promise<InvalidValueError> {
   );
 }
 
+/** What a config file says. */
+interface FileOptions {
+  /** Options that somebody chose. */
+  chosen: Record<string, unknown>;
+  /** Values that other options had in the run that the file is of; none if its preset or its task was another. */
+  settled?: (preset: PresetName, env: string) => Record<string, unknown> | undefined;
+}
+
 /** Options from a config file, or from the config.json of a run, to do it again. */
-async function readOptions(path: string): Promise<Record<string, unknown>> {
+async function readOptions(path: string): Promise<FileOptions> {
   const config = await readConfigFile(path);
   if ('format' in config) return optionsOfRun(path, config);
   checkKeys(path, config, Object.keys(runConfigSchema.shape));
-  return config;
+  return { chosen: config };
 }
 
 /**
  * The options in a run's config.json, without what describes the file, what the task prescribes, and what follows
  * from other options, which flags may change.
  */
-function optionsOfRun(path: string, config: Record<string, unknown>): Record<string, unknown> {
-  const { format, version: _, agent, seed: envSeed, ...run } = config;
+function optionsOfRun(path: string, config: Record<string, unknown>): FileOptions {
+  const { format, version: _, agent, chosen: names, seed: envSeed, ...run } = config;
   if (format !== runFormat) {
     const remedy = 'Leave it out of a file with options of your own';
     throw invalidValue(`format in ${path}`, `"${runFormat}"`, format, remedy);
@@ -121,15 +134,24 @@ function optionsOfRun(path: string, config: Record<string, unknown>): Record<str
   if (typeof agent !== 'object' || agent === null || Array.isArray(agent)) {
     throw invalidValue(`agent in ${path}`, "an object with the agent's options", agent);
   }
+  if (names !== undefined && !(Array.isArray(names) && names.every((n) => typeof n === 'string'))) {
+    throw invalidValue(`chosen in ${path}`, 'a list of names of options', names);
+  }
   checkKeys(path, run, Object.keys(runConfigSchema.shape));
   checkKeys(`${path}, agent`, agent, Object.keys(agentConfigSchema.shape));
   const derived: Record<string, unknown> = derivedDefaults(agent);
-  const chosen = Object.entries(agent).filter(
-    ([key, value]) => key in hyperparameterSchema.shape && value !== derived[key],
-  );
+  const isChosen = ([key, value]: [string, unknown]): boolean =>
+    names === undefined ? value !== derived[key] : names.includes(key);
+  const options = Object.entries(agent).filter(([key]) => key in hyperparameterSchema.shape);
   // A run of the API may have a seed for each.
   const seeds = envSeed === (agent as { seed?: unknown }).seed ? {} : { envSeed };
-  return { ...run, ...seeds, ...Object.fromEntries(chosen) };
+  return {
+    chosen: { ...run, ...seeds, ...Object.fromEntries(options.filter(isChosen)) },
+    settled: (preset, env) =>
+      preset === (run['preset'] ?? 'task') && env === run['env']
+        ? Object.fromEntries(options.filter(([key]) => !(key in derived)))
+        : undefined,
+  };
 }
 
 /** Try the schedules all along the run: better now than when one goes wrong after hours. */
@@ -145,7 +167,7 @@ function checkSchedules(config: RunConfig): void {
 const workerBytes = 60e6;
 
 async function runTraining(
-  config: RunConfig,
+  config: ResolvedRun,
   report: TrainReport,
   resume: string | undefined,
 ): Promise<TrainResult> {
@@ -153,7 +175,7 @@ async function runTraining(
   const { Td3Agent } = await import('../td3/agent.js');
   const { train } = await import('../train/index.js');
   const { batchNeed, checkMemory, replayNeed } = await import('../td3/memory.js');
-  const { envOptions, steps, seed, envSeed = seed, out, overlap, envs, preset } = config;
+  const { envOptions, steps, seed, envSeed = seed, out, overlap, envs, preset, chosen } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
   const { keepCheckpoints, saveReplay, stopAtReturn, patience } = config;
   const workers = overlap || envs > 1 ? envs : 0;
@@ -184,7 +206,7 @@ async function runTraining(
       saveReplay,
       stopAtReturn,
       patience,
-      config: { envOptions, overlap, envs, preset },
+      config: { envOptions, overlap, envs, preset, chosen },
       signal,
       onStart: () => report.start(config, agent),
       onNotice: (text) => report.notice(text),

@@ -381,16 +381,14 @@ export type Td3Options = z.input<typeof agentConfigSchema>;
 /** Hyperparameters as a user gives them; every one is optional. */
 export type HyperparameterOptions = z.input<typeof hyperparameterSchema>;
 
-/** Every option with its value; plain data that survives JSON. */
+/**
+ * Every option with its value. A value that follows other options (see `derivedDefaults`) because nobody chose
+ * it is there to read, but no copy has it, neither `{ ...config }` nor one in JSON: whoever changes the option
+ * that it follows gets the value that follows then. What a copy has was chosen, or is a plain default.
+ */
 export type Td3Config = Omit<
   z.output<typeof agentConfigSchema>,
-  | 'actionLow'
-  | 'actionHigh'
-  | 'actorSparsity'
-  | 'criticSparsity'
-  | 'actorLearningRate'
-  | 'criticLearningRate'
-  | 'targetMask'
+  'actionLow' | 'actionHigh' | DerivedOption
 > & {
   /** Least value of each action component, length `actionSize`. */
   actionLow: number[];
@@ -453,20 +451,22 @@ export function resolveConfig(options: Td3Options): Td3Config {
   const parsed = parseOptions(agentConfigSchema, options);
   checkMasks(parsed);
   checkInputs(parsed);
-  const derived = derivedDefaults(parsed);
   const actionLow = spread('actionLow', parsed.actionLow, parsed.actionSize);
   const actionHigh = spread('actionHigh', parsed.actionHigh, parsed.actionSize);
   actionLow.forEach((low, i) => checkActionRange(i, low, actionHigh[i] ?? NaN));
-  return {
-    ...parsed,
-    actionLow,
-    actionHigh,
-    actorSparsity: parsed.actorSparsity ?? derived.actorSparsity,
-    criticSparsity: parsed.criticSparsity ?? derived.criticSparsity,
-    actorLearningRate: parsed.actorLearningRate ?? derived.actorLearningRate,
-    criticLearningRate: parsed.criticLearningRate ?? derived.criticLearningRate,
-    targetMask: parsed.targetMask ?? derived.targetMask,
-  };
+  return withDerived({ ...parsed, actionLow, actionHigh });
+}
+
+/** Give options that nobody chose the values that follow, as properties that copies leave out. */
+function withDerived(
+  chosen: Omit<Td3Config, DerivedOption> & { [K in DerivedOption]?: Td3Config[K] | undefined },
+): Td3Config {
+  const config = chosen as Td3Config;
+  const derived = Object.entries(derivedDefaults(chosen)) as [DerivedOption, unknown][];
+  for (const [key, value] of derived) {
+    if (config[key] === undefined) Object.defineProperty(config, key, { value, enumerable: false });
+  }
+  return config;
 }
 
 /** The values of options that follow others unless they are given. */
@@ -482,6 +482,8 @@ export function derivedDefaults<
     targetMask: maskRule === 'magnitude' ? ('project' as const) : ('follow' as const),
   };
 }
+
+type DerivedOption = keyof ReturnType<typeof derivedDefaults>;
 
 /** The critics take observation and action side by side. */
 function checkInputs(sizes: { observationSize: number; actionSize: number }): void {

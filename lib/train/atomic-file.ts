@@ -271,7 +271,8 @@ export function readJsonLines(path: string): Record<string, unknown>[] {
     throw invalidValue('path', 'the path of a file', path);
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    // Unlike a Buffer's own decoding, this leaves out a byte order mark.
+    text = new TextDecoder().decode(readFileSync(path));
   } catch (error) {
     throw readError(path, error);
   }

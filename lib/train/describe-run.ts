@@ -5,12 +5,16 @@ import type { TrainSettings } from './train-options.js';
 /** What `format` is in a run's `config.json`. */
 export const runFormat = 'rnm-td3-run/1';
 
-/** The content of `config.json`: all that is needed to make the run again. */
+/**
+ * The content of `config.json`: all that is needed to make the run again. `agent` has every value in effect;
+ * `chosen` names those of its options that were chosen, which the values of the others may have followed.
+ */
 export function describeRun(settings: TrainSettings): Record<string, unknown> {
   const { env, agent, steps, seed } = settings;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = settings;
   const { keepCheckpoints, saveReplay, stopAtReturn, patience } = settings;
   return {
+    chosen: Object.keys(agent.config),
     // What describes the run itself comes from the run.
     ...settings.config,
     format: runFormat,
@@ -26,6 +30,12 @@ export function describeRun(settings: TrainSettings): Record<string, unknown> {
     saveReplay,
     ...(stopAtReturn !== undefined && { stopAtReturn }),
     ...(patience !== undefined && { patience }),
-    agent: agent.config,
+    agent: valuesInEffect(agent.config),
   };
+}
+
+/** Also what copies leave out: see `Td3Config`. */
+function valuesInEffect(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const keys = Object.getOwnPropertyNames(config);
+  return Object.fromEntries(keys.map((key) => [key, config[key]]));
 }

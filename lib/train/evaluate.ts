@@ -1,6 +1,7 @@
 /** How good a policy is: returns of whole episodes without exploration noise. */
 import type { Environment } from '../envs/environment.js';
 import { RunError, checkInteger, checkObject } from '../errors.js';
+import { extentOf } from '../extent.js';
 import { checkAgent, checkEnvironment, checkFits, checkSignal, hasMethods } from './check.js';
 import { Random, randomStreams } from '../random.js';
 import { Pause } from './pause.js';
@@ -93,10 +94,5 @@ function notFinite(env: Environment, episode: number, total: number): RunError {
 function describeReturns(returns: number[]): Omit<Evaluation, 'returns' | 'lengths'> {
   const mean = returns.reduce((sum, value) => sum + value, 0) / returns.length;
   const squares = returns.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return {
-    mean,
-    std: Math.sqrt(squares / returns.length),
-    min: Math.min(...returns),
-    max: Math.max(...returns),
-  };
+  return { mean, std: Math.sqrt(squares / returns.length), ...extentOf(returns) };
 }

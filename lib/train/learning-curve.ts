@@ -1,5 +1,6 @@
 /** Pictures of learning: return against environment steps, as SVG and PNG. */
 import { invalidValue } from '../errors.js';
+import { extentOf } from '../extent.js';
 import { palette, plotStyle, renderPlot } from '../plot.js';
 
 /** One evaluation. */
@@ -73,13 +74,11 @@ function summarize(series: string, runs: CurveSeries['runs']): Row[] {
   for (const { step, value } of runs.flat()) {
     steps.set(step, [...(steps.get(step) ?? []), value]);
   }
-  return [...steps].map(([step, values]) => ({
-    series,
-    step,
-    mean: values.reduce((sum, value) => sum + value, 0) / values.length,
-    low: Math.min(...values),
-    high: Math.max(...values),
-  }));
+  return [...steps].map(([step, values]) => {
+    const { min: low, max: high } = extentOf(values);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return { series, step, mean, low, high };
+  });
 }
 
 function describePlot(options: LearningCurveOptions, rows: readonly Row[]): object {

@@ -21,7 +21,7 @@ export const resumableOptions = [
 ] as const;
 
 /** What describes a config.json and not its run. */
-const descriptions = ['format', 'version', 'preset', 'out'];
+const descriptions = ['format', 'version', 'preset', 'chosen', 'out'];
 
 /** A run as its checkpoint has it. */
 export interface Resumed {

@@ -318,7 +318,8 @@ function readBytes(path: string): Uint8Array {
 }
 
 function readJson(path: string): Record<string, unknown> {
-  const text = Buffer.from(readBytes(path)).toString();
+  // Unlike a Buffer's own decoding, this leaves out a byte order mark.
+  const text = new TextDecoder().decode(readBytes(path));
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;

@@ -25,7 +25,8 @@ describe('flags', () => {
   test('every option but the task is a flag, under its group', () => {
     const command = new Command();
     addFlags(command, listOptions(runConfigSchema));
-    const flags = command.options.map((option) => option.attributeName());
+    const options = command.options.filter(({ negate }) => !negate);
+    const flags = options.map((option) => option.attributeName());
     const keys = Object.keys(runConfigSchema.shape).filter((key) => key !== 'env');
     expect(flags.toSorted()).toEqual(keys.toSorted());
     expect(new Set(command.options.map((option) => option.helpGroupHeading))).toEqual(
@@ -100,6 +101,18 @@ describe('flags', () => {
     }
   });
 
+  test('every flag without a value has one that turns it off, and neither stands for a default', () => {
+    const switches = listOptions(runConfigSchema).filter(({ kind }) => kind === 'flag');
+    expect(switches.map(({ key }) => key)).toEqual(
+      expect.arrayContaining(['overlap', 'normalizeObservations']),
+    );
+    for (const { key } of switches) {
+      expect(parseFlags()).not.toHaveProperty(key);
+      expect(parseFlags(`--${flagName(key)}`)).toMatchObject({ [key]: true });
+      expect(parseFlags(`--no-${flagName(key)}`)).toMatchObject({ [key]: false });
+    }
+  });
+
   test('JSON that is none is an error', () => {
     expect(() => parseFlags('--env-options', '{a: 1}')).toThrow(
       'Expected --env-options to be valid JSON but received "{a: 1}". Put it in single quotes',
@@ -133,6 +146,19 @@ describe('config file', () => {
     expect(await resolveRun('Ant-v5', { config })).toMatchObject({ env: 'Ant-v5', batchSize: 64 });
   });
 
+  test.each(['overlap', 'normalizeObservations'] as const)(
+    '%s of a file can be turned off',
+    async (key) => {
+      const config = write(JSON.stringify({ env: 'X', [key]: true }));
+      expect(await resolveRun(undefined, { config })).toMatchObject({ [key]: true });
+      expect(await resolveRun(undefined, { config, [key]: false })).toMatchObject({ [key]: false });
+    },
+  );
+
+  test('a byte order mark is no part of the file', async () => {
+    expect(await readConfigFile(write('\ufeff{"tau": 0.5}'))).toEqual({ tau: 0.5 });
+  });
+
   test('an unknown key is an error that names file and nearest key', async () => {
     const config = write('{"batchsiez": 64}');
     await expect(resolveRun('X', { config })).rejects.toThrow(
@@ -163,6 +189,42 @@ describe('config file', () => {
     for (const key of ['actorSparsity', 'actorLearningRate', 'targetMask'] as const) {
       expect([key, run[key]]).toEqual([key, undefined]);
     }
+  });
+
+  test("an option that a run's config.json names as chosen stays, also where its value would follow", async () => {
+    const agent = { sparsity: '1:4', actorSparsity: '1:4', criticSparsity: '1:4', batchSize: 8 };
+    const run = { format: 'rnm-td3-run/1', env: 'X', agent, chosen: ['sparsity', 'actorSparsity'] };
+    const config = write(JSON.stringify(run));
+    const again = await resolveRun(undefined, { config, sparsity: '2:4' });
+    expect(again).toMatchObject({ sparsity: '2:4', actorSparsity: '1:4', batchSize: 8 });
+    expect(again.criticSparsity).toBeUndefined();
+    expect(again.chosen.toSorted()).toEqual(['actorSparsity', 'env', 'sparsity']);
+  });
+
+  test("what a run's preset and defaults had given holds until preset or task are others", async () => {
+    const agent = {
+      hiddenSizes: [400, 300],
+      batchSize: 100,
+      learningRate: 1e-3,
+      densityPower: 0.5,
+    };
+    const run = { format: 'rnm-td3-run/1', env: 'Hopper-v5', preset: 'task', agent };
+    const config = write(JSON.stringify({ ...run, chosen: ['batchSize'] }));
+    expect(await resolveRun(undefined, { config })).toMatchObject(agent);
+    expect(await resolveRun('Hopper-v5', { config, preset: 'task' })).toMatchObject(agent);
+    const others = [
+      await resolveRun(undefined, { config, preset: 'none' }),
+      await resolveRun(undefined, { config, preset: 'paper' }),
+      await resolveRun('Walker2d-v5', { config }),
+    ];
+    const shown = others.map(({ hiddenSizes, batchSize, learningRate, densityPower }) => {
+      return [hiddenSizes, batchSize, learningRate, densityPower];
+    });
+    expect(shown).toEqual([
+      [[256, 256], 100, 3e-4, 0.5],
+      [[256, 256], 100, 3e-4, 0],
+      [[256, 256], 100, 1e-3, 0.5],
+    ]);
   });
 
   test('presets come before defaults, and after flags and config files', async () => {

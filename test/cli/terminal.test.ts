@@ -34,3 +34,12 @@ test('a table aligns text left and numbers right, without frames or trailing spa
     'longer  1,000,000',
   ]);
 });
+
+test('a table of very many rows is one table', () => {
+  const rows = Array.from({ length: 130_000 }, (_, i) => [String(i + 1), 'x'.repeat(i % 3)]);
+  const lines = formatTable(pipe, [{ title: 'No', numeric: true }, { title: 'X' }], rows).split(
+    '\n',
+  );
+  expect(lines).toHaveLength(130_001);
+  expect([lines[0], lines[2], lines.at(-1)]).toEqual(['    No  X', '     2  x', '130000']);
+});

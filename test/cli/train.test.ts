@@ -94,6 +94,31 @@ describe('rnm-td3 train', () => {
     expect(policy(again).equals(policy(first))).toBe(true);
   });
 
+  test("a flag wins over what a run's config.json has, and what follows it goes along", async () => {
+    const first = await trainInto(makeFolder(), '--steps=90', '--critic-sparsity=1:4');
+    const again = join(makeFolder(), 'again');
+    const config = join(first, 'config.json');
+    const flags = ['--sparsity=1:8', '--learning-rate=1e-3', '--mask-rule=random'];
+    const { code } = await runCommand('train', '--config', config, ...flags, '--out', again);
+    expect(code).toBe(0);
+    const { agent, chosen } = JSON.parse(readFileSync(join(again, 'config.json'), 'utf8')) as {
+      agent: object;
+      chosen: string[];
+    };
+    expect(agent).toMatchObject({
+      sparsity: '1:8',
+      actorSparsity: '1:8',
+      criticSparsity: '1:4',
+      actorLearningRate: 1e-3,
+      criticLearningRate: 1e-3,
+      maskRule: 'random',
+      targetMask: 'follow',
+    });
+    expect(chosen).toEqual(expect.arrayContaining(['sparsity', 'criticSparsity', 'hiddenSizes']));
+    expect(chosen).not.toContain('actorSparsity');
+    expect(chosen).not.toContain('tau');
+  });
+
   test.each([
     [
       { format: 1 },
@@ -101,6 +126,7 @@ describe('rnm-td3 train', () => {
     ],
     [{ agent: 5 }, /agent in .* to be an object with the agent's options but received 5/],
     [{ agent: [] }, /agent in .* to be an object/],
+    [{ chosen: 'tau' }, /chosen in .* to be a list of names of options but received "tau"/],
     [
       { stepz: 3 },
       /option name in .* to be a known one but received "stepz". Did you mean steps\?/,

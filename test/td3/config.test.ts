@@ -13,7 +13,16 @@ const resolve = (options: object) => () => resolveConfig({ ...spaces, ...options
 
 describe('resolveConfig', () => {
   test('fills in the defaults', () => {
-    expect(resolveConfig(spaces)).toEqual({
+    const config = resolveConfig(spaces);
+    const derived = {
+      actorLearningRate: 3e-4,
+      criticLearningRate: 3e-4,
+      actorSparsity: '1:4',
+      criticSparsity: '1:4',
+      targetMask: 'project',
+    };
+    expect(config).toMatchObject(derived);
+    expect(config).toEqual({
       observationSize: 3,
       actionSize: 2,
       actionLow: [-1, -1],
@@ -29,8 +38,6 @@ describe('resolveConfig', () => {
       noiseClip: 0.5,
       explorationNoise: 0.1,
       learningRate: 3e-4,
-      actorLearningRate: 3e-4,
-      criticLearningRate: 3e-4,
       adamBeta1: 0.9,
       adamBeta2: 0.999,
       adamEpsilon: 1e-8,
@@ -38,8 +45,6 @@ describe('resolveConfig', () => {
       learningStarts: 10_000,
       normalizeObservations: false,
       sparsity: '1:4',
-      actorSparsity: '1:4',
-      criticSparsity: '1:4',
       sparseLayers: 'all-but-last',
       densityPower: 0.5,
       initialScale: 'dense',
@@ -54,7 +59,6 @@ describe('resolveConfig', () => {
       dropFraction: 0.3,
       dormantDecay: 1,
       newMoment: 'zero',
-      targetMask: 'project',
       seed: 0,
       device: 'auto',
       threads: 0,
@@ -80,6 +84,33 @@ describe('resolveConfig', () => {
     });
     expect(config.actionLow).toEqual([-1, Math.fround(-0.4)]);
     expect(resolveConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
+
+  test.each<[object, object]>([
+    [{ sparsity: '2:4' }, { actorSparsity: '2:4', criticSparsity: '2:4' }],
+    [{ learningRate: 1e-3 }, { actorLearningRate: 1e-3, criticLearningRate: 1e-3 }],
+    [{ learningRate: '1e-4 * t' }, { actorLearningRate: '1e-4 * t' }],
+    [{ maskRule: 'random' }, { targetMask: 'follow' }],
+    [
+      { sparsity: '2:4', actorSparsity: '1:4' },
+      { actorSparsity: '1:4', criticSparsity: '2:4' },
+    ],
+  ])('of a copy with %j the given value wins, and the others follow it', (given, expected) => {
+    const config = resolveConfig(spaces);
+    const saved = JSON.parse(JSON.stringify(config)) as typeof config;
+    for (const copy of [config, saved]) {
+      expect(resolveConfig({ ...copy, ...given })).toMatchObject({ ...given, ...expected });
+    }
+  });
+
+  test('what was chosen stays in a copy, also where it is what would follow anyway', () => {
+    const chosen = {
+      actorSparsity: '1:4',
+      criticLearningRate: 3e-4,
+      targetMask: 'project',
+    } as const;
+    const copy = { ...resolveConfig({ ...spaces, ...chosen }) };
+    expect(resolveConfig({ ...copy, sparsity: '2:4', learningRate: 1e-3 })).toMatchObject(chosen);
   });
 
   test('transposable masks go with N:4 and with dense networks', () => {

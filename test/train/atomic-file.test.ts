@@ -129,6 +129,12 @@ describe('JSON lines', () => {
     expect(readJsonLines(writeRecords())).toEqual(records);
   });
 
+  test('a byte order mark, as some editors write one, is no part of the first record', () => {
+    const path = writeRecords();
+    writeFileSync(path, `\ufeff${readFileSync(path, 'utf8')}`);
+    expect(readJsonLines(path)).toEqual(records);
+  });
+
   test('a last line that was cut off at any byte is left out', () => {
     const path = writeRecords();
     const whole = readFileSync(path);

@@ -30,6 +30,15 @@ describe('evaluate', () => {
     expect([result.min, result.max]).toEqual([Math.min(a, b, c, d), Math.max(a, b, c, d)]);
   });
 
+  test('takes more episodes than a call takes arguments', async () => {
+    const env = new PointEnvironment();
+    const once = { observation: env.reset(), terminated: true, truncated: false, info: {} };
+    let episode = 0;
+    env.step = () => ({ ...once, reward: (episode += 1) });
+    const result = await evaluate(new LinearAgent(), env, { episodes: 130_000, seed: 1 });
+    expect(result).toMatchObject({ min: 1, max: 130_000, mean: 65_000.5 });
+  });
+
   test('sums the rewards of an episode', async () => {
     const env = new PointEnvironment();
     const agent = new LinearAgent();

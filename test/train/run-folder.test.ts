@@ -91,6 +91,12 @@ describe('RunFolder.open', () => {
     expect(() => RunFolder.open(folder)).toThrow(/it holds the runs run-a/);
   });
 
+  test('a byte order mark, as some editors write one, is no part of the config', () => {
+    const run = runWithCheckpoints();
+    writeFileSync(run.configPath, `\ufeff${readFileSync(run.configPath, 'utf8')}`);
+    expect(run.readConfig()).toEqual({ env: name.envId });
+  });
+
   test('a damaged config is named', () => {
     const run = runWithCheckpoints();
     writeFileSync(run.configPath, '{"env": ');
