@@ -173,9 +173,10 @@ async function runTraining(
 ): Promise<TrainResult> {
   const { makeEnv, WorkerEnvironment } = await import('../envs/index.js');
   const { Td3Agent } = await import('../td3/agent.js');
-  const { train } = await import('../train/index.js');
+  const { fromPlainData, train } = await import('../train/index.js');
   const { batchNeed, checkMemory, replayNeed } = await import('../td3/memory.js');
-  const { envOptions, steps, seed, envSeed = seed, out, overlap, envs, preset, chosen } = config;
+  const envOptions = fromPlainData(config.envOptions) as RunConfig['envOptions'];
+  const { steps, seed, envSeed = seed, out, overlap, envs, preset, chosen } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
   const { keepCheckpoints, saveReplay, stopAtReturn, patience } = config;
   const workers = overlap || envs > 1 ? envs : 0;

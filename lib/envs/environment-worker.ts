@@ -1,40 +1,55 @@
 /** The worker's side of `WorkerEnvironment`: makes the environment, then takes its turns. */
-import { parentPort, workerData } from 'node:worker_threads';
-import { invalidValue } from '../errors.js';
-import type { Environment } from './environment.js';
+import { setImmediate } from 'node:timers/promises';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { RunError, invalidValue } from '../errors.js';
+import type { Environment, EnvironmentState } from './environment.js';
 import { makeEnv } from './registry.js';
 import { command, SharedStep, turn } from './worker-environment.js';
 import type { WorkerHello } from './worker-environment.js';
 
-const { id, options } = workerData as { id: string; options: Record<string, unknown> };
+const { id, options, port } = workerData as {
+  id: string;
+  options: Record<string, unknown>;
+  port: MessagePort;
+};
+
+/** Milliseconds after which the event loop has its turn: what a task prints goes on its way there. */
+const longestAway = 20;
 
 try {
   const env = await makeEnv(id, options);
   const { observationSize, actionSize, actionLow, actionHigh } = env;
   parentPort?.once('message', (memory: SharedArrayBuffer) => {
-    takeTurns(env, new SharedStep(memory, env));
+    void takeTurns(env, new SharedStep(memory, env));
   });
-  const hello: WorkerHello = { observationSize, actionSize, actionLow, actionHigh };
+  const { givenOptions = options } = env;
+  const hello: WorkerHello = { observationSize, actionSize, actionLow, actionHigh, givenOptions };
   parentPort?.postMessage(hello);
 } catch (error) {
   parentPort?.postMessage({ error: messageOf(error) });
 }
 
 /** Do what is asked until the environment is closed. */
-function takeTurns(env: Environment, shared: SharedStep): void {
+async function takeTurns(env: Environment, shared: SharedStep): Promise<void> {
   const { control } = shared;
   process.once('exit', (code) => {
-    // The caller would wait for an answer that does not come.
-    if (Atomics.load(control, 0) !== turn.worker) return;
     control[3] = 1;
     tell(
       `${env.id} ended its worker thread (exit code ${code}). Does it call process.exit()?`,
       shared,
     );
+    // The caller may be waiting for an answer that does not come.
     giveTurn(shared);
   });
+  let lastThere = performance.now();
   for (let open = true; open;) {
-    Atomics.wait(control, 0, turn.caller);
+    const waited = Atomics.wait(control, 0, turn.caller, longestAway);
+    if (waited === 'timed-out' || performance.now() - lastThere > longestAway) {
+      await setImmediate();
+      lastThere = performance.now();
+      if (waited === 'timed-out') continue;
+    }
     control[2] = 0;
     try {
       open = answer(env, shared);
@@ -74,10 +89,22 @@ function answer(env: Environment, shared: SharedStep): boolean {
     case command.seededReset:
       show(env, env.reset({ seed: scalars[3] ?? 0 }), shared);
       return true;
+    case command.state:
+      port.postMessage(env.state?.());
+      return true;
+    case command.restore:
+      restore(env, receiveMessageOnPort(port)?.message as EnvironmentState);
+      return true;
     default:
       env.close();
+      port.close();
       return false;
   }
+}
+
+function restore(env: Environment, state: EnvironmentState): void {
+  if (env.restore !== undefined) return env.restore(state);
+  throw new RunError(`${env.id} cannot go on from a state: it has no restore()`);
 }
 
 /** A shorter one would leave values of the last one behind it. */

@@ -38,6 +38,8 @@ export interface Environment {
   reset(options?: { seed?: number }): Float64Array;
   /** Apply an action of length `actionSize` for one step. */
   step(action: ArrayLike<number>): StepResult;
+  /** Options that it was made with and that are not the task's defaults, for a run's config.json. */
+  readonly givenOptions?: Readonly<Record<string, unknown>>;
   /** All that is needed to go on from here; undefined where it cannot be had. */
   state?(): EnvironmentState | undefined;
   /**

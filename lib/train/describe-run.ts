@@ -1,5 +1,6 @@
 /** How a run is named and written down. */
 import { packageVersion } from './package-version.js';
+import { toPlainData } from './plain-data.js';
 import type { TrainSettings } from './train-options.js';
 
 /** What `format` is in a run's `config.json`. */
@@ -15,8 +16,11 @@ export function describeRun(settings: TrainSettings): Record<string, unknown> {
   const { keepCheckpoints, saveReplay, stopAtReturn, patience } = settings;
   return {
     chosen: Object.keys(agent.config),
+    ...(env.givenOptions !== undefined && {
+      envOptions: toPlainData('envOptions', env.givenOptions),
+    }),
     // What describes the run itself comes from the run.
-    ...settings.config,
+    ...(toPlainData('config', settings.config ?? {}) as object),
     format: runFormat,
     version: packageVersion,
     env: env.id,

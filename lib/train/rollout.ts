@@ -1,7 +1,8 @@
 /** How transitions come about: step by step, or in environments that step while the agent learns. */
+import { setTimeout } from 'node:timers/promises';
 import type { Environment, StepResult } from '../envs/environment.js';
 import type { OverlappedEnvironment } from '../envs/worker-environment.js';
-import { invalidValue } from '../errors.js';
+import { RunError, invalidValue } from '../errors.js';
 import type { EpisodeLog } from './episodes.js';
 import type { Episode } from './episodes.js';
 import type { LaneState } from './run-state.js';
@@ -20,8 +21,11 @@ interface Lane<E extends Environment> {
 export interface Rollout {
   /** Begin the first episodes. */
   start(seed: number, nextSeed: () => number): void;
-  /** Gather at most `limit` transitions, with one update for each once the agent is ready. */
-  advance(limit: number): void;
+  /**
+   * Gather at most `limit` transitions, with one update for each once the agent is ready. A promise where a task
+   * keeps it waiting, so that signals can end the wait.
+   */
+  advance(limit: number, signal?: AbortSignal): void | Promise<void>;
   /** An environment served elsewhere: if it is one of these, its episode is dropped and begun anew. */
   restart(env: Environment, nextSeed: () => number): void;
   /** Where the episodes are, between two calls of `advance`. */
@@ -83,7 +87,7 @@ abstract class Lanes<E extends Environment> implements Rollout {
     lane.observation = copyOf(lane.env.reset({ seed }));
   }
 
-  abstract advance(limit: number): void;
+  abstract advance(limit: number, signal?: AbortSignal): void | Promise<void>;
 
   /** The agent remembers what a step brought, and the lane goes on from there. */
   protected take(lane: Lane<E>, action: Float32Array, result: StepResult): void {
@@ -115,6 +119,33 @@ function restoreLane(lane: Lane<Environment>, state: LaneState | undefined): boo
   return true;
 }
 
+/** Milliseconds that a step may take before signals get their turn. */
+const shortWait = 500;
+/** And those until it has failed, which `finish` says. */
+const longWait = 60_000;
+
+function isDone(env: OverlappedEnvironment, milliseconds: number): boolean {
+  return env.isDone?.(milliseconds) ?? true;
+}
+
+/** @throws RunError when the signal ends the wait: what is under way is lost then */
+async function waitFor(
+  lanes: readonly Lane<OverlappedEnvironment>[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const deadline = performance.now() + longWait;
+  for (const { env } of lanes) {
+    while (!isDone(env, 0) && performance.now() < deadline) {
+      if (signal?.aborted === true) {
+        throw new RunError(
+          `A step of ${env.id} was under way that does not end, so that it was given up`,
+        );
+      }
+      await setTimeout(20);
+    }
+  }
+}
+
 /** Act, step, remember, learn: the order of the algorithm. */
 export class SerialRollout extends Lanes<Environment> {
   advance(): void {
@@ -132,7 +163,7 @@ export class SerialRollout extends Lanes<Environment> {
  * transitions that are under way, so that every action comes from a policy one round earlier.
  */
 export class OverlappedRollout extends Lanes<OverlappedEnvironment> {
-  advance(limit: number): void {
+  advance(limit: number, signal?: AbortSignal): void | Promise<void> {
     const lanes = this.lanes.slice(0, limit);
     const actions = lanes.map(({ env, observation }) => {
       const action = this.agent.act(observation, { explore: true });
@@ -140,8 +171,12 @@ export class OverlappedRollout extends Lanes<OverlappedEnvironment> {
       return action;
     });
     for (let i = 0; i < lanes.length && this.agent.ready; i++) this.agent.learn();
-    lanes.forEach((lane, i) => {
-      this.take(lane, actions[i] ?? new Float32Array(0), lane.env.finish());
-    });
+    const takeAll = (): void => {
+      lanes.forEach((lane, i) => {
+        this.take(lane, actions[i] ?? new Float32Array(0), lane.env.finish());
+      });
+    };
+    if (lanes.every(({ env }) => isDone(env, shortWait))) return takeAll();
+    return waitFor(lanes, signal).then(takeAll);
   }
 }

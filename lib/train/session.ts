@@ -87,12 +87,13 @@ export class Session {
 
   /** Train until the last step or the signal, save everything, and say what came out. */
   async run(): Promise<TrainResult> {
-    const { agent, steps } = this.#settings;
+    const { agent, steps, signal } = this.#settings;
     const pause = new Pause();
     await this.#begin();
     while (this.#stopReason() === undefined) {
       const before = agent.steps;
-      this.#rollout.advance(steps - before);
+      const late = this.#rollout.advance(steps - before, signal);
+      if (late !== undefined) await late;
       if (!this.#learning && agent.updates > this.#updatesBefore) this.#beginLearning();
       await this.#atIntervals(before);
       if (pause.due) {

@@ -21,6 +21,7 @@ import {
 } from './check.js';
 import type { Evaluation } from './evaluate.js';
 import type { MetricWriter } from './metrics.js';
+import { toPlainData } from './plain-data.js';
 import type { StopReason } from './stop-rule.js';
 import type { TrainableAgent } from './trainable.js';
 
@@ -302,12 +303,7 @@ function checkFolders({ out, resume }: TrainOptions): void {
 }
 
 function checkConfig(config: TrainOptions['config']): void {
-  if (config !== undefined) checkObject('config', config);
-  try {
-    JSON.stringify(config);
-  } catch (cause) {
-    const error = invalidValue('config', 'plain data', config, (cause as Error).message);
-    error.cause = cause;
-    throw error;
-  }
+  if (config === undefined) return;
+  checkObject('config', config);
+  toPlainData('config', config);
 }

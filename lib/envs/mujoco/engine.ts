@@ -2,12 +2,14 @@
  * One environment class for all MuJoCo tasks: it keeps the episode, checks what callers pass and
  * leaves to a small task object what differs between tasks (reset, observation, reward).
  */
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { MainModule } from '@mujoco/mujoco';
 import { RunError, checkInteger, checkObject, invalidValue } from '../../errors.js';
 import { Random } from '../../random.js';
 import type { RandomState } from '../../random.js';
-import type { Environment, StepResult } from '../environment.js';
+import type { Environment, EnvironmentState, StepResult } from '../environment.js';
+import { decodeNumbers, encodeNumbers } from '../exact-numbers.js';
 import { resolveOptions } from '../options.js';
 import type { MujocoOptions } from '../options.js';
 import { checkModel } from './model-needs.js';
@@ -50,6 +52,8 @@ export class MujocoEnvironment<
   readonly actionHigh: Float32Array;
   /** Every option as it is in force. */
   readonly options: Readonly<Options>;
+  /** Those of them that are not the task's defaults. */
+  readonly givenOptions: Readonly<Partial<Options>>;
   /** Seconds of one environment step. */
   readonly dt: number;
   /** Steps after which an episode is truncated. */
@@ -57,6 +61,8 @@ export class MujocoEnvironment<
   readonly #simulation: Simulation;
   readonly #task: Task;
   readonly #action: Float32Array;
+  /** Of every option, the model's text among them. */
+  readonly #fingerprint: string;
   #random: Random | undefined;
   #elapsedSteps = 0;
   #closed = false;
@@ -69,8 +75,10 @@ export class MujocoEnvironment<
   ) {
     this.id = definition.id;
     this.options = resolveOptions(definition.id, definition.defaults, options);
+    this.givenOptions = different(this.options, definition.defaults);
+    this.#fingerprint = fingerprintOf(this.options);
     this.maxEpisodeSteps = this.options.maxEpisodeSteps;
-    const simulation = new Simulation(mujoco, this.options.model);
+    const simulation = new Simulation(mujoco, this.options.model, this.id);
     try {
       checkModel(this.id, simulation.model, mujoco.mjtJoint, definition.needs);
       this.#simulation = simulation;
@@ -165,6 +173,40 @@ export class MujocoEnvironment<
     return this.#task.observe();
   }
 
+  /** All that is needed to go on from here to the bit, as plain data: see `Environment.state`. */
+  state(): EnvironmentState {
+    return {
+      task: this.id,
+      options: this.#fingerprint,
+      elapsedSteps: this.#elapsedSteps,
+      random: this.#random?.state() ?? null,
+      physics: encodeNumbers(this.simulation.state()),
+    };
+  }
+
+  /**
+   * Go on from what `state()` of an environment with the same options returned.
+   *
+   * @throws InvalidValueError when it does not fit; nothing has changed then
+   */
+  restore(state: EnvironmentState): void {
+    this.#checkOpen();
+    checkObject('state', state, 'what state() of an environment returned');
+    const { task, options, elapsedSteps, random, physics } = state;
+    const remedy = 'Make the environment with the same options as the one of the state';
+    if (task !== this.id) throw invalidValue('state.task', `"${this.id}"`, task, remedy);
+    if (options !== this.#fingerprint) {
+      throw invalidValue('state.options', `"${this.#fingerprint}"`, options, remedy);
+    }
+    const steps = checkInteger('state.elapsedSteps', elapsedSteps, 0, this.maxEpisodeSteps);
+    const source = random === null ? undefined : Random.fromState(random as RandomState);
+    const numbers = decodeNumbers('state.physics', physics, this.#simulation.stateSize);
+    checkVector('state.physics', numbers, numbers.length);
+    this.#simulation.restore(numbers);
+    this.#elapsedSteps = steps;
+    this.#random = source;
+  }
+
   /** State of the random numbers behind `reset`, for a checkpoint; undefined before the first. */
   get randomState(): RandomState | undefined {
     return this.#random?.state();
@@ -198,6 +240,22 @@ export class MujocoEnvironment<
     }
     return checked;
   }
+}
+
+/** Options that differ from their defaults. */
+function different<Options extends object>(options: Options, defaults: Options): Partial<Options> {
+  const given = Object.entries(options).filter(([name, value]) => {
+    return !isDeepStrictEqual(value, defaults[name as keyof Options]);
+  });
+  return Object.fromEntries(given) as Partial<Options>;
+}
+
+/** A hash, since a model is a long text. JSON has no infinity. */
+function fingerprintOf(options: object): string {
+  const text = JSON.stringify(options, (_, value: unknown) => {
+    return typeof value === 'number' ? String(value) : value;
+  });
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 function checkVector(name: string, values: ArrayLike<number>, length: number): void {
