@@ -6,8 +6,9 @@
  * config files, help texts and the table in docs/hyperparameters.md all come from these.
  */
 import { z } from 'zod';
-import { InvalidValueError, invalidValue } from './errors.js';
-import { suggest } from './nearest.js';
+import { InvalidValueError, invalidValue, unknownOption } from './errors.js';
+
+export { unknownOption } from './errors.js';
 
 /** The headings that options are listed under. */
 export type OptionGroup =
@@ -96,19 +97,6 @@ function toInvalidValue(
   const name = `${String(key)}[${String(index)}]`;
   const item = (value as Record<PropertyKey, unknown>)[index as PropertyKey];
   return invalidValue(name, info.expectedItem ?? info.expected, item);
-}
-
-/**
- * Make the error for a name that is no option, with the nearest one that is.
- *
- * @param where says where the name was found, e.g. " in config.json"
- */
-export function unknownOption(
-  name: string,
-  known: readonly string[],
-  where = '',
-): InvalidValueError {
-  return invalidValue(`an option name${where}`, 'a known one', name, suggest(name, known));
 }
 
 /**

@@ -21,6 +21,12 @@ export interface RandomState {
 /** What draws from a run's one seed; each has numbers of its own. */
 export const randomStreams = { environment: 0, exploration: 1, evaluation: 2 } as const;
 
+/** The largest distance between two ends that integers are drawn from. */
+const mostIntegers = Number.MAX_SAFE_INTEGER;
+
+/** Streams of a seed: finding the start of each takes a jump. */
+const lastStream = 1023;
+
 /** A source of random numbers: the same seed gives the same numbers on every machine. */
 export class Random {
   #generator: JumpableRandomGenerator;
@@ -28,13 +34,13 @@ export class Random {
 
   /**
    * @param seed integer from 0 to 2^53 - 1
-   * @param stream one of the streams of `randomStreams`: sources with the same seed and different
-   *   streams draw independent numbers. Default: that of environments
-   * @throws InvalidValueError when the seed is not such an integer
+   * @param stream one of the streams of `randomStreams`, or another integer from 0 to 1023: sources with
+   *   the same seed and different streams draw independent numbers. Default: that of environments
+   * @throws InvalidValueError when one of them is not such an integer
    */
   constructor(seed: number, stream: number = randomStreams.environment) {
     checkInteger('seed', seed, 0);
-    this.#generator = seededGenerator(seed, checkInteger('stream', stream, 0));
+    this.#generator = seededGenerator(seed, checkInteger('stream', stream, 0, lastStream));
   }
 
   /** Go on exactly where the source that gave `state` stood. */
@@ -51,15 +57,18 @@ export class Random {
     return { words: [...this.#generator.getState()], spareNormal: this.#spareNormal };
   }
 
-  /** A number from [low, high), with 53 random bits. */
+  /** A number from [low, high), with 53 random bits; `low` where both are the same. */
   uniform(low = 0, high = 1): number {
+    if (typeof low !== 'number' || typeof high !== 'number' || !(high - low >= 0 && high - low < Infinity)) {
+      checkInterval(low, high);
+    }
     return low + (high - low) * uniformFloat64(this.#generator);
   }
 
   /** An integer from low to high, both included. */
   integer(low: number, high: number): number {
     checkInteger('low', low, Number.MIN_SAFE_INTEGER);
-    checkInteger('high', high, low);
+    checkInteger('high', high, low, Math.min(low + mostIntegers, Number.MAX_SAFE_INTEGER));
     return uniformInt(this.#generator, low, high);
   }
 
@@ -90,6 +99,13 @@ function seededGenerator(seed: number, stream: number): JumpableRandomGenerator 
   const generator = xoroshiro128plusFromState([w0, w1, w2, high]);
   for (let jumps = 0; jumps <= stream; jumps++) generator.jump();
   return generator;
+}
+
+/** Find what keeps numbers from being drawn between two ends. */
+function checkInterval(low: unknown, high: unknown): never {
+  const least = checkNumber('low', low);
+  const expected = `a number of at least low (${least}) at a distance that float64 can hold`;
+  throw invalidValue('high', expected, high);
 }
 
 function checkState(state: RandomState): void {

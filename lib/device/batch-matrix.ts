@@ -1,8 +1,11 @@
 /** Batch matrices: float32 [rows, columns], one row per sample, in the device's own layout. */
-import { checkInteger, invalidValue } from '../errors.js';
+import { checkInteger, closedValue, invalidValue } from '../errors.js';
 import type { Device } from './device.js';
+import { checkMaker } from './made-by.js';
+import type { Maker } from './made-by.js';
 import type { NativeMatrix } from './native.js';
 import { allocating } from './native-error.js';
+import { float32Of } from './numbers.js';
 
 /** Some columns of a batch matrix: how inputs are concatenated without a copy. */
 export interface BatchView {
@@ -13,7 +16,7 @@ export interface BatchView {
   readonly columns: number;
 }
 
-/** A view of a closed device or another one must not reach the kernels. */
+/** A view of a closed matrix or device, or of another one, must not reach the kernels. */
 export function checkView(
   device: Device,
   name: string,
@@ -23,6 +26,7 @@ export function checkView(
   if (view.matrix.device !== device) {
     throw invalidValue(name, 'on the same device', view.matrix, 'Make it with device.matrix()');
   }
+  if (view.matrix.closed) throw closedValue(name, 'a matrix');
   checkColumns(name, view);
   return [view.matrix.native, view.first, view.columns];
 }
@@ -30,21 +34,30 @@ export function checkView(
 function checkColumns(name: string, { matrix, first, columns }: BatchView): void {
   const whole = Number.isInteger(first) && Number.isInteger(columns);
   if (whole && first >= 0 && columns >= 1 && first + columns <= matrix.columns) return;
-  const received = `columns ${String(first)} to ${String(Number(first) + Number(columns) - 1)}`;
+  const received = whole ? `columns ${first} to ${first + columns - 1}` : 'no columns';
   throw invalidValue(name, `within its matrix of ${matrix.columns} columns`, received);
 }
 
 export class BatchMatrix implements BatchView {
   readonly first = 0;
+  #closed = false;
 
   /** Use `device.matrix(rows, columns)`. */
   constructor(
+    made: Maker,
     readonly device: Device,
     /** @internal */
     readonly native: NativeMatrix,
     readonly rows: number,
     readonly columns: number,
-  ) {}
+  ) {
+    checkMaker('BatchMatrix', 'device.matrix(rows, columns)', made);
+  }
+
+  /** True after `close()`. */
+  get closed(): boolean {
+    return this.#closed;
+  }
 
   get matrix(): this {
     return this;
@@ -62,21 +75,16 @@ export class BatchMatrix implements BatchView {
 
   /** Copy a row-major array [rows, columns of the view] to the device. */
   set(values: ArrayLike<number>, view: BatchView = this): void {
-    this.device.checkOpen();
     this.#checkOwn(view);
-    const length = this.rows * view.columns;
-    if (values?.length !== length) {
-      throw invalidValue('values', `an array of ${this.rows} x ${view.columns} numbers`, values);
-    }
-    allocating(() => {
-      const source = values instanceof Float32Array ? values : Float32Array.from(values);
-      this.native.upload(source, view.first, view.columns);
-    });
+    const expected = `an array of ${this.rows} x ${view.columns} numbers`;
+    const source = allocating(() =>
+      float32Of('values', values, this.rows * view.columns, expected),
+    );
+    this.native.upload(source, view.first, view.columns);
   }
 
   /** Copy to a row-major array [rows, columns of the view]. */
   get(view: BatchView = this): Float32Array {
-    this.device.checkOpen();
     this.#checkOwn(view);
     return allocating(() => {
       const target = new Float32Array(this.rows * view.columns);
@@ -86,6 +94,7 @@ export class BatchMatrix implements BatchView {
   }
 
   #checkOwn(view: BatchView): void {
+    this.device.checkOpen();
     if (view?.matrix !== this) throw invalidValue('view', 'a view of this matrix', view);
     checkColumns('view', view);
   }
@@ -93,5 +102,6 @@ export class BatchMatrix implements BatchView {
   /** Free its memory now. Further use throws. */
   close(): void {
     this.native.release();
+    this.#closed = true;
   }
 }

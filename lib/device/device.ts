@@ -1,5 +1,16 @@
 /** A device: what networks, batches and replay buffers are made on and computed with. */
-import { checkInteger, checkNumber, checkOneOf, invalidValue, RunError } from '../errors.js';
+import {
+  checkBoolean,
+  checkFloat32,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOneOf,
+  checkOptions,
+  checkText,
+  invalidValue,
+  RunError,
+} from '../errors.js';
 import { BatchMatrix, checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import { cacheFolder } from './cache-folder.js';
@@ -7,6 +18,8 @@ import { Graph } from './graph.js';
 import { Kernels } from './kernels.js';
 import { maxColumns, maxRows } from './limits.js';
 import { loadAddon } from './loader.js';
+import { maker } from './made-by.js';
+import { checkFits, matrixNeed } from './memory.js';
 import { Mlp } from './mlp.js';
 import type { MlpOptions } from './mlp.js';
 import type {
@@ -16,7 +29,7 @@ import type {
   NativeDeviceInfo,
   SparseChoice,
 } from './native.js';
-import { allocating, nativeError } from './native-error.js';
+import { nativeError } from './native-error.js';
 import { checkLimits } from './ranges.js';
 import { Replay } from './replay.js';
 import type { ReplayOptions } from './replay.js';
@@ -100,9 +113,11 @@ export function availableIsas(): string[] {
 
 /** What CUDA finds on this machine; null if this build has no CUDA. */
 export function cudaReport(options: { emulated?: boolean } = {}): CudaReport | null {
+  const { emulated = false } = checkOptions('options', options, ['emulated']);
+  checkBoolean('emulated', emulated);
   const { addon } = loadAddon();
   try {
-    return addon.cudaReport(options.emulated ?? false);
+    return addon.cudaReport(emulated);
   } catch {
     return null;
   }
@@ -127,10 +142,20 @@ function openDevice(open: () => NativeDevice, name: DeviceName): NativeDevice {
   try {
     return open();
   } catch (error) {
-    if (name === 'cpu') throw nativeError(error);
+    if (name === 'cpu') throw error;
     throw new RunError(`Device "${name}" cannot be used. ${(error as Error).message}`);
   }
 }
+
+const optionNames = [
+  'device',
+  'threads',
+  'isa',
+  'precision',
+  'sparse',
+  'dataGradient',
+  'weightGradient',
+] as const;
 
 export class Device {
   readonly #addon: NativeAddon;
@@ -140,16 +165,18 @@ export class Device {
   #closed = false;
 
   /**
-   * @throws InvalidValueError for an unknown device, instruction set or number of threads
+   * @throws InvalidValueError for an unknown option, device, instruction set or number of threads
    * @throws RunError if the machine lacks the device, or cannot start so many threads
    */
   constructor(options: DeviceOptions = {}) {
+    checkOptions('the options of a device', options, optionNames);
     const { device = 'auto', threads = 0, isa = process.env['RNM_ISA'] ?? '' } = options;
     const { precision = 'fp32', sparse = 'auto', dataGradient = 'dense' } = options;
     const { weightGradient = 'auto' } = options;
     checkOneOf('device', device, ['auto', ...deviceNames]);
     checkInteger('threads', threads, 0);
     if (threads > 256) throw invalidValue('threads', 'at most 256', threads);
+    checkText('isa', isa);
     this.#addon = loadAddon().addon;
     const isas = this.#addon.availableIsas();
     if (isa !== '' && !isas.includes(isa)) {
@@ -184,7 +211,7 @@ export class Device {
 
   /** Single layers and projection, below whole networks. */
   get kernels(): Kernels {
-    return new Kernels(this);
+    return new Kernels(maker, this);
   }
 
   /** True after `close()`. */
@@ -201,23 +228,38 @@ export class Device {
     const native = this.#open();
     checkInteger('rows (batchSize)', rows, 1, maxRows);
     checkInteger('columns', columns, 1, maxColumns);
-    const matrix = allocating(() => new this.#addon.Matrix(native, rows, columns));
-    return new BatchMatrix(this, matrix, rows, columns);
-  }
-
-  /** A multilayer perceptron, or an ensemble of them. */
-  mlp(options: MlpOptions): Mlp {
-    const native = this.#open();
-    return new Mlp(this, options, (spec) =>
-      allocating(() => new this.#addon.Network(native, spec)),
+    checkFits(this, matrixNeed(rows, columns));
+    return new BatchMatrix(
+      maker,
+      this,
+      new this.#addon.Matrix(native, rows, columns),
+      rows,
+      columns,
     );
   }
 
-  /** A replay buffer in the device's memory. */
+  /**
+   * A multilayer perceptron, or an ensemble of them.
+   *
+   * @throws RunError if there is not enough memory
+   */
+  mlp(options: MlpOptions): Mlp {
+    const native = this.#open();
+    return new Mlp(maker, this, options, (spec) => new this.#addon.Network(native, spec));
+  }
+
+  /**
+   * A replay buffer in the device's memory, which a CPU takes as it fills.
+   *
+   * @throws RunError if the machine has less
+   */
   replay(options: ReplayOptions): Replay {
     const native = this.#open();
-    return new Replay(this, options, (capacity, observations, actions) =>
-      allocating(() => new this.#addon.Replay(native, capacity, observations, actions)),
+    return new Replay(
+      maker,
+      this,
+      options,
+      (...sizes) => new this.#addon.Replay(native, ...sizes),
     );
   }
 
@@ -227,7 +269,8 @@ export class Device {
    * may run more than once for one `run()`, so it must do nothing but make its calls.
    */
   capture(calls: () => void): Graph {
-    return new Graph(this, new this.#addon.Graph(this.#open()), calls);
+    const native = this.#open();
+    return new Graph(maker, this, () => new this.#addon.Graph(native), calls);
   }
 
   /** Set every element. */
@@ -273,13 +316,14 @@ export class Device {
     range: { low: Float32Array; high: Float32Array; noiseScale: number; noiseClip: number },
   ): void {
     const actionView = checkView(this, 'action', action);
-    checkLimits('range.low', range?.low, action.columns);
+    checkOptions('range', range, ['low', 'high', 'noiseScale', 'noiseClip']);
+    checkLimits('range.low', range.low, action.columns);
     checkLimits('range.high', range.high, action.columns);
     const limits = [
       range.low,
       range.high,
-      checkNumber('noiseScale', range.noiseScale, 0),
-      checkNumber('noiseClip', range.noiseClip, 0),
+      checkFloat32('noiseScale', checkNumber('noiseScale', range.noiseScale, 0)),
+      checkFloat32('noiseClip', checkNumber('noiseClip', range.noiseClip, 0)),
     ] as const;
     if (isSource(noise)) {
       checkInteger('noise.seed', noise.seed, 0);
@@ -356,21 +400,34 @@ export class Device {
    * time, in a graph as branches of it, and what is called afterwards comes after both, also where one
    * of them throws. Results are the same, bit for bit. Within another `together` they take their turns.
    *
-   * @throws InvalidValueError if one is no function; on a GPU an Error where they run a graph or close
+   * @throws InvalidValueError if one is no function; on a GPU a RunError where they run a graph or close
    *   something
    */
   together(first: () => void, second: () => void): void {
-    for (const [name, calls] of Object.entries({ first, second })) {
-      if (typeof calls !== 'function') throw invalidValue(name, 'a function', calls);
+    checkFunction('first', first);
+    checkFunction('second', second);
+    const thrown: unknown[] = [];
+    const watch = (calls: () => void) => () => {
+      try {
+        calls();
+      } catch (error) {
+        thrown.push(error);
+        throw error;
+      }
+    };
+    try {
+      this.#open().together(watch(first), watch(second));
+    } catch (error) {
+      // What the caller's own functions throw is theirs.
+      throw thrown.includes(error) ? error : nativeError(error);
     }
-    this.#open().together(first, second);
   }
 
   /**
    * Release the device and the memory of all that was made on it, which throws from then on. Closing
    * it again does nothing.
    *
-   * @throws Error within the calls of a graph that records them and, on a GPU, within `together`
+   * @throws RunError within the calls of a graph that records them and, on a GPU, within `together`
    */
   close(): void {
     this.#native.close();

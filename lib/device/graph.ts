@@ -1,5 +1,8 @@
 /** Graphs: calls that a device records once and then repeats without the host. */
+import { checkFunction } from '../errors.js';
 import type { Device } from './device.js';
+import { checkMaker } from './made-by.js';
+import type { Maker } from './made-by.js';
 import type { NativeGraph } from './native.js';
 
 /**
@@ -13,9 +16,11 @@ export class Graph {
   #warm = false;
 
   /** Use `device.capture(calls)`. */
-  constructor(device: Device, native: NativeGraph, calls: () => void) {
+  constructor(made: Maker, device: Device, make: () => NativeGraph, calls: () => void) {
+    checkMaker('Graph', 'device.capture(calls)', made);
+    checkFunction('calls', calls);
     this.#device = device;
-    this.#native = native;
+    this.#native = make();
     this.#calls = calls;
   }
 

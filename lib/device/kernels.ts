@@ -1,6 +1,9 @@
 /** Single layers, for microbenchmarks and for those who build something else than networks. */
+import { checkOptions } from '../errors.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
+import { checkMaker, maker } from './made-by.js';
+import type { Maker } from './made-by.js';
 import type { MaskShape } from './mask-shape.js';
 import type { GradientRule, Mlp } from './mlp.js';
 import { NmMatrix } from './nm-matrix.js';
@@ -18,13 +21,24 @@ export interface LinearOptions {
   seed?: number;
 }
 
+const linearOptions = [
+  'inputs',
+  'outputs',
+  'pattern',
+  'maskShape',
+  'gradientRule',
+  'seed',
+] as const;
+
 /** y = W x + b and its gradients, with W row-wise N:M sparse or dense. */
 export class Linear {
   /** The network of this one layer: its weights, Adam, Polyak averaging and masks. */
   readonly mlp: Mlp;
 
   /** Use `device.kernels.linear(options)`. */
-  constructor(device: Device, options: LinearOptions) {
+  constructor(made: Maker, device: Device, options: LinearOptions) {
+    checkMaker('Linear', 'device.kernels.linear(options)', made);
+    checkOptions('the options of a layer', options, linearOptions);
     const { inputs, outputs, pattern = null, ...rest } = options;
     this.mlp = device.mlp({ ...rest, sizes: [inputs, outputs], patterns: [pattern] });
   }
@@ -65,13 +79,14 @@ export class Kernels {
   readonly #device: Device;
 
   /** Use `device.kernels`. */
-  constructor(device: Device) {
+  constructor(made: Maker, device: Device) {
+    checkMaker('Kernels', 'device.kernels', made);
     this.#device = device;
   }
 
   /** A single layer. */
   linear(options: LinearOptions): Linear {
-    return new Linear(this.#device, options);
+    return new Linear(maker, this.#device, options);
   }
 
   /**

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RunError } from '../errors.js';
+import { guardAddon } from './guard.js';
 import type { NativeAddon } from './native.js';
 
 const require = createRequire(import.meta.url);
@@ -28,7 +29,7 @@ function candidates(): string[] {
 let loaded: { addon: NativeAddon; path: string } | undefined;
 
 /**
- * The addon and where it was found. It is loaded at the first call.
+ * The addon, whose errors are this package's (guard.ts), and where it was found. It is loaded at the first call.
  *
  * @throws RunError with the cause of every failed attempt and the remedies
  */
@@ -50,7 +51,7 @@ function tryCandidates(paths: string[]): { addon: NativeAddon; path: string } {
       continue;
     }
     try {
-      return { addon: require(path) as NativeAddon, path };
+      return { addon: guardAddon(require(path) as NativeAddon), path };
     } catch (error) {
       causes.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }

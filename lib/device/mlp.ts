@@ -1,14 +1,29 @@
 /** Multilayer perceptrons on a device: passes, optimiser, targets and masks, for an ensemble. */
-import { checkBoolean, checkFloat32, checkInteger, checkNumber, checkObject } from '../errors.js';
-import { checkOneOf, invalidValue, isFloat32 } from '../errors.js';
+import {
+  checkBoolean,
+  checkFloat32,
+  checkInteger,
+  checkNumber,
+  checkObject,
+  checkOneOf,
+  checkOptions,
+  closedValue,
+  invalidValue,
+  isFloat32,
+} from '../errors.js';
 import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
-import { maxMembers, maxWidth } from './limits.js';
+import { maxLayers, maxMembers, maxWidth } from './limits.js';
+import { checkMaker } from './made-by.js';
+import type { Maker } from './made-by.js';
 import { checkMaskShape } from './mask-shape.js';
 import type { MaskShape } from './mask-shape.js';
+import { checkFits, networkBytes, passNeed } from './memory.js';
+import type { NetworkShape } from './memory.js';
 import type { NativeNetwork, NativeNetworkSpec } from './native.js';
 import { allocating } from './native-error.js';
+import { float32Of } from './numbers.js';
 import { checkRanges } from './ranges.js';
 
 /** What a network is for; see `MlpOptions.role`. */
@@ -131,37 +146,46 @@ export interface AdamOptions {
   epsilon: number;
 }
 
+const optionNames = [
+  'sizes',
+  'patterns',
+  'maskShape',
+  'members',
+  'gradientRule',
+  'srLambda',
+  'densityPower',
+  'initialScale',
+  'newMoment',
+  'outputRange',
+  'role',
+  'seed',
+  'stream',
+] as const;
+
+type Pattern = { readonly n: number; readonly m: number } | null;
+
 function nativeSpec(options: MlpOptions): NativeNetworkSpec {
-  checkObject('options', options);
-  const { sizes, patterns, outputRange, members = 1, gradientRule = 'masked' } = options;
+  checkOptions('the options of a network', options, optionNames);
+  const { outputRange, members = 1, gradientRule = 'masked' } = options;
   const { role = 'online', maskShape = 'row' } = options;
-  checkOneOf('role', role, roles);
-  if (!Array.isArray(sizes) || sizes.length < 2) {
-    throw invalidValue('sizes', 'an array of at least two layer sizes', sizes);
-  }
-  sizes.forEach((size, i) => {
-    checkInteger(`sizes[${i}]`, size, 1, maxWidth);
-  });
-  const layers = sizes.length - 1;
-  if (patterns !== undefined && patterns.length !== layers) {
-    throw invalidValue('patterns', `an array of ${layers} patterns, one for each layer`, patterns);
-  }
-  const pairs = Array.from({ length: layers }, (_, i) => patternPair(patterns?.[i]));
-  sizes.slice(1).forEach((_, i) => checkMaskShape(maskShape, `patterns[${i}]`, patterns?.[i]));
-  checkOneOf('gradientRule', gradientRule, ['masked', 'ste', 'sr-ste']);
   const { initialScale = 'dense', newMoment = 'zero' } = options;
+  checkOneOf('role', role, roles);
+  const sizes = checkSizes(options.sizes);
+  const patterns = checkPatterns(options.patterns, sizes.length - 1, maskShape);
+  checkOneOf('gradientRule', gradientRule, ['masked', 'ste', 'sr-ste']);
   checkOneOf('initialScale', initialScale, initialScales);
   checkOneOf('newMoment', newMoment, newMoments);
   if (outputRange !== undefined) {
-    checkRanges(outputRange?.low, outputRange?.high, sizes[layers]!);
+    checkOptions('outputRange', outputRange, ['low', 'high']);
+    checkRanges(outputRange.low, outputRange.high, sizes.at(-1) ?? 0);
   }
   return {
-    sizes: [...sizes],
-    patterns: pairs.flat(),
+    sizes,
+    patterns: patterns.flatMap((pattern) => (pattern === null ? [0, 0] : [pattern.n, pattern.m])),
     maskShape,
     members: checkInteger('members', members, 1, maxMembers),
     rule: gradientRule,
-    srLambda: checkNumber('srLambda', options.srLambda ?? 2e-4, 0),
+    srLambda: checkFloat32('srLambda', checkNumber('srLambda', options.srLambda ?? 2e-4, 0)),
     densityPower: checkNumber('densityPower', options.densityPower ?? 0),
     initialScale,
     newMoment,
@@ -173,16 +197,52 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   };
 }
 
-function patternPair(pattern: { n: number; m: number } | null | undefined): [number, number] {
-  if (pattern === null || pattern === undefined) return [0, 0];
-  const { n, m } = pattern;
-  if (Number.isInteger(n) && Number.isInteger(m) && n >= 1 && n <= m && m <= 32) return [n, m];
-  throw invalidValue('pattern', 'N:M with 1 <= N <= M <= 32', `${n}:${m}`);
+function checkSizes(sizes: unknown): number[] {
+  if (!Array.isArray(sizes) || sizes.length < 2 || sizes.length > maxLayers + 1) {
+    throw invalidValue('sizes', `an array of from 2 to ${maxLayers + 1} layer sizes`, sizes);
+  }
+  // Not by the array's own methods, which pass over holes.
+  return Array.from(sizes, (size, i) => checkInteger(`sizes[${i}]`, size, 1, maxWidth));
+}
+
+/** One pattern for each layer, with the shape that its masks shall have. */
+function checkPatterns(given: unknown, layers: number, maskShape: MaskShape): Pattern[] {
+  if (given !== undefined && !(Array.isArray(given) && given.length === layers)) {
+    throw invalidValue('patterns', `an array of ${layers} patterns, one for each layer`, given);
+  }
+  const patterns: readonly unknown[] = given ?? [];
+  return Array.from({ length: layers }, (_, i) => {
+    const pattern = checkPattern(`patterns[${i}]`, patterns[i]);
+    checkMaskShape(maskShape, `patterns[${i}]`, pattern);
+    return pattern;
+  });
+}
+
+function checkPattern(name: string, pattern: unknown): Pattern {
+  if (pattern === null || pattern === undefined) return null;
+  const { n, m } = pattern as { n?: unknown; m?: unknown };
+  if (isInteger(n) && isInteger(m) && n >= 1 && n <= m && m <= 32) return { n, m };
+  const received = isInteger(n) && isInteger(m) ? `${n}:${m}` : pattern;
+  throw invalidValue(name, 'null or { n, m } with 1 <= n <= m <= 32', received);
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isInteger(value);
+}
+
+/** What decides how much memory a network takes. */
+function shapeOf(spec: NativeNetworkSpec): NetworkShape {
+  const { sizes, members, rule, role } = spec;
+  const patterns = sizes.slice(1).map((_, i) => {
+    const [n = 0, m = 0] = spec.patterns.slice(2 * i, 2 * i + 2);
+    return m === 0 ? null : { n, m };
+  });
+  return { sizes, patterns, members, learnsDormant: rule !== 'masked', role: role as NetworkRole };
 }
 
 /** The kernels take float32: what a value becomes there has to fit too. */
 function checkAdam(options: AdamOptions): void {
-  checkObject('options', options);
+  checkOptions('the options of adam', options, ['learningRate', 'beta1', 'beta2', 'epsilon']);
   const { learningRate, epsilon } = options;
   checkFloat32('learningRate', checkNumber('learningRate', learningRate, 0));
   for (const name of ['beta1', 'beta2'] as const) {
@@ -195,6 +255,14 @@ function checkAdam(options: AdamOptions): void {
   }
 }
 
+const backwardOptions = [
+  'members',
+  'weightGradient',
+  'dormantGradient',
+  'inputGradient',
+  'inputFirst',
+] as const;
+
 export class Mlp {
   readonly sizes: readonly number[];
   readonly members: number;
@@ -203,15 +271,21 @@ export class Mlp {
   readonly prunesTranspose: boolean;
   readonly #device: Device;
   readonly #native: NativeNetwork;
+  #closed = false;
+  /** Rows of a batch whose activations are known to fit the memory. */
+  #rows = 0;
 
   /** Use `device.mlp(options)`. */
   constructor(
+    made: Maker,
     device: Device,
     options: MlpOptions,
     make: (spec: NativeNetworkSpec) => NativeNetwork,
   ) {
+    checkMaker('Mlp', 'device.mlp(options)', made);
     const spec = nativeSpec(options);
-    this.sizes = spec.sizes;
+    checkFits(device, { what: 'a network', bytes: networkBytes(shapeOf(spec)) });
+    this.sizes = Object.freeze([...spec.sizes]);
     this.members = spec.members;
     this.trainable = spec.role === 'online';
     this.prunesTranspose = device.prunesTransposes && this.trainable;
@@ -238,12 +312,13 @@ export class Mlp {
     options: { members?: MemberRange; keep?: boolean } = {},
   ): void {
     this.#device.checkOpen();
-    const { keep = false } = options;
+    const { keep = false } = checkOptions('the options of forward', options, ['members', 'keep']);
     const { first, count } = this.#checkMembers(options.members);
     const inputView = checkView(this.#device, 'input', input);
     const outputView = checkView(this.#device, 'output', output);
     checkBoolean('keep', keep);
-    allocating(() => this.#native.forward(...inputView, ...outputView, first, count, keep));
+    if (keep) this.#reserve(input.matrix.rows);
+    this.#native.forward(...inputView, ...outputView, first, count, keep);
   }
 
   /**
@@ -267,6 +342,7 @@ export class Mlp {
     } = {},
   ): void {
     this.#device.checkOpen();
+    checkOptions('the options of backward', options, backwardOptions);
     const { weightGradient = true, dormantGradient = false } = options;
     const { inputGradient, inputFirst = 0 } = options;
     const { first, count } = this.#checkMembers(options.members);
@@ -278,11 +354,11 @@ export class Mlp {
     }
     const common = [...view, first, count, weightGradient, dormantGradient] as const;
     if (inputGradient === undefined) {
-      allocating(() => this.#native.backward(...common));
+      this.#native.backward(...common);
     } else {
       const inputView = checkView(this.#device, 'inputGradient', inputGradient);
       checkInteger('inputFirst', inputFirst, 0, this.sizes[0]);
-      allocating(() => this.#native.backward(...common, ...inputView, inputFirst));
+      this.#native.backward(...common, ...inputView, inputFirst);
     }
   }
 
@@ -315,13 +391,17 @@ export class Mlp {
    * another network (`followMasks`). Returns the number of mask entries that changed.
    */
   updateMasks(options: MaskUpdateOptions = {}): number {
-    checkObject('options', options);
+    checkOptions('the options of updateMasks', options, [
+      'rule',
+      'dropFraction',
+      'seed',
+      'stream',
+    ]);
     const { rule = 'magnitude', dropFraction = 0.3, seed = 0, stream = 0 } = options;
     checkOneOf('rule', rule, maskRules);
     checkNumber('dropFraction', dropFraction, 0, 1);
     const numbers = [checkInteger('seed', seed, 0), checkInteger('stream', stream, 0)] as const;
-    const native = this.#open();
-    return allocating(() => native.updateMasks(rule, dropFraction, ...numbers));
+    return this.#open().updateMasks(rule, dropFraction, ...numbers);
   }
 
   /** Multiply all dormant weights by a factor from 0 to 1. */
@@ -382,12 +462,8 @@ export class Mlp {
   write(layer: number, part: LayerPart, values: ArrayLike<number>, member = 0): void {
     this.#device.checkOpen();
     const length = this.#partLength(layer, part, member);
-    if (values?.length !== length) {
-      throw invalidValue(`${part} of layer ${layer}`, `an array of length ${length}`, values);
-    }
-    allocating(() =>
-      this.#native.write(member, layer, parts.indexOf(part), Float32Array.from(values)),
-    );
+    const source = allocating(() => float32Of(`${part} of layer ${layer}`, values, length));
+    this.#native.write(member, layer, parts.indexOf(part), source);
   }
 
   /** Adam steps taken so far; may be set when a state is restored. */
@@ -419,6 +495,7 @@ export class Mlp {
   /** Free its memory now. Further use throws. */
   close(): void {
     this.#native.release();
+    this.#closed = true;
   }
 
   /** For `Device.polyak`: targets and their sources in turn. */
@@ -439,6 +516,7 @@ export class Mlp {
       if (isTwice) {
         throw invalidValue(`pairs[${i}].target`, 'a network of no other pair', target);
       }
+      if (target.#closed) throw closedValue(`pairs[${i}].target`, 'a network');
       return [target.#open(), target.#nativeOf(`pairs[${i}].source`, source)];
     });
   }
@@ -448,9 +526,16 @@ export class Mlp {
     return this.#native;
   }
 
+  /** A batch larger than all before it: its activations have to fit the memory. */
+  #reserve(rows: number): void {
+    if (rows <= this.#rows) return;
+    checkFits(this.#device, passNeed(this.sizes, this.members, rows));
+    this.#rows = rows;
+  }
+
   #checkMembers(range: MemberRange | undefined): MemberRange {
     if (range === undefined) return { first: 0, count: this.members };
-    checkObject('members', range);
+    checkOptions('members', range, ['first', 'count']);
     checkInteger('members.first', range.first, 0, this.members - 1);
     checkInteger('members.count', range.count, 1, this.members - range.first);
     return range;
@@ -458,18 +543,17 @@ export class Mlp {
 
   #nativeOf(name: string, network: Mlp): NativeNetwork {
     const native = network instanceof Mlp ? network.#open() : undefined;
-    if (native !== undefined && network.#device === this.#device) return native;
+    if (native !== undefined && network.#device === this.#device) {
+      if (network.#closed) throw closedValue(name, 'a network');
+      return native;
+    }
     throw invalidValue(name, 'a network of the same device', network);
   }
 
   #partLength(layer: number, part: LayerPart, member: number): number {
-    const [inputs, outputs] = [this.sizes[layer], this.sizes[layer + 1]];
-    if (inputs === undefined || outputs === undefined) {
-      throw invalidValue('layer', `an integer from 0 to ${this.layers - 1}`, layer);
-    }
-    if (!Number.isInteger(member) || member < 0 || member >= this.members) {
-      throw invalidValue('member', `an integer from 0 to ${this.members - 1}`, member);
-    }
+    checkInteger('layer', layer, 0, this.layers - 1);
+    checkInteger('member', member, 0, this.members - 1);
+    const [inputs = 0, outputs = 0] = [this.sizes[layer], this.sizes[layer + 1]];
     const index = parts.indexOf(part);
     if (index < 0) throw invalidValue('part', `one of ${parts.join(', ')}`, part);
     return index >= parts.indexOf('bias') ? outputs : outputs * inputs;

@@ -1,22 +1,30 @@
 /** Errors of native calls. */
-import { RunError } from '../errors.js';
+import { InvalidValueError, RunError } from '../errors.js';
 
-/** How messages begin that tell what the machine lacks: memory, threads. */
-const lacks = /^(Not enough memory|Could not start)/;
 /** What C++'s library and JavaScript say for too little memory. */
 const allocationFailed =
   /^(std::bad_alloc|Array buffer allocation failed|Invalid typed array length)/;
 const outOfMemory = 'Not enough memory: use a smaller batchSize, hiddenSizes or bufferSize';
+/** How native code says that an argument is not what it has to be; all else is of the machine or the state. */
+const aboutArgument = /^Expected /;
 
-/** The error to throw for one of a native call: a RunError for what the machine lacks. */
-export function nativeError(error: unknown): unknown {
+/**
+ * The error to throw for one of a native call: an InvalidValueError about an argument, which native code names,
+ * or a RunError. Errors of this package are passed on.
+ */
+export function nativeError(error: unknown): InvalidValueError | RunError {
+  if (error instanceof InvalidValueError || error instanceof RunError) return error;
+  // Not by `instanceof Error`: in another realm of JavaScript, as tests run in, it is none.
   const message = String((error as Error | undefined)?.message);
   if (allocationFailed.test(message)) return new RunError(outOfMemory, { cause: error });
-  return lacks.test(message) ? new RunError(message, { cause: error }) : error;
+  if (!aboutArgument.test(message)) return new RunError(message, { cause: error });
+  const invalid = new InvalidValueError(message);
+  invalid.cause = error;
+  return invalid;
 }
 
 /**
- * Make a call that may allocate.
+ * Make a call that may allocate arrays of JavaScript.
  *
  * @throws RunError if there is not enough memory
  */

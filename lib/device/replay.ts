@@ -3,7 +3,7 @@ import {
   checkFloat32,
   checkInteger,
   checkNumber,
-  checkObject,
+  checkOptions,
   invalidValue,
   isFloat32,
 } from '../errors.js';
@@ -11,6 +11,9 @@ import { checkView } from './batch-matrix.js';
 import type { BatchView } from './batch-matrix.js';
 import type { Device } from './device.js';
 import { maxCapacity, maxElements } from './limits.js';
+import { checkMaker } from './made-by.js';
+import type { Maker } from './made-by.js';
+import { checkFitsFilled, replayBytes } from './memory.js';
 import type { NativeReplay } from './native.js';
 import { allocating } from './native-error.js';
 
@@ -47,6 +50,11 @@ export interface BatchViews {
   discount: BatchView;
 }
 
+const transitionParts = ['observation', 'action', 'reward', 'nextObservation', 'discount'] as const;
+
+/** Append a transition whose shapes and values were checked before: they are not gone through again. */
+export let appendChecked: (replay: Replay, transition: ReplayTransition) => void;
+
 export class Replay {
   readonly capacity: number;
   readonly observationSize: number;
@@ -60,13 +68,23 @@ export class Replay {
   #size = 0;
   #added = 0;
 
+  static {
+    appendChecked = (replay, transition) => replay.#append(transition);
+  }
+
   /** Use `device.replay(options)`. */
   constructor(
+    made: Maker,
     device: Device,
     options: ReplayOptions,
     make: (capacity: number, observations: number, actions: number) => NativeReplay,
   ) {
-    checkObject('options', options);
+    checkMaker('Replay', 'device.replay(options)', made);
+    checkOptions('the options of a replay buffer', options, [
+      'capacity',
+      'observationSize',
+      'actionSize',
+    ]);
     const { capacity, observationSize, actionSize } = options;
     this.capacity = checkInteger('capacity (bufferSize)', capacity, 1, maxCapacity);
     const observations = checkInteger('observationSize', observationSize, 1, maxElements);
@@ -76,6 +94,8 @@ export class Replay {
     this.actionSize = actions;
     this.#device = device;
     this.#make = () => make(this.capacity, observations, actions);
+    const bytes = replayBytes(this.capacity, this.rowLength);
+    checkFitsFilled(device, { what: 'the replay buffer', bytes });
     this.#native = this.#make();
     this.#row = allocating(() => new Float32Array(this.rowLength));
   }
@@ -103,15 +123,14 @@ export class Replay {
    */
   add(transition: ReplayTransition): void {
     this.#device.checkOpen();
-    checkObject('transition', transition);
-    const { observation, action, reward, nextObservation, discount } = transition;
-    const afterAction = this.observationSize + this.actionSize;
-    this.#lay('observation', observation, this.observationSize, 0);
-    this.#lay('action', action, this.actionSize, this.observationSize);
-    this.#row[afterAction] = checkFloat32('reward', reward);
-    this.#lay('nextObservation', nextObservation, this.observationSize, afterAction + 1);
-    this.#row[this.rowLength - 1] = checkNumber('discount', discount, 0, 1);
-    this.#push(this.#row);
+    checkOptions('transition', transition, transitionParts);
+    const { observationSize, actionSize } = this;
+    checkNumbers('observation', transition.observation, observationSize);
+    checkNumbers('action', transition.action, actionSize);
+    checkNumbers('nextObservation', transition.nextObservation, observationSize);
+    checkFloat32('reward', transition.reward);
+    checkNumber('discount', transition.discount, 0, 1);
+    this.#append(transition);
   }
 
   /** Draw uniformly with replacement; the rows depend on (seed, draw) and the contents alone. */
@@ -148,13 +167,15 @@ export class Replay {
     this.#clear();
   }
 
-  /** Append rows as `read` returned them: [count, rowLength]. */
+  /**
+   * Append rows as `read` returned them: [count, rowLength].
+   *
+   * @throws InvalidValueError for rows that no transition can have; nothing is appended then
+   */
   append(rows: Float32Array): void {
     this.#device.checkOpen();
     this.#checkRows(rows);
-    for (let at = 0; at < rows.length; at += this.rowLength) {
-      this.#push(rows.subarray(at, at + this.rowLength));
-    }
+    this.#appendRows(rows);
   }
 
   /**
@@ -164,14 +185,15 @@ export class Replay {
    * @param rows [count, rowLength] as `read` returned them; if there are too many, the newest stay
    * @param next the `next` of the buffer that they come from, if that was full and as large as this
    *   one; default: 0
-   * @throws InvalidValueError for rows that do not fit; nothing has changed then
+   * @throws InvalidValueError for rows that no transition can have; the buffer is as it was then
    */
   restore(rows: Float32Array, next = 0): void {
     this.#device.checkOpen();
     this.#checkRows(rows);
+    checkInteger('next', next, 0, this.capacity);
     const { rowLength } = this;
     const count = rows.length / rowLength;
-    const added = count === this.capacity ? count + checkInteger('next', next, 0, count) : count;
+    const added = count === this.capacity ? count + next : count;
     const oldest = added - count;
     this.refill(added, (from, length) => {
       return [rows.subarray((from - oldest) * rowLength, (from - oldest + length) * rowLength)];
@@ -213,21 +235,34 @@ export class Replay {
     for (const rows of pieces) this.append(rows);
   }
 
+  /** Check whole rows, of which the last number is a discount. */
   #checkRows(rows: Float32Array): void {
-    if (!(rows instanceof Float32Array) || rows.length % this.rowLength !== 0) {
-      throw invalidValue('rows', `a Float32Array of rows of ${this.rowLength} numbers`, rows);
+    const { rowLength } = this;
+    if (!(rows instanceof Float32Array) || rows.length % rowLength !== 0) {
+      throw invalidValue('rows', `a Float32Array of rows of ${rowLength} numbers`, rows);
     }
-    const wrong = rows.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0) throw invalidValue(`rows[${wrong}]`, 'a finite number', rows[wrong]);
+    for (let i = 0; i < rows.length; i++) {
+      const value = rows[i] ?? NaN;
+      const isDiscount = i % rowLength === rowLength - 1;
+      if (isDiscount) checkNumber(`rows[${i}], a discount,`, value, 0, 1);
+      else if (!Number.isFinite(value)) throw invalidValue(`rows[${i}]`, 'a finite number', value);
+    }
   }
 
-  /** Put a part of a transition at its place in the row. */
-  #lay(name: string, values: ArrayLike<number>, length: number, at: number): void {
-    if (values?.length !== length) throw invalidValue(name, `an array of length ${length}`, values);
-    for (let i = 0; i < length; i++) {
-      const value = values[i];
-      this.#row[at + i] = isFloat32(value) ? value : checkFloat32(`${name}[${i}]`, value);
+  #appendRows(rows: Float32Array): void {
+    for (let at = 0; at < rows.length; at += this.rowLength) {
+      this.#push(rows.subarray(at, at + this.rowLength));
     }
+  }
+
+  #append({ observation, action, reward, nextObservation, discount }: ReplayTransition): void {
+    const afterAction = this.observationSize + this.actionSize;
+    this.#row.set(observation);
+    this.#row.set(action, this.observationSize);
+    this.#row[afterAction] = reward;
+    this.#row.set(nextObservation, afterAction + 1);
+    this.#row[this.rowLength - 1] = discount;
+    this.#push(this.#row);
   }
 
   #push(row: Float32Array): void {
@@ -247,5 +282,17 @@ export class Replay {
   #clear(): void {
     this.#size = 0;
     this.#added = 0;
+  }
+}
+
+/**
+ * Check that `values` are so many numbers that float32 can hold.
+ *
+ * @throws InvalidValueError that names the array, or the first element that is NaN, infinite or no float32
+ */
+export function checkNumbers(name: string, values: ArrayLike<number>, length: number): void {
+  if (values?.length !== length) throw invalidValue(name, `an array of length ${length}`, values);
+  for (let i = 0; i < length; i++) {
+    if (!isFloat32(values[i])) checkFloat32(`${name}[${i}]`, values[i]);
   }
 }

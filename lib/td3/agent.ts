@@ -7,6 +7,7 @@
  * and the targets; every `maskInterval` updates the masks are projected again.
  */
 import { Device } from '../device/index.js';
+import { appendChecked, checkNumbers } from '../device/replay.js';
 import type {
   AdamOptions,
   BatchMatrix,
@@ -21,16 +22,16 @@ import {
   checkBoolean,
   checkFloat32,
   checkInteger,
-  checkObject,
+  checkOptions,
   invalidValue,
   RunError,
 } from '../errors.js';
 import { Random, randomStreams } from '../random.js';
-import { BatchBuffers, checkFinite } from './batch-buffers.js';
+import { BatchBuffers, batchParts } from './batch-buffers.js';
 import type { TransitionBatch } from './batch-buffers.js';
 import { compileSchedules, resolveConfig } from './config.js';
 import type { ScheduleName, Td3Config, Td3Options } from './config.js';
-import { batchNeed, checkMemory } from './memory.js';
+import { batchNeed, checkMemory, networksNeed } from './memory.js';
 import { MaskUpdates } from './mask-updates.js';
 import type { DormantGradients } from './mask-updates.js';
 import { describeSparsity, makeNetworks } from './networks.js';
@@ -66,6 +67,16 @@ const noiseStream = 2 ** 40;
 
 /** An action counts as at its limit within this part of its range, and its share moves by so much a step. */
 const [limitMargin, limitRate] = [0.005, 1e-3];
+
+const transitionParts = [
+  'observation',
+  'action',
+  'reward',
+  'nextObservation',
+  'terminated',
+  'truncated',
+  'source',
+] as const;
 
 const noDormantGradients = { actor: false, critics: false };
 
@@ -104,7 +115,7 @@ export class Td3Agent {
    * @param options observationSize, actionSize, actionLow, actionHigh, and any hyperparameter
    * @param device share a device; default: a new one from `options.device` and `options.threads`
    * @throws InvalidValueError that names a wrong option
-   * @throws RunError when batches of this size do not fit the memory
+   * @throws RunError when networks or batches of this size do not fit the memory
    */
   constructor(options: Td3Options, device?: Device) {
     this.config = resolveConfig(options);
@@ -117,7 +128,7 @@ export class Td3Agent {
     const { device: name, threads, precision, sparse, dataGradient, weightGradient } = this.config;
     const ways = { precision, sparse, dataGradient, weightGradient };
     this.device = device ?? new Device({ device: name, threads, ...ways });
-    if (this.device.info.name === 'cpu') checkMemory([batchNeed(this.config)]);
+    this.#checkMemory();
     this.networks = makeNetworks(this.device, this.config);
     this.#masks = new MaskUpdates(this.config, this.#schedules, this.networks);
     this.replay = this.device.replay({ capacity: bufferSize, observationSize, actionSize });
@@ -132,6 +143,17 @@ export class Td3Agent {
     this.#oneAction = this.device.matrix(1, actionSize);
     this.#random = new Random(seed, randomStreams.exploration);
     this.#graphs = this.#capture();
+  }
+
+  /** A GPU's memory is its own. */
+  #checkMemory(): void {
+    if (this.device.info.name === 'cuda') return;
+    try {
+      checkMemory([networksNeed(this.config), batchNeed(this.config)]);
+    } catch (error) {
+      if (this.#ownsDevice) this.device.close();
+      throw error;
+    }
   }
 
   #capture(): { act: Graph; critics: Graph; all: Graph } {
@@ -187,9 +209,9 @@ export class Td3Agent {
    * policy's action plus clipped normal noise afterwards. Default: no exploration.
    */
   act(observation: ArrayLike<number>, options: { explore?: boolean } = {}): Float32Array {
-    this.#checkVector('observation', observation, this.config.observationSize);
-    checkObject('the options of act', options);
-    const explore = options.explore ?? false;
+    checkNumbers('observation', observation, this.config.observationSize);
+    checkOptions('the options of act', options, ['explore']);
+    const explore = checkBoolean('explore', options.explore ?? false);
     if (explore && this.#steps < this.config.learningStarts) return this.#randomAction();
     const { observationStatistics } = this;
     this.#oneObservation.set(observationStatistics?.normalized(observation) ?? observation);
@@ -211,10 +233,10 @@ export class Td3Agent {
    */
   observe(transition: Transition): void {
     const { observationSize, actionSize } = this.config;
-    checkObject('transition', transition);
-    this.#checkVector('observation', transition.observation, observationSize);
-    this.#checkVector('action', transition.action, actionSize);
-    this.#checkVector('nextObservation', transition.nextObservation, observationSize);
+    checkOptions('transition', transition, transitionParts);
+    checkNumbers('observation', transition.observation, observationSize);
+    checkNumbers('action', transition.action, actionSize);
+    checkNumbers('nextObservation', transition.nextObservation, observationSize);
     checkFloat32('reward', transition.reward);
     checkBoolean('terminated', transition.terminated);
     checkBoolean('truncated', transition.truncated ?? false);
@@ -237,8 +259,9 @@ export class Td3Agent {
     this.#remember(this.#returns.cut(source));
   }
 
+  /** Each of them is made of what `observe` has checked. */
   #remember(transitions: readonly ReplayTransition[]): void {
-    for (const transition of transitions) this.replay.add(transition);
+    for (const transition of transitions) appendChecked(this.replay, transition);
   }
 
   /**
@@ -250,10 +273,14 @@ export class Td3Agent {
    *   smoothing scales and clips; default: drawn from the seed and the number of the update
    */
   learn(batch?: TransitionBatch, options: { targetNoise?: ArrayLike<number> } = {}): void {
-    checkObject('the options of learn', options);
-    if (batch !== undefined) checkObject('batch', batch, 'a batch of transitions, or undefined');
+    checkOptions('the options of learn', options, ['targetNoise']);
+    if (batch !== undefined) checkOptions('batch', batch, batchParts);
+    this.device.checkOpen();
     const { targetNoise } = options;
+    // Before anything changes.
     if (batch === undefined) this.#checkReplay();
+    else this.#batch.check(batch);
+    if (targetNoise !== undefined) this.#batch.checkNoise(targetNoise);
     this.#normalizer?.upload();
     // The actor and the targets take part in every policyDelay-th update.
     const everything = (this.#updates + 1) % this.config.policyDelay === 0;
@@ -373,11 +400,6 @@ export class Td3Agent {
       beta2: this.config.adamBeta2,
       epsilon: this.config.adamEpsilon,
     };
-  }
-
-  #checkVector(name: string, values: ArrayLike<number>, length: number): void {
-    if (values?.length !== length) throw invalidValue(name, `an array of length ${length}`, values);
-    checkFinite(name, values);
   }
 
   #randomAction(): Float32Array {
@@ -526,7 +548,8 @@ export class Td3Agent {
    * `options.replay` asks for them.
    */
   state(options: StateOptions = {}): AgentState {
-    checkObject('the options of state', options);
+    checkOptions('the options of state', options, ['replay']);
+    checkBoolean('replay', options.replay ?? false);
     const counters = {
       steps: this.#steps,
       updates: this.#updates,

@@ -16,6 +16,14 @@ export interface TransitionBatch {
   terminated: ArrayLike<number>;
 }
 
+export const batchParts = [
+  'observation',
+  'action',
+  'reward',
+  'nextObservation',
+  'terminated',
+] as const;
+
 export class BatchBuffers implements BatchViews {
   /** [B, observations + actions]: the critics' input, state and action side by side. */
   readonly stateAction: BatchMatrix;
@@ -71,29 +79,40 @@ export class BatchBuffers implements BatchViews {
     device.fill(this.policyQGradient, -1 / batchSize);
   }
 
-  /** Copy an explicit batch in; every value has to be finite. `gamma` is the discount of a step. */
+  /** Copy an explicit batch, which was checked, in. `gamma` is the discount of a step. */
   load(batch: TransitionBatch, gamma: number): void {
-    this.#set('observation', batch.observation, this.observation);
-    this.#set('action', batch.action, this.action);
-    this.#set('reward', batch.reward, this.reward);
-    this.#set('nextObservation', batch.nextObservation, this.nextObservation);
-    this.#check('terminated', batch.terminated, this.discount);
-    this.discount.set(Float32Array.from(batch.terminated, (ended) => gamma * (1 - ended)));
+    const { observation, action, reward, nextObservation, terminated } = batch;
+    this.observation.matrix.set(observation, this.observation);
+    this.action.matrix.set(action, this.action);
+    this.reward.set(reward);
+    this.nextObservation.matrix.set(nextObservation, this.nextObservation);
+    this.discount.set(Float32Array.from(terminated, (ended) => gamma * (1 - ended)));
   }
 
   /** Copy explicit standard normals [B, actions] in. */
   loadNoise(noise: ArrayLike<number>): void {
-    this.#set('targetNoise', noise, this.noise);
+    this.noise.set(noise);
+  }
+
+  /** @throws InvalidValueError for a batch that cannot be loaded; nothing of it is then */
+  check(batch: TransitionBatch): void {
+    this.#check('observation', batch.observation, this.observation);
+    this.#check('action', batch.action, this.action);
+    this.#check('reward', batch.reward, this.reward);
+    this.#check('nextObservation', batch.nextObservation, this.nextObservation);
+    this.#check('terminated', batch.terminated, this.discount);
+    const wrong = Array.from(batch.terminated).findIndex((ended) => !(ended >= 0 && ended <= 1));
+    if (wrong < 0) return;
+    throw invalidValue(`terminated[${wrong}]`, 'a number from 0 to 1', batch.terminated[wrong]);
+  }
+
+  checkNoise(noise: ArrayLike<number>): void {
+    this.#check('targetNoise', noise, this.noise);
   }
 
   /** Free their memory now. Further use throws. */
   close(): void {
     for (const matrix of this.#matrices) matrix.close();
-  }
-
-  #set(name: string, values: ArrayLike<number>, view: BatchView): void {
-    this.#check(name, values, view);
-    view.matrix.set(values, view);
   }
 
   #check(name: string, values: ArrayLike<number>, view: BatchView): void {

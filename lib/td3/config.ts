@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { checkMaskShape } from '../device/mask-shape.js';
 import { initialScales, maskRules, newMoments } from '../device/mlp.js';
-import { maxCapacity, maxRows, maxWidth } from '../device/limits.js';
+import { maxCapacity, maxLayers, maxRows, maxWidth } from '../device/limits.js';
 import { invalidValue, isFloat32 } from '../errors.js';
 import { option, parseOptions, refineBy } from '../options.js';
 import type { OptionGroup } from '../options.js';
@@ -139,6 +139,7 @@ const td3 = {
     z
       .array(z.int().min(1).max(maxWidth))
       .min(1)
+      .superRefine(refineBy(checkDepth))
       .default(() => [256, 256]),
     'Widths of the hidden layers of actor and critics.',
     {
@@ -231,6 +232,12 @@ const td3 = {
     { group: 'TD3', expected: 'true or false', kind: 'flag' },
   ),
 };
+
+function checkDepth(widths: readonly number[]): void {
+  // The output layer comes on top.
+  const most = maxLayers - 1;
+  if (widths.length > most) throw invalidValue('hiddenSizes', `at most ${most} widths`, widths);
+}
 
 const targetMasks = ['project', 'follow'] as const;
 

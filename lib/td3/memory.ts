@@ -1,24 +1,13 @@
-/** Whether a training run fits the memory: better known before it than when the system ends the process. */
-import { freemem } from 'node:os';
-import { RunError } from '../errors.js';
+/** What a training run takes of the memory. */
+import { networkBytes } from '../device/memory.js';
+import type { NetworkShape } from '../device/memory.js';
+import type { MemoryNeed } from '../memory.js';
 import type { Td3Config } from './config.js';
+import { networkOptions } from './networks.js';
+
+export { availableMemory, checkMemory } from '../memory.js';
 
 const bytesPerNumber = 4;
-
-/** Something large that a run needs. */
-export interface MemoryNeed {
-  /** What it is, with the option that makes it so large, e.g. "batches (batchSize)". */
-  what: string;
-  bytes: number;
-}
-
-/** Bytes that this process can still take, the limit of a container or a Slurm job included. */
-export function availableMemory(): number {
-  const limit = process.constrainedMemory();
-  // Without a limit Node says 0, or a number beyond any memory.
-  const allowed = limit > 0 ? limit - process.memoryUsage.rss() : Infinity;
-  return Math.max(0, Math.min(allowed, freemem()));
-}
 
 /** What an update computes in: the batch, and activations with their gradients of three networks. */
 export function batchNeed(
@@ -30,6 +19,19 @@ export function batchNeed(
   return { what: 'batches (batchSize)', bytes: batchSize * numbers * bytesPerNumber };
 }
 
+/** The six networks, with the moments and gradients of those that learn. */
+export function networksNeed(config: Td3Config): MemoryNeed {
+  const { actor, critics } = networkOptions(config);
+  const learnsDormant = config.gradientRule !== 'masked';
+  const bytes = [actor, critics].flatMap(({ sizes, patterns = [], members = 1 }) => {
+    const shape = { sizes, patterns, members, learnsDormant };
+    const roles: NetworkShape['role'][] = ['online', 'target'];
+    return roles.map((role) => networkBytes({ ...shape, role }));
+  });
+  const total = bytes.reduce((sum, each) => sum + each, 0);
+  return { what: 'networks (hiddenSizes)', bytes: total };
+}
+
 /** A replay buffer that holds `transitions`. */
 export function replayNeed(
   transitions: number,
@@ -37,25 +39,4 @@ export function replayNeed(
 ): MemoryNeed {
   const numbers = 2 * observationSize + actionSize + 2;
   return { what: 'the replay buffer (bufferSize)', bytes: transitions * numbers * bytesPerNumber };
-}
-
-/**
- * Check that all of `needs` fit `available` bytes together.
- *
- * @throws RunError that lists what needs how much, the largest first
- */
-export function checkMemory(needs: readonly MemoryNeed[], available = availableMemory()): void {
-  const total = needs.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (total <= available) return;
-  const parts = [...needs]
-    .sort((a, b) => b.bytes - a.bytes)
-    .map(({ what, bytes }) => `${gigabytes(bytes)} for ${what}`);
-  throw new RunError(
-    `Not enough memory: ${gigabytes(available)} are available, and this takes ${parts.join(', ')}. ` +
-      'Choose smaller ones, or a machine or job with more memory',
-  );
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toLocaleString('en', { maximumSignificantDigits: 2 })} GB`;
 }

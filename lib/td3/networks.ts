@@ -69,9 +69,8 @@ export function actorOptions(config: Td3Config): MlpOptions {
   };
 }
 
-/** Make the networks on a device; targets begin as copies of the online ones. */
-export function makeNetworks(device: Device, config: Td3Config): Td3Networks {
-  const actor = actorOptions(config);
+/** Shapes and patterns of the actor and of the ensemble of both critics. */
+export function networkOptions(config: Td3Config): { actor: MlpOptions; critics: MlpOptions } {
   const critics: MlpOptions = {
     ...commonOptions(config),
     sizes: criticSizes(config),
@@ -79,6 +78,12 @@ export function makeNetworks(device: Device, config: Td3Config): Td3Networks {
     members: 2,
     stream: initStream.critics,
   };
+  return { actor: actorOptions(config), critics };
+}
+
+/** Make the networks on a device; targets begin as copies of the online ones. */
+export function makeNetworks(device: Device, config: Td3Config): Td3Networks {
+  const { actor, critics } = networkOptions(config);
   const networks = {
     actor: device.mlp(actor),
     actorTarget: device.mlp({ ...actor, role: 'target' }),

@@ -74,6 +74,12 @@ struct AdamArgs {
   float beta1, rest1, beta2, rest2, stepSize, inverseCorrection2, epsilon;
 };
 
+// What tanh of one output is scaled to. Rounding may lead out of the range at its ends, hence the limits.
+struct SquashArgs {
+  float centre, half;  // of the range
+  float low, high;
+};
+
 // Target policy smoothing of one action.
 struct SmoothArgs {
   float low, high;    // the action's range
@@ -105,8 +111,8 @@ struct KernelTable {
   void (*gather)(const float* const* rows, int columns, float* tile);
 
   // The rest are element-wise, on the 32 samples of one column of a tile.
-  // y = centre + half * tanh(y); tanh's value goes to `kept` too unless it is null.
-  void (*squash)(float* y, float* kept, float centre, float half);
+  // y = clip(centre + half * tanh(y), low, high); tanh's value goes to `kept` too unless it is null.
+  void (*squash)(float* y, float* kept, const SquashArgs&);
   // 32 standard normals of 32 random words, which are eight blocks of Philox's.
   void (*normals)(const uint32_t* bits, float* values);
   // x = (x - mean) * scale.

@@ -199,9 +199,9 @@ void CpuNetwork::forwardTiles(const TileView& x, const TileView& y, int member, 
 // The output's range; tanh's value is kept for its derivative.
 void CpuNetwork::squash(float* y, float* kept) const {
   for (int j = 0; j < width(layers() - 1); ++j) {
-    const float half = 0.5f * (spec_.high[j] - spec_.low[j]);
-    const float centre = 0.5f * (spec_.high[j] + spec_.low[j]);
-    kernels_.squash(y + j * kTile, kept ? kept + j * kTile : nullptr, centre, half);
+    const float low = spec_.low[j], high = spec_.high[j];
+    kernels_.squash(y + j * kTile, kept ? kept + j * kTile : nullptr,
+                    {0.5f * (high + low), 0.5f * (high - low), low, high});
   }
 }
 

@@ -102,11 +102,16 @@ void gather(const float* const* rows, int columns, float* tile) {
   }
 }
 
-void squash(float* y, float* kept, float centre, float half) {
+// A NaN is neither below low nor above high, and stays.
+float clamp(float value, float low, float high) {
+  return value < low ? low : value > high ? high : value;
+}
+
+void squash(float* y, float* kept, const SquashArgs& a) {
   for (int b = 0; b < kTile; ++b) {
     const float t = tanhf(y[b]);
     if (kept) kept[b] = t;
-    y[b] = centre + half * t;
+    y[b] = clamp(a.centre + a.half * t, a.low, a.high);
   }
 }
 
@@ -116,11 +121,6 @@ void normals(const uint32_t* bits, float* values) {
 
 void normalize(float* x, float mean, float scale) {
   for (int b = 0; b < kTile; ++b) x[b] = (x[b] - mean) * scale;
-}
-
-// A NaN is neither below low nor above high, and stays.
-float clamp(float value, float low, float high) {
-  return value < low ? low : value > high ? high : value;
 }
 
 void smooth(float* action, const float* noise, const SmoothArgs& a) {

@@ -80,11 +80,11 @@ inline void sineCosine(Vector turns, Vector& sine, Vector& cosine) {
   cosine = fromBits(bitsOf(odd ? s : c) ^ (((q + 1) & 2) << 30));
 }
 
-void squash(float* y, float* kept, float centre, float half) {
+void squash(float* y, float* kept, const SquashArgs& a) {
   for (int b = 0; b < kTile; b += kLanes) {
     const Vector t = tanhOf(load(y + b));
     if (kept) store(kept + b, t);
-    store(y + b, centre + half * t);
+    store(y + b, clamp(a.centre + a.half * t, broadcast(a.low), broadcast(a.high)));
   }
 }
 

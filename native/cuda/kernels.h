@@ -62,10 +62,14 @@ struct PassShape {
 void convertInput(Context& context, const DeviceView& input, void* target, const PassShape& shape);
 // Zeros from `width` to `ld`.
 void clearPadding(Context& context, void* activity, const PassShape& shape);
-// The last layer's pre-activations (float32) to the output, its members side by side. With limits
-// (centre and half range per output), tanh is applied, and replaces the pre-activations.
-void storeOutput(Context& context, float* values, const PassShape& shape, const float* centre,
-                 const float* half, const DeviceView& output);
+// Of each output, on the device; all null where outputs are linear.
+struct OutputRange {
+  const float *centre, *half, *low, *high;
+};
+// The last layer's pre-activations (float32) to the output, its members side by side. With a range tanh is
+// applied, replaces the pre-activations and is scaled to the range, which rounding does not leave.
+void storeOutput(Context& context, float* values, const PassShape& shape, const OutputRange& range,
+                 const DeviceView& output);
 struct ColumnSums;
 // dL/d(pre-activation) of the last layer, and the sums of its columns: see bias_sums.h.
 void outputDelta(Context& context, const DeviceView& outputGradient, const float* squashed,

@@ -30,10 +30,13 @@ CudaNetwork::CudaNetwork(const NetworkSpec& spec, Context& context)
     centre.push_back(0.5f * (spec.high[j] + spec.low[j]));
     half.push_back(0.5f * (spec.high[j] - spec.low[j]));
   }
-  centre_ = DeviceArray<float>(context, centre.size());
-  half_ = DeviceArray<float>(context, half.size());
-  centre_.write(centre.data(), 0, centre.size());
-  half_.write(half.data(), 0, half.size());
+  const auto onDevice = [&context](const std::vector<float>& values) {
+    DeviceArray<float> array(context, values.size());
+    array.write(values.data(), 0, values.size());
+    return array;
+  };
+  centre_ = onDevice(centre), half_ = onDevice(half);
+  low_ = onDevice(spec.low), high_ = onDevice(spec.high);
 }
 
 const CudaNetwork& CudaNetwork::sameShape(const Network& other, const char* name) const {
@@ -160,7 +163,8 @@ void CudaNetwork::forward(const MatrixView& input, const MatrixView& output, Mem
   }
   if (direct) return;
   const PassShape shape = {from.ld, from.stride, members.count, x.rows, width(last())};
-  storeOutput(context_, static_cast<float*>(from.data), shape, centre_.data(), half_.data(), y);
+  const OutputRange range = {centre_.data(), half_.data(), low_.data(), high_.data()};
+  storeOutput(context_, static_cast<float*>(from.data), shape, range, y);
 }
 
 std::string CudaNetwork::obstacle(int index, bool transposed) const {

@@ -106,7 +106,7 @@ class CudaNetwork : public Network {
   Context& context_;
   NetworkWeights weights_;
   WeightGradients gradients_;
-  DeviceArray<float> centre_, half_;  // of the output's range
+  DeviceArray<float> centre_, half_, low_, high_;  // of the output's range
   // For passes of how many rows sparse layers are planned, and whether that was for kept ones; and for
   // how many their data gradients are.
   int plannedRows_ = 0, transposedRows_ = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cuda/bias_sums.h"
+#include "cuda/clip.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/pack.h"
@@ -39,8 +40,8 @@ __global__ void clearPaddingKernel(T* activity, PassShape shape) {
         0.0f);
 }
 
-__global__ void storeOutputKernel(float* values, PassShape shape, const float* centre,
-                                  const float* half, DeviceView output) {
+__global__ void storeOutputKernel(float* values, PassShape shape, const float* centre, const float* half,
+                                  const float* low, const float* high, DeviceView output) {
   const int64_t i = RNM_THREAD;
   const int64_t row = i / output.columns;
   if (row >= shape.rows) return;
@@ -51,7 +52,7 @@ __global__ void storeOutputKernel(float* values, PassShape shape, const float* c
   if (half) {
     const float t = tanhf(result);
     *value = t;
-    result = centre[j] + half[j] * t;
+    result = clip(centre[j] + half[j] * t, low[j], high[j]);
   }
   output.data[row * output.ld + column] = result;
 }
@@ -290,11 +291,11 @@ void clearPadding(Context& context, void* activity, const PassShape& shape) {
   }
 }
 
-void storeOutput(Context& context, float* values, const PassShape& shape, const float* centre,
-                 const float* half, const DeviceView& output) {
+void storeOutput(Context& context, float* values, const PassShape& shape, const OutputRange& range,
+                 const DeviceView& output) {
   launch(context, "store a network's output", storeOutputKernel,
-         gridOf(static_cast<int64_t>(output.rows) * output.columns), values, shape, centre, half,
-         output);
+         gridOf(static_cast<int64_t>(output.rows) * output.columns), values, shape, range.centre, range.half,
+         range.low, range.high, output);
 }
 
 void outputDelta(Context& context, const DeviceView& outputGradient, const float* squashed,

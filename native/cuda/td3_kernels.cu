@@ -1,5 +1,6 @@
 // The element-wise operations of TD3, and random numbers.
 #include "core/philox.h"
+#include "cuda/clip.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 
@@ -59,11 +60,6 @@ struct Limits {
   using OnlyFloats = void;
   float low[kLimits], high[kLimits];
 };
-
-// NaN passes through: no comparison with it is true.
-__device__ float clip(float value, float low, float high) {
-  return value < low ? low : value > high ? high : value;
-}
 
 __device__ float smoothed(float action, float noise, float low, float high,
                           const NoiseLimits& limits) {

@@ -117,7 +117,7 @@ AlignedArray<float> runElementwise(const KernelTable& kernels, const AlignedArra
   std::copy_n(values.data(), kTile, y);
   std::copy_n(values.data(), kTile, y + 6 * kTile);
   std::copy_n(values.data() + kTile, kTile, action);
-  kernels.squash(y, kept, 0.5f, 2.0f);
+  kernels.squash(y, kept, {0.5f, 2.0f, -1.4f, 2.4f});
   kernels.normals(bits.data(), noise);
   kernels.smooth(action, noise, {-0.7f, 0.9f, 0.4f, 0.5f});
   kernels.tdTarget({values.data(), values.data() + kTile, values.data() + 2 * kTile, 2,
