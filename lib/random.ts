@@ -59,7 +59,11 @@ export class Random {
 
   /** A number from [low, high), with 53 random bits; `low` where both are the same. */
   uniform(low = 0, high = 1): number {
-    if (typeof low !== 'number' || typeof high !== 'number' || !(high - low >= 0 && high - low < Infinity)) {
+    if (
+      typeof low !== 'number' ||
+      typeof high !== 'number' ||
+      !(high - low >= 0 && high - low < Infinity)
+    ) {
       checkInterval(low, high);
     }
     return low + (high - low) * uniformFloat64(this.#generator);

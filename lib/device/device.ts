@@ -255,12 +255,7 @@ export class Device {
    */
   replay(options: ReplayOptions): Replay {
     const native = this.#open();
-    return new Replay(
-      maker,
-      this,
-      options,
-      (...sizes) => new this.#addon.Replay(native, ...sizes),
-    );
+    return new Replay(maker, this, options, (...sizes) => new this.#addon.Replay(native, ...sizes));
   }
 
   /**
@@ -316,8 +311,8 @@ export class Device {
     range: { low: Float32Array; high: Float32Array; noiseScale: number; noiseClip: number },
   ): void {
     const actionView = checkView(this, 'action', action);
-    checkOptions('range', range, ['low', 'high', 'noiseScale', 'noiseClip']);
-    checkLimits('range.low', range.low, action.columns);
+    if (range != null) checkOptions('range', range, ['low', 'high', 'noiseScale', 'noiseClip']);
+    checkLimits('range.low', range?.low, action.columns);
     checkLimits('range.high', range.high, action.columns);
     const limits = [
       range.low,

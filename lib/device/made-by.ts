@@ -13,5 +13,10 @@ export type Maker = typeof maker;
  */
 export function checkMaker(what: string, how: string, given: unknown): void {
   if (given === maker) return;
-  throw invalidValue(`the maker of a ${what}`, 'a device', given, `Call ${how} in place of new ${what}()`);
+  throw invalidValue(
+    `the maker of a ${what}`,
+    'a device',
+    given,
+    `Call ${how} in place of new ${what}()`,
+  );
 }

@@ -391,12 +391,7 @@ export class Mlp {
    * another network (`followMasks`). Returns the number of mask entries that changed.
    */
   updateMasks(options: MaskUpdateOptions = {}): number {
-    checkOptions('the options of updateMasks', options, [
-      'rule',
-      'dropFraction',
-      'seed',
-      'stream',
-    ]);
+    checkOptions('options', options, ['rule', 'dropFraction', 'seed', 'stream']);
     const { rule = 'magnitude', dropFraction = 0.3, seed = 0, stream = 0 } = options;
     checkOneOf('rule', rule, maskRules);
     checkNumber('dropFraction', dropFraction, 0, 1);

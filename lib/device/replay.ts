@@ -3,6 +3,7 @@ import {
   checkFloat32,
   checkInteger,
   checkNumber,
+  checkObject,
   checkOptions,
   invalidValue,
   isFloat32,
@@ -49,8 +50,6 @@ export interface BatchViews {
   /** [batch, 1]: the factor of the next observation's value, 0 where the task ended. */
   discount: BatchView;
 }
-
-const transitionParts = ['observation', 'action', 'reward', 'nextObservation', 'discount'] as const;
 
 /** Append a transition whose shapes and values were checked before: they are not gone through again. */
 export let appendChecked: (replay: Replay, transition: ReplayTransition) => void;
@@ -123,7 +122,7 @@ export class Replay {
    */
   add(transition: ReplayTransition): void {
     this.#device.checkOpen();
-    checkOptions('transition', transition, transitionParts);
+    checkObject('transition', transition);
     const { observationSize, actionSize } = this;
     checkNumbers('observation', transition.observation, observationSize);
     checkNumbers('action', transition.action, actionSize);
@@ -235,18 +234,13 @@ export class Replay {
     for (const rows of pieces) this.append(rows);
   }
 
-  /** Check whole rows, of which the last number is a discount. */
   #checkRows(rows: Float32Array): void {
     const { rowLength } = this;
     if (!(rows instanceof Float32Array) || rows.length % rowLength !== 0) {
       throw invalidValue('rows', `a Float32Array of rows of ${rowLength} numbers`, rows);
     }
-    for (let i = 0; i < rows.length; i++) {
-      const value = rows[i] ?? NaN;
-      const isDiscount = i % rowLength === rowLength - 1;
-      if (isDiscount) checkNumber(`rows[${i}], a discount,`, value, 0, 1);
-      else if (!Number.isFinite(value)) throw invalidValue(`rows[${i}]`, 'a finite number', value);
-    }
+    const wrong = rows.findIndex((value) => !Number.isFinite(value));
+    if (wrong >= 0) throw invalidValue(`rows[${wrong}]`, 'a finite number', rows[wrong]);
   }
 
   #appendRows(rows: Float32Array): void {

@@ -22,6 +22,7 @@ import {
   checkBoolean,
   checkFloat32,
   checkInteger,
+  checkObject,
   checkOptions,
   invalidValue,
   RunError,
@@ -67,16 +68,6 @@ const noiseStream = 2 ** 40;
 
 /** An action counts as at its limit within this part of its range, and its share moves by so much a step. */
 const [limitMargin, limitRate] = [0.005, 1e-3];
-
-const transitionParts = [
-  'observation',
-  'action',
-  'reward',
-  'nextObservation',
-  'terminated',
-  'truncated',
-  'source',
-] as const;
 
 const noDormantGradients = { actor: false, critics: false };
 
@@ -233,7 +224,7 @@ export class Td3Agent {
    */
   observe(transition: Transition): void {
     const { observationSize, actionSize } = this.config;
-    checkOptions('transition', transition, transitionParts);
+    checkObject('transition', transition);
     checkNumbers('observation', transition.observation, observationSize);
     checkNumbers('action', transition.action, actionSize);
     checkNumbers('nextObservation', transition.nextObservation, observationSize);
@@ -274,7 +265,10 @@ export class Td3Agent {
    */
   learn(batch?: TransitionBatch, options: { targetNoise?: ArrayLike<number> } = {}): void {
     checkOptions('the options of learn', options, ['targetNoise']);
-    if (batch !== undefined) checkOptions('batch', batch, batchParts);
+    if (batch !== undefined) {
+      checkObject('batch', batch, 'a batch of transitions, or undefined');
+      checkOptions('batch', batch, batchParts);
+    }
     this.device.checkOpen();
     const { targetNoise } = options;
     // Before anything changes.

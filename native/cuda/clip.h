@@ -1,6 +1,8 @@
 // How kernels keep a value within limits.
 #pragma once
 
+#include <cuda_runtime.h>
+
 namespace rnm::cuda {
 
 // NaN passes through: no comparison with it is true.
