@@ -6,14 +6,14 @@ import { basename } from 'node:path';
 export interface ProcessTraces {
   env: NodeJS.ProcessEnv;
   /** Reads a file of /proc; empty where there is none. */
-  read(path: string): string;
+  read: (path: string) => string;
   ppid: number;
 }
 
 const here: ProcessTraces = {
   env: process.env,
   ppid: process.ppid,
-  read(path) {
+  read: (path) => {
     try {
       return readFileSync(path, 'utf8');
     } catch {
