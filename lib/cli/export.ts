@@ -41,12 +41,12 @@ export function define(command: Command, { terminal }: CommandContext): void {
 
 async function exportRun(
   path: string,
-  { format, out = join(path, `policy.${format}`) }: z.output<typeof schema>,
+  { format, out }: z.output<typeof schema>,
   terminal: Terminal,
 ): Promise<void> {
   const { loadRun } = await import('./load-run.js');
-  const { encodeOnnxPolicy, encodePolicy, policyMetadata, writeFileAtomic } =
-    await import('../train/index.js');
+  const { encodeOnnxPolicy, encodePolicy, policyMetadata } = await import('../train/index.js');
+  const { writeOutputFile } = await import('./output-file.js');
   const { agent, env, steps, evaluationReturn } = loadRun(path, { device: 'cpu' }, terminal);
   const policy = agent.policy();
   const origin = { env, sparsity: agent.sparsity, steps, evaluationReturn };
@@ -54,6 +54,7 @@ async function exportRun(
     format === 'onnx'
       ? encodeOnnxPolicy({ ...policy, metadata: policyMetadata(policy, origin) })
       : encodePolicy(policy, origin);
-  writeFileAtomic(out, bytes);
-  print(terminal.stdout, `Wrote ${out} (${formatNumber(bytes.length)} bytes)`);
+  const file = out ?? join(path, `policy.${format}`);
+  writeOutputFile(file, bytes);
+  print(terminal.stdout, `Wrote ${file} (${formatNumber(bytes.length)} bytes)`);
 }
