@@ -1,5 +1,6 @@
 /** What `rnm-td3 train` says while it trains and when it is done: for people, or for machines. */
 import { existsSync } from 'node:fs';
+import { remedies } from '../../native/package-manager.mjs';
 import type { Td3Agent } from '../td3/agent.js';
 import { findPreset } from '../td3/presets.js';
 import type { EvaluationRecord, TrainProgress, TrainResult } from '../train/index.js';
@@ -7,6 +8,7 @@ import { RunFolder } from '../train/index.js';
 import { flagName, formatDefault, nameFlags } from './flags.js';
 import { formatDuration, formatNumber } from './format.js';
 import { ProgressBar } from './progress.js';
+import { quotePath, quoteWord } from './shell.js';
 import { describeWarning, paint, print, printJson } from './terminal.js';
 import type { Output, Terminal } from './terminal.js';
 import { runConfigSchema } from './train-config.js';
@@ -102,7 +104,7 @@ function describePreset(config: RunConfig): string {
   }
   const set = (Object.entries(preset.options) as [keyof RunConfig, unknown][])
     .filter(([key, value]) => JSON.stringify(config[key]) === JSON.stringify(value))
-    .map(([key, value]) => `--${flagName(key)} ${formatDefault(value)}`);
+    .map(([key, value]) => `--${flagName(key)} ${quoteWord(formatDefault(value))}`);
   const without = name === 'task' ? '; --preset none does without' : '';
   const whose = name === 'task' ? `of ${env}` : 'of the paper';
   return `Preset ${whose}: ${set.join(' ')}${without}`;
@@ -118,10 +120,11 @@ function describeResult(result: TrainResult, stdout: Output): string {
     ...(existsSync(folder.curvePngPath) ? [['Learning curve', folder.curvePngPath]] : []),
     ...result.notices.map((notice) => ['Note', nameFlags(notice, optionKeys)]),
   ];
+  const [program, path] = [`${remedies().run} rnm-td3`, quotePath(folder.path)];
   const next = [
-    `npx rnm-td3 eval ${folder.path}`,
-    `npx rnm-td3 export ${folder.path} --format onnx`,
-    `tensorboard --logdir ${folder.path}`,
+    `${program} eval ${path}`,
+    `${program} export ${path} --format onnx`,
+    `tensorboard --logdir ${path}`,
   ];
   return [
     `\n${paint(stdout, 'bold', describeEnd(result))}`,
