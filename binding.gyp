@@ -32,6 +32,8 @@
   'targets': [
     {
       'target_name': 'rnm',
+      # Beside the addon that is in use: native/install.mjs swaps it in.
+      'product_dir': '<(module_root_dir)/build/node-gyp',
       'sources': ['<@(common_sources)'],
       'include_dirs': ['<(include_node_addon_api)'],
       'defines': [

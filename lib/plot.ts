@@ -1,4 +1,6 @@
 /** Pictures of measurements: from a Vega-Lite description to SVG and PNG. */
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 /** Distinct for colour-blind readers too, and readable on white (Okabe and Ito). */
 export const palette = [
@@ -10,7 +12,14 @@ export const palette = [
   '#56b4e9',
   '#000000',
 ];
-const font = 'Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif';
+const font = '"DejaVu Sans", Helvetica, Arial, sans-serif';
+
+/** Fonts of the package: see fonts/README.md. */
+const fonts = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fonts');
+const fontFiles = ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf'].map((name) => join(fonts, name));
+/** A character that these fonts lack. */
+const otherCharacter =
+  /[^\n\r\t -~\u00a0-\u017f\u0370-\u03ff\u0400-\u045f\u2010-\u2026\u2190-\u2193\u2212\u221e\u2248\u2260-\u2265]/u;
 
 /**
  * Draw what a Vega-Lite specification describes.
@@ -29,7 +38,12 @@ export async function renderPlot(description: object): Promise<{ svg: string; pn
   const picture = new Resvg(svg, {
     background: 'white',
     fitTo: { mode: 'zoom', value: 2 },
-    font: { defaultFontFamily: 'DejaVu Sans' },
+    // The machine's own would make the picture another on each, and there may be none.
+    font: {
+      fontFiles,
+      defaultFontFamily: 'DejaVu Sans',
+      loadSystemFonts: otherCharacter.test(svg),
+    },
   });
   return { svg, png: picture.render().asPng() };
 }

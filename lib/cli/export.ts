@@ -51,12 +51,13 @@ function defaultPath(run: string, best: boolean, format: string): string {
 
 async function exportRun(
   path: string,
-  { format, best, out = defaultPath(path, best, format) }: z.output<typeof schema>,
+  { format, best, out }: z.output<typeof schema>,
   terminal: Terminal,
 ): Promise<void> {
   const { loadRun } = await import('./load-run.js');
-  const { encodeOnnxPolicy, encodePolicy, evaluationOrigin, policyMetadata, writeFileAtomic } =
+  const { encodeOnnxPolicy, encodePolicy, evaluationOrigin, policyMetadata } =
     await import('../train/index.js');
+  const { writeOutputFile } = await import('./output-file.js');
   const { agent, env, steps, evaluation } = loadRun(path, { device: 'cpu' }, terminal, { best });
   const policy = agent.policy();
   const origin = { env, sparsity: agent.sparsity, steps, ...evaluationOrigin(evaluation) };
@@ -64,6 +65,7 @@ async function exportRun(
     format === 'onnx'
       ? encodeOnnxPolicy({ ...policy, metadata: policyMetadata(policy, origin) })
       : encodePolicy(policy, origin);
-  writeFileAtomic(out, bytes);
-  print(terminal.stdout, `Wrote ${out} (${formatNumber(bytes.length)} bytes)`);
+  const file = out ?? defaultPath(path, best, format);
+  writeOutputFile(file, bytes);
+  print(terminal.stdout, `Wrote ${file} (${formatNumber(bytes.length)} bytes)`);
 }

@@ -1,7 +1,8 @@
 /**
  * What ends a command from outside: Ctrl-C, termination by the system, a terminal that is closed,
- * an output that nobody reads any more. The first request ends cleanly, a second Ctrl-C at once.
+ * an output that nobody reads any more. The first request ends cleanly, a later Ctrl-C at once.
  */
+import { isHangUpIgnored } from './nohup.js';
 import { describeFault, print } from './terminal.js';
 
 /** The exit code of an interrupted run, as shells use it for Ctrl-C. */
@@ -12,6 +13,12 @@ const unreadExitCode = 141;
 
 /** A closed terminal sends SIGHUP more than once, so that a second one says nothing new. */
 const signals = { SIGINT: true, SIGTERM: true, SIGHUP: false } as const;
+
+/**
+ * Milliseconds for which a second signal is taken for an echo of the first: fingers that hit Ctrl-C twice, a shell
+ * and a supervisor that both pass it on.
+ */
+const echoTime = 250;
 
 /** Ends the task that is running cleanly; there is none while this is undefined. */
 let stopTask: (() => void) | undefined;
@@ -27,14 +34,20 @@ export async function withSignals<T>(
   onStop: () => void = () => {},
 ): Promise<T> {
   const controller = new AbortController();
+  let isLater = false;
   const stop = (): void => {
     if (controller.signal.aborted) return;
     controller.abort();
+    // A signal that came while the process was busy is told of after timers, but before immediates.
+    setTimeout(() => setImmediate(() => (isLater = true)), echoTime).unref();
     onStop();
   };
-  const handlers = Object.entries(signals).map(([name, insists]) => {
+  const respected = Object.entries(signals).filter(
+    ([name]) => name !== 'SIGHUP' || !isHangUpIgnored(),
+  );
+  const handlers = respected.map(([name, insists]) => {
     const handle = (): void => {
-      if (insists && controller.signal.aborted) process.exit(interruptedExitCode);
+      if (insists && isLater) process.exit(interruptedExitCode);
       stop();
     };
     return [name, handle] as const;
@@ -66,4 +79,9 @@ export function watchOutputs({ stdout, stderr }: Pick<NodeJS.Process, 'stdout' |
     stopTask();
   };
   for (const output of [stdout, stderr]) output.on('error', handle);
+}
+
+/** Let a command that was started under `nohup` outlive its terminal: Node has forgotten it. */
+export function respectNohup(): void {
+  if (isHangUpIgnored()) process.on('SIGHUP', () => {});
 }

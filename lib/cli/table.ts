@@ -17,8 +17,8 @@ const noFrame = Object.fromEntries(
   ),
 );
 
-/** Rows that are laid out at once: of some 100,000 cli-table3 ends in a full stack. */
-const blockRows = 1000;
+/** Rows that are laid out at once: the time grows with their square, and some 100,000 fill the stack. */
+const blockRows = 100;
 
 /** Lines of a table without frames; headings are dim on a terminal. */
 export function formatTable(

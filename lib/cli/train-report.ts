@@ -1,6 +1,7 @@
 /** What `rnm-td3 train` says while it trains and when it is done: for people, or for machines. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { remedies } from '../../native/package-manager.mjs';
 import type { Td3Agent } from '../td3/agent.js';
 import { findPreset } from '../td3/presets.js';
 import type { EvaluationRecord, TrainProgress, TrainResult } from '../train/index.js';
@@ -8,6 +9,7 @@ import { RunFolder } from '../train/index.js';
 import { flagName, formatDefault, nameFlags } from './flags.js';
 import { formatDuration, formatNumber } from './format.js';
 import { ProgressBar } from './progress.js';
+import { quotePath, quoteWord } from './shell.js';
 import { describeWarning, paint, print, printJson } from './terminal.js';
 import type { Output, Terminal } from './terminal.js';
 import { runConfigSchema } from './train-config.js';
@@ -118,7 +120,7 @@ function describePreset(config: RunConfig): string {
   }
   const set = (Object.entries(preset.options) as [keyof RunConfig, unknown][])
     .filter(([key, value]) => JSON.stringify(config[key]) === JSON.stringify(value))
-    .map(([key, value]) => `--${flagName(key)} ${formatDefault(value)}`);
+    .map(([key, value]) => `--${flagName(key)} ${quoteWord(formatDefault(value))}`);
   const without = name === 'task' ? '; --preset none does without' : '';
   const whose = name === 'task' ? `of ${env}` : 'of the paper';
   return `Preset ${whose}: ${set.join(' ')}${without}`;
@@ -139,14 +141,13 @@ function describeResult(result: TrainResult, stdout: Output): string {
       : []),
     ...result.notices.map((notice) => ['Note', nameFlags(notice, optionKeys)]),
   ];
+  const [program, path] = [`${remedies().run} rnm-td3`, quotePath(folder.path)];
   const next = [
-    ...(result.interrupted ? [`npx rnm-td3 train --resume ${folder.path}`] : []),
-    `npx rnm-td3 eval ${folder.path}`,
-    ...(best === undefined || best === evaluation
-      ? []
-      : [`npx rnm-td3 eval ${folder.path} --best`]),
-    `npx rnm-td3 export ${folder.path} --format onnx`,
-    `tensorboard --logdir ${folder.path}`,
+    ...(result.interrupted ? [`${program} train --resume ${path}`] : []),
+    `${program} eval ${path}`,
+    ...(best === undefined || best === evaluation ? [] : [`${program} eval ${path} --best`]),
+    `${program} export ${path} --format onnx`,
+    `tensorboard --logdir ${path}`,
   ];
   return [
     `\n${paint(stdout, 'bold', describeEnd(result))}`,

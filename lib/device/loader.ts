@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isCheckout, remedies } from '../../native/package-manager.mjs';
 import { RunError } from '../errors.js';
 import { guardAddon } from './guard.js';
 import type { NativeAddon } from './native.js';
@@ -62,15 +63,16 @@ function tryCandidates(paths: string[]): { addon: NativeAddon; path: string } {
 function explain(causes: string[]): string {
   const unset =
     '  - Unset the environment variable RNM_ADDON: it names the only file that was tried.';
+  const { rebuild, allow } = remedies();
+  const unbuilt = `  - If install scripts were not run: \`${allow}\`, then \`${rebuild}\`.`;
   return [
     'The native addon of rnm-td3 could not be loaded:',
     ...causes.map((cause) => `  - ${cause}`),
     'What helps:',
     ...(chosenAddon() === undefined ? [] : [unset]),
-    '  - Build it: `npm rebuild rnm-td3` (in a clone: `npm run install`). This needs a C++20',
-    '    compiler and CMake >= 3.19 or Python 3, e.g. `apt-get install g++ cmake`.',
-    '  - If npm did not run install scripts: `npm install-scripts approve rnm-td3`, then',
-    '    `npm rebuild rnm-td3`.',
+    ...(isCheckout ? [] : [unbuilt]),
+    `  - Build it: \`${rebuild}\`. This needs a C++20 compiler and CMake >= 3.19 or Python 3,`,
+    '    e.g. `apt-get install g++ cmake`.',
     `  - This is Node ${process.version} on ${process.platform}-${process.arch}; Node >= 20 is needed.`,
   ].join('\n');
 }

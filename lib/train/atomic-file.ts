@@ -43,8 +43,17 @@ export function writeFileAtomic(
     else replaceAndKeep(temporary, path, names);
     syncFolder(dirname(path));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeIfThere(temporary);
     throw writeError(path, error);
+  }
+}
+
+/** What kept a file from being written may keep it from being removed: its name, a disk that is gone. */
+function removeIfThere(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // The error that led here says more.
   }
 }
 

@@ -15,6 +15,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENOTDIR: 'Something on that path is a file: remove it or choose another folder with --out',
   EEXIST: 'Something else is there: remove it or choose another folder with --out',
   EIO: 'The disk reports a hardware error: choose a folder on another disk with --out',
+  ENAMETOOLONG: 'The name is too long: choose a shorter one with --out',
   EMFILE: 'Too many files are open: raise the limit (ulimit -n)',
 };
 

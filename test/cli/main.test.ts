@@ -101,9 +101,41 @@ test('a terminal that is closed, and says so twice, does not cut the saving shor
   expect(await ended).toMatchObject({ code: 130, stdout: 'ready\nstopping\n' });
 });
 
-test('the second signal ends it at once', async () => {
+test('a second signal right after the first changes nothing, a later one ends it at once', async () => {
   const { child, ended } = runTypeScript('test/cli/never-ends.ts', [], makeFolder());
   // It answers "ready", then "stopping" to the first signal, and never ends by itself.
-  child.stdout.on('data', () => child.kill('SIGINT'));
+  await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  child.kill('SIGTERM');
+  await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  await setTimeout(1000);
+  expect(child.exitCode ?? child.signalCode).toBeNull();
+  child.kill('SIGINT');
   expect(await ended).toMatchObject({ code: 130, stdout: 'ready\nstopping\n' });
+});
+
+test('two signals at once leave a run with all of it saved', async () => {
+  const folder = makeFolder();
+  const args = [...smallRun, '--steps=1000000', '--json', '--out=run'];
+  const { child, ended } = runTypeScript(main, args, folder);
+  await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  await setTimeout(20);
+  child.kill('SIGINT');
+  expect(await ended).toMatchObject({ code: 130, stderr: '' });
+  expect(existsSync(join(folder, 'run', 'summary.json'))).toBe(true);
+  expect(existsSync(join(folder, 'run', 'policy.safetensors'))).toBe(true);
+});
+
+test('under nohup a run outlives its terminal', async () => {
+  const folder = makeFolder();
+  const args = [...smallRun, '--steps=1000000', '--json', '--out=run'];
+  const { child, ended } = runTypeScript(main, args, folder, 'exec nohup');
+  await once(child.stdout, 'data');
+  child.kill('SIGHUP');
+  await once(child.stdout, 'data');
+  expect(child.exitCode ?? child.signalCode).toBeNull();
+  child.kill('SIGINT');
+  expect(await ended).toMatchObject({ code: 130, stderr: '' });
 });

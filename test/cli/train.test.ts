@@ -1,4 +1,5 @@
 /** Training from the command line, and what can be done with its run folder afterwards. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
@@ -53,6 +54,17 @@ describe('rnm-td3 train', () => {
       envs: 1,
       agent: { sparsity: '2:4', hiddenSizes: [16, 16], maskInterval: '50 + t / 10' },
     });
+  });
+
+  test('what to try next can be copied into a shell, whatever the folder is called', async () => {
+    const out = join(makeFolder(), "it's a run");
+    const { code, out: text } = await runCommand(...smallRun, '--steps=90', '--out', out);
+    expect(code).toBe(0);
+    const [, command = ''] = /^ {2}npx rnm-td3 (export .*)$/m.exec(text) ?? [];
+    const script = `printf '%s|' ${command}`;
+    expect(execFileSync('sh', ['-c', script], { encoding: 'utf8' })).toBe(
+      `export|${out}|--format|onnx|`,
+    );
   });
 
   test('--json prints events as lines and nothing else', async () => {

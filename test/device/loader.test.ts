@@ -10,7 +10,7 @@ const temporaryFolder = temporaryFolders();
 const isAddon = expect.stringMatching(/rnm\.node$/);
 
 /** Load the addon with the compiled loader of a package folder, in a process of its own. */
-function loadIn(folder: string, rnmAddon = '') {
+function loadIn(folder: string, rnmAddon = '', agent = '') {
   const loader = join(folder, 'dist', 'device', 'loader.js');
   const code = `
     const { loadAddon } = await import(${JSON.stringify(loader)});
@@ -19,7 +19,11 @@ function loadIn(folder: string, rnmAddon = '') {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--input-type=module', '--eval', code],
-    { cwd: folder, env: { ...process.env, RNM_ADDON: rnmAddon }, encoding: 'utf8' },
+    {
+      cwd: folder,
+      env: { ...process.env, RNM_ADDON: rnmAddon, npm_config_user_agent: agent },
+      encoding: 'utf8',
+    },
   );
   return { status, output: `${stdout}${stderr}`.trim() };
 }
@@ -27,7 +31,12 @@ function loadIn(folder: string, rnmAddon = '') {
 /** A copy of the package that holds nothing but the compiled loader. */
 function barePackage(): string {
   const folder = temporaryFolder();
-  for (const file of ['package.json', 'dist/device/loader.js', 'dist/errors.js']) {
+  for (const file of [
+    'package.json',
+    'dist/device/loader.js',
+    'dist/errors.js',
+    'native/package-manager.mjs',
+  ]) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     copyFileSync(join(root, file), join(folder, file));
   }
@@ -87,6 +96,25 @@ describe('what is said when it cannot be loaded', () => {
     expect(output).toContain('g++ cmake');
     expect(output).toContain(`Node ${process.version} on ${process.platform}-${process.arch}`);
     expect(output).not.toContain('RNM_ADDON');
+  });
+
+  test.each([
+    ['npm/11.0.0 node/v20', 'npm rebuild rnm-td3', 'npm install-scripts approve rnm-td3'],
+    ['pnpm/10.1.0 npm/? node/v20', '`pnpm rebuild`', '`pnpm approve-builds`'],
+    ['yarn/1.22.22 npm/? node/v20', 'yarn install --force', 'yarn config delete ignore-scripts'],
+    ['yarn/4.5.0 npm/? node/v20', 'yarn rebuild rnm-td3', '"dependenciesMeta"'],
+  ])('the remedies in the words of %s', (agent, ...remedies) => {
+    const { output } = loadIn(barePackage(), '', agent);
+    for (const remedy of remedies) expect(output).toContain(remedy);
+    expect(/(?<!p)npm rebuild/.test(output)).toBe(agent.startsWith('npm'));
+  });
+
+  test('in a checkout, the script that builds it', () => {
+    const folder = barePackage();
+    place(join(folder, 'tsconfig.build.json'), '{}');
+    const { output } = loadIn(folder);
+    expect(output).toContain('`npm run install`');
+    expect(output).not.toContain('approve');
   });
 
   test('that RNM_ADDON names a file that is not there', () => {

@@ -7,6 +7,7 @@ import { anchors, commandLines, localLinks, prose, readDocument, root } from './
 const documents = [
   'README.md',
   'CONTRIBUTING.md',
+  'SECURITY.md',
   ...readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
@@ -15,6 +16,7 @@ const documents = [
 /** Flags of other programs that the documents mention. */
 const foreignFlags = [
   '--import', // node
+  '--ignore-scripts', // npm
   '--logdir', // tensorboard
   '--write', // prettier
   '--help',

@@ -37,6 +37,23 @@ describe('renderLearningCurve', () => {
     expect([file.readUInt32BE(16), file.readUInt32BE(20)]).toEqual([2 * width, 2 * height]);
   });
 
+  test("writes with the package's own fonts, in letters of several alphabets", async () => {
+    const draw = (title: string) =>
+      renderLearningCurve({ title, series: [{ label: 'a', runs: [points] }] });
+    // Of the same width in the layout, so that nothing but the letters may differ.
+    for (const [one, other] of [
+      ['HHHH', 'OOOO'],
+      ['ЖЖЖЖ', 'ШШШШ'],
+      ['ΨΨΨΨ', 'ΦΦΦΦ'],
+      ['1 ± 2', '1 − 2'],
+    ]) {
+      const [a, b] = [await draw(one!), await draw(other!)];
+      const size = (svg: string) => /width="\d+" height="\d+"/.exec(svg)?.[0];
+      expect(size(a.svg)).toBe(size(b.svg));
+      expect(Buffer.from(a.png).equals(b.png)).toBe(false);
+    }
+  });
+
   test('draws the mean over several runs, with a band between their extremes', async () => {
     const alone = await renderLearningCurve({
       title: 'x',

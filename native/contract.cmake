@@ -1,0 +1,25 @@
+# What addon and plugin have to agree on, as one hash: the interface between them, and every header of the core,
+# of which that interface is made. A plugin of another hash is not used.
+function(rnm_contract folder result)
+  set(depends CONFIGURE_DEPENDS)
+  if(CMAKE_SCRIPT_MODE_FILE)
+    set(depends)
+  endif()
+  file(GLOB headers RELATIVE ${folder} ${depends} ${folder}/core/*.h)
+  list(SORT headers)
+  foreach(header ${headers} cuda/plugin.h)
+    file(SHA256 ${folder}/${header} hash)
+    string(APPEND contract "${header} ${hash}\n")
+    if(NOT CMAKE_SCRIPT_MODE_FILE)
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${folder}/${header})
+    endif()
+  endforeach()
+  string(SHA256 contract "${contract}")
+  set(${result} ${contract} PARENT_SCOPE)
+endfunction()
+
+# cmake -P native/contract.cmake prints the hash of the headers beside it.
+if(CMAKE_SCRIPT_MODE_FILE)
+  rnm_contract(${CMAKE_CURRENT_LIST_DIR} contract)
+  message(STATUS ${contract})
+endif()
