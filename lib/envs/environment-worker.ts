@@ -1,18 +1,19 @@
 /** The worker's side of `WorkerEnvironment`: makes the environment, then takes its turns. */
-import { parentPort, workerData } from 'node:worker_threads';
-import { invalidValue } from '../errors.js';
-import type { Environment } from './environment.js';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { InvalidValueError, invalidValue, RunError } from '../errors.js';
+import type { Environment, EnvironmentState } from './environment.js';
 import { makeEnv } from './registry.js';
 import { command, SharedStep, turn } from './worker-environment.js';
-import type { WorkerHello } from './worker-environment.js';
+import type { WorkerHello, WorkerStart } from './worker-environment.js';
 
 const { id, options } = workerData as { id: string; options: Record<string, unknown> };
 
 try {
   const env = await makeEnv(id, options);
   const { observationSize, actionSize, actionLow, actionHigh } = env;
-  parentPort?.once('message', (memory: SharedArrayBuffer) => {
-    takeTurns(env, new SharedStep(memory, env));
+  parentPort?.once('message', ({ memory, states }: WorkerStart) => {
+    takeTurns(env, new SharedStep(memory, env), states);
   });
   const hello: WorkerHello = { observationSize, actionSize, actionLow, actionHigh };
   parentPort?.postMessage(hello);
@@ -21,7 +22,7 @@ try {
 }
 
 /** Do what is asked until the environment is closed. */
-function takeTurns(env: Environment, shared: SharedStep): void {
+function takeTurns(env: Environment, shared: SharedStep, states: MessagePort): void {
   const { control } = shared;
   process.once('exit', (code) => {
     // The caller would wait for an answer that does not come.
@@ -37,12 +38,14 @@ function takeTurns(env: Environment, shared: SharedStep): void {
     Atomics.wait(control, 0, turn.caller);
     control[2] = 0;
     try {
-      open = answer(env, shared);
+      open = answer(env, shared, states);
     } catch (error) {
+      control[4] = Number(error instanceof InvalidValueError);
       tell(messageOf(error), shared);
     }
     giveTurn(shared);
   }
+  states.close();
   parentPort?.close();
 }
 
@@ -57,7 +60,7 @@ function giveTurn({ control }: SharedStep): void {
 }
 
 /** One answer; false when it was the last. */
-function answer(env: Environment, shared: SharedStep): boolean {
+function answer(env: Environment, shared: SharedStep, states: MessagePort): boolean {
   const { control, action, scalars } = shared;
   switch (control[1]) {
     case command.step: {
@@ -74,10 +77,23 @@ function answer(env: Environment, shared: SharedStep): boolean {
     case command.seededReset:
       show(env, env.reset({ seed: scalars[3] ?? 0 }), shared);
       return true;
+    case command.state:
+      states.postMessage(env.state?.());
+      return true;
+    case command.restore:
+      restore(env, receiveMessageOnPort(states)?.message as EnvironmentState);
+      return true;
     default:
       env.close();
       return false;
   }
+}
+
+function restore(env: Environment, state: EnvironmentState): void {
+  if (env.restore === undefined) {
+    throw new RunError(`${env.id} has no restore(): it cannot go on in the middle of an episode`);
+  }
+  env.restore(state);
 }
 
 /** A shorter one would leave values of the last one behind it. */

@@ -1,5 +1,5 @@
 /** Environments: the interface, the built-in MuJoCo tasks, and how to add one's own. */
-export type { Environment, StepResult } from './environment.js';
+export type { Environment, EnvironmentState, StepResult } from './environment.js';
 export { MujocoEnvironment } from './mujoco/engine.js';
 export type { TaskId, TaskOptions } from './mujoco/tasks/index.js';
 export type { CameraConfig, MujocoOptions, Range } from './options.js';

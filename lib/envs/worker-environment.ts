@@ -5,9 +5,10 @@
  * Both sides share one block of memory and take turns by a number in it. A message between threads
  * would cost more than most steps do, and could not arrive while the caller is busy.
  */
-import { Worker } from 'node:worker_threads';
-import { checkObject, invalidValue, RunError } from '../errors.js';
-import type { Environment, StepResult } from './environment.js';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { checkObject, InvalidValueError, invalidValue, RunError } from '../errors.js';
+import type { Environment, EnvironmentState, StepResult } from './environment.js';
 
 /** An environment whose steps can be begun and finished apart. */
 export interface OverlappedEnvironment extends Environment {
@@ -25,15 +26,32 @@ export interface WorkerHello {
   actionHigh: Float32Array;
 }
 
+/** What the worker gets when its environment is made. */
+export interface WorkerStart {
+  memory: SharedArrayBuffer;
+  /** States of the environment go through it, whose size nobody knows beforehand. */
+  states: MessagePort;
+}
+
 /** Whose turn it is: the first number of the shared memory. */
 export const turn = { caller: 0, worker: 1 } as const;
 
 /** What the worker is asked for: the second number. */
-export const command = { step: 0, reset: 1, seededReset: 2, close: 3 } as const;
+export const command = {
+  step: 0,
+  reset: 1,
+  seededReset: 2,
+  close: 3,
+  state: 4,
+  restore: 5,
+} as const;
 
 /** What caller and worker share. */
 export class SharedStep {
-  /** [turn, command, length of the error's text or 0, whether the worker has ended] */
+  /**
+   * [turn, command, length of the error's text or 0, whether the worker has ended, whether the error
+   * is of a value that was passed]
+   */
   readonly control: Int32Array;
   readonly action: Float64Array;
   readonly observation: Float64Array;
@@ -46,16 +64,16 @@ export class SharedStep {
     { observationSize, actionSize }: Pick<WorkerHello, 'observationSize' | 'actionSize'>,
   ) {
     const numbers = 8 * (actionSize + observationSize + 4);
-    this.control = new Int32Array(memory, 0, 4);
-    this.action = new Float64Array(memory, 16, actionSize);
-    this.observation = new Float64Array(memory, 16 + 8 * actionSize, observationSize);
-    this.scalars = new Float64Array(memory, 16 + 8 * (actionSize + observationSize), 4);
-    this.text = new Uint8Array(memory, 16 + numbers, textLength);
+    this.control = new Int32Array(memory, 0, 6);
+    this.action = new Float64Array(memory, 24, actionSize);
+    this.observation = new Float64Array(memory, 24 + 8 * actionSize, observationSize);
+    this.scalars = new Float64Array(memory, 24 + 8 * (actionSize + observationSize), 4);
+    this.text = new Uint8Array(memory, 24 + numbers, textLength);
   }
 
   static allocate(sizes: Pick<WorkerHello, 'observationSize' | 'actionSize'>): SharedStep {
     const numbers = 8 * (sizes.actionSize + sizes.observationSize + 4);
-    return new SharedStep(new SharedArrayBuffer(16 + numbers + textLength), sizes);
+    return new SharedStep(new SharedArrayBuffer(24 + numbers + textLength), sizes);
   }
 }
 
@@ -70,6 +88,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   readonly actionHigh: Float32Array;
   readonly #worker: Worker;
   readonly #shared: SharedStep;
+  readonly #states: MessagePort;
   #pending = false;
   #closed = false;
 
@@ -85,7 +104,10 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     this.actionHigh = hello.actionHigh;
     this.#worker = worker;
     this.#shared = SharedStep.allocate(hello);
-    worker.postMessage(this.#shared.memory);
+    const { port1, port2 } = new MessageChannel();
+    this.#states = port1;
+    const start: WorkerStart = { memory: this.#shared.memory, states: port2 };
+    worker.postMessage(start, [port2]);
   }
 
   /**
@@ -144,16 +166,49 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     return Float64Array.from(this.#shared.observation);
   }
 
+  /**
+   * What `state()` of the environment returns.
+   *
+   * @returns undefined also where it has no such method
+   */
+  state(): EnvironmentState | undefined {
+    this.#ask(command.state);
+    this.#wait();
+    return receiveMessageOnPort(this.#states)?.message as EnvironmentState | undefined;
+  }
+
+  /**
+   * Have the environment go on from a state of it.
+   *
+   * @throws InvalidValueError when it does not fit, RunError when the environment has no `restore()`
+   */
+  restore(state: EnvironmentState): void {
+    checkObject('state', state);
+    this.#checkFree();
+    try {
+      this.#states.postMessage(state);
+    } catch (cause) {
+      throw notForWorkers('state', state, cause);
+    }
+    this.#ask(command.restore);
+    this.#wait();
+  }
+
   close(): void {
     if (this.#closed) return;
     if (this.#pending) this.#wait();
     this.#ask(command.close);
     this.#closed = true;
+    this.#states.close();
+  }
+
+  #checkFree(): void {
+    if (this.#closed) throw new RunError(`${this.id} was closed: make a new environment`);
+    if (this.#pending) throw new RunError('Call finish() for the step that was begun first');
   }
 
   #ask(what: number): void {
-    if (this.#closed) throw new RunError(`${this.id} was closed: make a new environment`);
-    if (this.#pending) throw new RunError('Call finish() for the step that was begun first');
+    this.#checkFree();
     const { control } = this.#shared;
     control[1] = what;
     this.#pending = true;
@@ -172,7 +227,9 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     this.#pending = false;
     if (control[3] === 1) this.#closed = true;
     const length = control[2] ?? 0;
-    if (length > 0) throw new RunError(new TextDecoder().decode(text.slice(0, length)));
+    if (length === 0) return;
+    const message = new TextDecoder().decode(text.slice(0, length));
+    throw control[4] === 1 ? new InvalidValueError(message) : new RunError(message);
   }
 }
 
@@ -181,17 +238,17 @@ function startWorker(id: string, options: Readonly<Record<string, unknown>>): Wo
   try {
     return new Worker(url, { workerData: { id, options } });
   } catch (cause) {
-    const { name, message } = cause as Error;
-    if (name !== 'DataCloneError') throw cause;
-    const error = invalidValue(
-      `the options of ${id}`,
-      'data that a worker can get',
-      options,
-      message,
-    );
-    error.cause = cause;
-    throw error;
+    throw notForWorkers(`the options of ${id}`, options, cause);
   }
+}
+
+/** The error for a value that could not be sent to a worker. */
+function notForWorkers(what: string, value: unknown, cause: unknown): unknown {
+  const { name, message } = cause as Error;
+  if (name !== 'DataCloneError') return cause;
+  const error = invalidValue(what, 'data that a worker can get', value, message);
+  error.cause = cause;
+  return error;
 }
 
 function firstMessage(id: string, worker: Worker): Promise<WorkerHello | { error: string }> {

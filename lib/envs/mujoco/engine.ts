@@ -7,9 +7,11 @@ import type { MainModule } from '@mujoco/mujoco';
 import { RunError, checkInteger, checkObject, invalidValue } from '../../errors.js';
 import { Random } from '../../random.js';
 import type { RandomState } from '../../random.js';
-import type { Environment, StepResult } from '../environment.js';
+import type { Environment, EnvironmentState, StepResult } from '../environment.js';
 import { resolveOptions } from '../options.js';
 import type { MujocoOptions } from '../options.js';
+import { decodeState, encodeState, fingerprint } from './episode-state.js';
+import type { Fingerprint } from './episode-state.js';
 import { checkModel } from './model-needs.js';
 import type { ModelNeeds } from './model-needs.js';
 import { Simulation } from './simulation.js';
@@ -57,6 +59,7 @@ export class MujocoEnvironment<
   readonly #simulation: Simulation;
   readonly #task: Task;
   readonly #action: Float32Array;
+  readonly #fingerprint: Fingerprint;
   #random: Random | undefined;
   #elapsedSteps = 0;
   #closed = false;
@@ -82,6 +85,7 @@ export class MujocoEnvironment<
       this.actionLow = Float32Array.from({ length: this.actionSize }, (_, i) => range[2 * i]!);
       this.actionHigh = Float32Array.from({ length: this.actionSize }, (_, i) => range[2 * i + 1]!);
       this.#action = new Float32Array(this.actionSize);
+      this.#fingerprint = fingerprint(this.id, this.options);
     } catch (error) {
       simulation.close();
       throw error;
@@ -163,6 +167,43 @@ export class MujocoEnvironment<
     this.#simulation.setState(qpos, qvel);
     if (qaccWarmstart !== undefined) this.#simulation.views.qaccWarmstart.set(qaccWarmstart);
     return this.#task.observe();
+  }
+
+  /**
+   * All that is needed to go on from here, to the bit: physics, derived values that lag it, steps of
+   * the episode, random numbers.
+   *
+   * @returns plain data for JSON; undefined where the physics cannot go on (a number that is not
+   *   finite) or cannot be had (a model whose bodies may sleep)
+   */
+  state(): EnvironmentState | undefined {
+    this.#checkOpen();
+    const simulation = this.#simulation.state();
+    if (simulation === undefined) return undefined;
+    return encodeState({
+      ...this.#fingerprint,
+      // A step after the limit is truncated like the one that reached it.
+      elapsedSteps: Math.min(this.#elapsedSteps, this.maxEpisodeSteps),
+      random: this.#random?.state() ?? null,
+      ...simulation,
+    });
+  }
+
+  /**
+   * Go on from what `state()` returned in an environment of the same task and options.
+   *
+   * @throws InvalidValueError for a state of another task, model or options, or a damaged one;
+   *   nothing has changed then
+   */
+  restore(state: EnvironmentState): void {
+    this.#checkOpen();
+    const { maxEpisodeSteps } = this;
+    const sizes = this.#simulation.stateSizes;
+    const decoded = decodeState(state, { ...this.#fingerprint, ...sizes, maxEpisodeSteps });
+    const random = decoded.random === null ? undefined : Random.fromState(decoded.random);
+    this.#simulation.restore(decoded);
+    this.#random = random;
+    this.#elapsedSteps = decoded.elapsedSteps;
   }
 
   /** State of the random numbers behind `reset`, for a checkpoint; undefined before the first. */

@@ -9,6 +9,7 @@
 import loadMujoco from '@mujoco/mujoco';
 import type { MainModule, MjData, MjModel } from '@mujoco/mujoco';
 import { InvalidValueError, RunError, invalidValue } from '../../errors.js';
+import { concatenate } from './numerics.js';
 
 let engine: Promise<MainModule> | undefined;
 
@@ -65,6 +66,20 @@ function fetchViews(data: MjData): Views {
     qfrcActuator: data.qfrc_actuator,
     qfrcConstraint: data.qfrc_constraint,
   };
+}
+
+/** Arrays of `mjData` that go from one step to the next but that MuJoCo's own states leave out. */
+const carriedOver = ['flexvert_conage', 'flexvert_lambda'] as const;
+
+/** All that the next step and what tasks read depend on. */
+export interface SimulationState {
+  /** What MuJoCo calls the integration state: time, positions, velocities, controls, warm start, ... */
+  physics: Float64Array;
+  /**
+   * What derives from an earlier state, one physics step behind: computed anew from `physics` it
+   * would be of another moment.
+   */
+  lagging: Float64Array;
 }
 
 /** A model and its state. Free it with `close()`: it lives outside the garbage collector's reach. */
@@ -171,6 +186,49 @@ export class Simulation {
     views.qpos.set(qpos);
     views.qvel.set(qvel);
     this.#mujoco.mj_forward(this.model, this.#data);
+  }
+
+  /** Undefined where bodies may sleep: what MuJoCo then keeps of them cannot be had. */
+  state(): SimulationState | undefined {
+    const { mjtEnableBit } = this.#mujoco;
+    if ((this.model.opt.enableflags & mjtEnableBit.mjENBL_SLEEP.value) !== 0) return undefined;
+    const { physics: length } = this.stateSizes;
+    const buffer = new this.#mujoco.DoubleBuffer(length);
+    try {
+      this.#mujoco.mj_getState(this.model, this.#data, buffer, this.#stateKind);
+      const physics = Float64Array.from(buffer.GetView() as Float64Array);
+      return { physics, lagging: concatenate(...this.#laggingViews()) };
+    } finally {
+      buffer.delete();
+    }
+  }
+
+  /** How many numbers the parts of a state have. */
+  get stateSizes(): { physics: number; lagging: number } {
+    const physics = this.#mujoco.mj_stateSize(this.model, this.#stateKind);
+    const lagging = this.#laggingViews().reduce((sum, { length }) => sum + length, 0);
+    return { physics, lagging };
+  }
+
+  /** Go on from a state whose parts have the lengths of `stateSizes`. */
+  restore({ physics, lagging }: SimulationState): void {
+    this.clear();
+    this.#mujoco.mj_setState(this.model, this.#data, Array.from(physics), this.#stateKind);
+    let start = 0;
+    for (const view of this.#laggingViews()) {
+      view.set(lagging.subarray(start, start + view.length));
+      start += view.length;
+    }
+  }
+
+  get #stateKind(): number {
+    return this.#mujoco.mjtState.mjSTATE_INTEGRATION.value;
+  }
+
+  #laggingViews(): Float64Array[] {
+    const { qpos: _, qvel: _v, ctrl: _c, qaccWarmstart: _w, ...lagging } = this.views;
+    const others = carriedOver.map((name) => this.#data[name] as Float64Array);
+    return [...Object.values(lagging), ...others] as Float64Array[];
   }
 
   /** Free model and data; they must not be used after. */
