@@ -1,40 +1,40 @@
 /**
- * JSON that keeps every number but NaN. The notation has room for all of them, and readers give them
- * back (`JSON.parse('1e999')` is Infinity); it is only `JSON.stringify` that writes null or 0.
+ * JSON that keeps every number but NaN: numbers for which JSON has no notation that every program
+ * passes on are written as text, "Infinity", "-Infinity" and "-0".
  */
 import { invalidValue } from './errors.js';
 
-/** How numbers that `JSON.stringify` changes are written. */
-const literals = [
-  { holds: (value: number) => value === Infinity, literal: '1e999' },
-  { holds: (value: number) => value === -Infinity, literal: '-1e999' },
-  { holds: (value: number) => Object.is(value, -0), literal: '-0' },
-] as const;
+/** Numbers that `JSON.stringify` changes, by how they are written. */
+const named = new Map<unknown, number>([
+  ['Infinity', Infinity],
+  ['-Infinity', -Infinity],
+  ['-0', -0],
+]);
 
-/** No text that anyone writes begins so. */
-const mark = '\u0000\u0000number ';
-const marked = new RegExp(
-  `"${JSON.stringify(mark).slice(1, -1).replaceAll('\\', '\\\\')}(\\S+?)"`,
-  'g',
-);
-
-/** `JSON.stringify` of data that passes `checkJson`, with -0 and infinite numbers as they are. */
+/** `JSON.stringify` for data that `readNumbers` gives back; NaN becomes null. */
 export function stringifyJson(value: unknown, space?: number): string {
-  const text = JSON.stringify(
-    value,
-    (_, each: unknown) => (typeof each === 'number' ? markNumber(each) : each),
-    space,
-  );
-  return text.replaceAll(marked, '$1');
+  const nameNumber = (_: string, each: unknown): unknown => {
+    for (const [name, number] of named) if (Object.is(each, number)) return name;
+    return each;
+  };
+  return JSON.stringify(value, nameNumber, space);
 }
 
-function markNumber(value: number): number | string {
-  const found = literals.find(({ holds }) => holds(value));
-  return found === undefined ? value : mark + found.literal;
+/** The number that a text of `stringifyJson` stands for; any other value as it is. */
+export function readNumber(value: unknown): unknown {
+  return named.get(value) ?? value;
+}
+
+/** A copy of plain data in which texts that stand for numbers are these numbers. */
+export function readNumbers<Data>(value: Data): Data {
+  if (Array.isArray(value)) return value.map(readNumbers) as Data;
+  if (typeof value !== 'object' || value === null) return readNumber(value) as Data;
+  const members = Object.entries(value).map(([key, each]) => [key, readNumbers(each)] as const);
+  return Object.fromEntries(members) as Data;
 }
 
 /**
- * Check that data can be written as JSON and read back as it was. Members that are undefined are left
+ * Check that data can be written by `stringifyJson` and read back as it was. Members that are undefined are left
  * out, as by `JSON.stringify`.
  *
  * @param name what the message calls the data
@@ -53,7 +53,8 @@ function checkMember(
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
   if (typeof value === 'number' && !Number.isNaN(value)) return;
   if (typeof value !== 'object' || !isPlain(value)) throw cannotHold(name, value, remedy);
-  if (around.includes(value)) throw cannotHold(name, value, remedy, 'which contains itself');
+  if (around.includes(value))
+    throw invalidValue(name, 'data that does not contain itself', value, remedy);
   const inside = [...around, value];
   if (Array.isArray(value)) {
     value.forEach((each, i) => checkMember(`${name}[${i}]`, each, remedy, inside));
@@ -71,7 +72,6 @@ function isPlain(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-function cannotHold(name: string, value: unknown, remedy?: string, what = ''): Error {
-  const expected = `data that JSON can hold (text, numbers but NaN, true, false, null, arrays, plain objects)`;
-  return invalidValue(name, expected, what === '' ? value : `an object ${what}`, remedy);
+function cannotHold(name: string, value: unknown, remedy?: string): Error {
+  return invalidValue(name, 'data that JSON can hold', value, remedy);
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidValueError, invalidValue } from '../errors.js';
+import { readNumbers } from '../json.js';
 import { listOptions, parseOptions } from '../options.js';
 import {
   agentConfigSchema,
@@ -103,7 +104,7 @@ async function missingTask(): Promise<InvalidValueError> {
 /** Options from a config file, or from the config.json of a run, to do it again. */
 async function readOptions(path: string): Promise<Record<string, unknown>> {
   const config = await readConfigFile(path);
-  if ('format' in config) return optionsOfRun(path, config);
+  if ('format' in config) return optionsOfRun(path, readNumbers(config));
   checkKeys(path, config, Object.keys(runConfigSchema.shape));
   return config;
 }

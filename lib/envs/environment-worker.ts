@@ -3,6 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { MessagePort } from 'node:worker_threads';
 import { InvalidValueError, invalidValue, RunError } from '../errors.js';
 import type { Environment, EnvironmentState } from './environment.js';
+import { givenOptionsOf } from './given-options.js';
 import { makeEnv } from './registry.js';
 import { command, SharedStep, turn } from './worker-environment.js';
 import type { WorkerHello, WorkerStart } from './worker-environment.js';
@@ -15,7 +16,9 @@ try {
   parentPort?.once('message', ({ memory, states }: WorkerStart) => {
     takeTurns(env, new SharedStep(memory, env), states);
   });
-  const hello: WorkerHello = { observationSize, actionSize, actionLow, actionHigh };
+  const givenOptions = givenOptionsOf(env);
+  const spaces = { observationSize, actionSize, actionLow, actionHigh };
+  const hello: WorkerHello = { ...spaces, givenOptions };
   parentPort?.postMessage(hello);
 } catch (error) {
   parentPort?.postMessage({ error: messageOf(error) });

@@ -24,6 +24,7 @@ export interface WorkerHello {
   actionSize: number;
   actionLow: Float32Array;
   actionHigh: Float32Array;
+  givenOptions: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What the worker gets when its environment is made. */
@@ -86,6 +87,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   readonly actionSize: number;
   readonly actionLow: Float32Array;
   readonly actionHigh: Float32Array;
+  readonly givenOptions: Readonly<Record<string, unknown>> | undefined;
   readonly #worker: Worker;
   readonly #shared: SharedStep;
   readonly #states: MessagePort;
@@ -102,6 +104,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     this.actionSize = hello.actionSize;
     this.actionLow = hello.actionLow;
     this.actionHigh = hello.actionHigh;
+    this.givenOptions = hello.givenOptions;
     this.#worker = worker;
     this.#shared = SharedStep.allocate(hello);
     const { port1, port2 } = new MessageChannel();

@@ -1,4 +1,5 @@
 /** How a run is named and written down. */
+import { givenOptionsOf } from '../envs/given-options.js';
 import { packageVersion } from './package-version.js';
 import type { TrainSettings } from './train-options.js';
 
@@ -11,8 +12,9 @@ export function describeRun(settings: TrainSettings): Record<string, unknown> {
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = settings;
   const { keepCheckpoints, saveReplay, stopAtReturn, patience } = settings;
   return {
+    ...describeTask(settings),
     // What describes the run itself comes from the run.
-    ...settings.config,
+    ...definedMembers(settings.config),
     format: runFormat,
     version: packageVersion,
     env: env.id,
@@ -28,4 +30,17 @@ export function describeRun(settings: TrainSettings): Record<string, unknown> {
     ...(patience !== undefined && { patience }),
     agent: agent.config,
   };
+}
+
+/** How the task was made and stepped, where the caller does not say it: in the command line's words. */
+function describeTask({ env, overlapped = [] }: TrainSettings): Record<string, unknown> {
+  return {
+    envOptions: givenOptionsOf(env) ?? {},
+    overlap: overlapped.length > 0,
+    envs: Math.max(1, overlapped.length),
+  };
+}
+
+function definedMembers(config: TrainSettings['config'] = {}): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }

@@ -1,5 +1,6 @@
 /** What `train` takes and what it gives. */
 import type { Environment } from '../envs/environment.js';
+import { givenOptionsOf } from '../envs/given-options.js';
 import type { OverlappedEnvironment } from '../envs/worker-environment.js';
 import {
   checkBoolean,
@@ -19,6 +20,7 @@ import {
   checkSignal,
   hasMethods,
 } from './check.js';
+import { checkJson } from '../json.js';
 import type { Evaluation } from './evaluate.js';
 import type { MetricWriter } from './metrics.js';
 import type { StopReason } from './stop-rule.js';
@@ -227,6 +229,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   checkWriters(options.writers);
   checkFolders(options);
   checkConfig(options.config);
+  checkGivenOptions(env, options.config);
   const { stopAtReturn, patience, saveReplay = true } = options;
   return {
     ...options,
@@ -302,12 +305,15 @@ function checkFolders({ out, resume }: TrainOptions): void {
 }
 
 function checkConfig(config: TrainOptions['config']): void {
-  if (config !== undefined) checkObject('config', config);
-  try {
-    JSON.stringify(config);
-  } catch (cause) {
-    const error = invalidValue('config', 'plain data', config, (cause as Error).message);
-    error.cause = cause;
-    throw error;
-  }
+  if (config === undefined) return;
+  checkObject('config', config);
+  checkJson('config', config);
+}
+
+/** What cannot be written down cannot be evaluated or done again. */
+function checkGivenOptions(env: Environment, config: TrainOptions['config']): void {
+  if (config?.['envOptions'] !== undefined) return;
+  const remedy =
+    'config.json is to have the options of the task: give those that it can hold as config.envOptions';
+  checkJson(`the options of ${env.id}`, givenOptionsOf(env) ?? {}, remedy);
 }

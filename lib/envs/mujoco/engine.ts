@@ -8,6 +8,7 @@ import { RunError, checkInteger, checkObject, invalidValue } from '../../errors.
 import { Random } from '../../random.js';
 import type { RandomState } from '../../random.js';
 import type { Environment, EnvironmentState, StepResult } from '../environment.js';
+import { differingOptions } from '../given-options.js';
 import { resolveOptions } from '../options.js';
 import type { MujocoOptions } from '../options.js';
 import { decodeState, encodeState, fingerprint } from './episode-state.js';
@@ -52,6 +53,8 @@ export class MujocoEnvironment<
   readonly actionHigh: Float32Array;
   /** Every option as it is in force. */
   readonly options: Readonly<Options>;
+  /** The options that differ from the task's defaults. */
+  readonly givenOptions: Readonly<Partial<Options>>;
   /** Seconds of one environment step. */
   readonly dt: number;
   /** Steps after which an episode is truncated. */
@@ -72,6 +75,7 @@ export class MujocoEnvironment<
   ) {
     this.id = definition.id;
     this.options = resolveOptions(definition.id, definition.defaults, options);
+    this.givenOptions = differingOptions(this.options, definition.defaults);
     this.maxEpisodeSteps = this.options.maxEpisodeSteps;
     const simulation = new Simulation(mujoco, this.options.model);
     try {
