@@ -2,21 +2,28 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { InvalidValueError, invalidValue, RunError } from '../errors.js';
+import { Pause } from '../pause.js';
 import type { Environment, EnvironmentState } from './environment.js';
 import { givenOptionsOf } from './given-options.js';
 import { makeEnv } from './registry.js';
-import { command, SharedStep, turn } from './worker-environment.js';
-import type { WorkerHello, WorkerStart } from './worker-environment.js';
+import { writeAtOnce } from './worker-output.js';
+import { at, command, SharedStep, turn } from './worker-protocol.js';
+import type { WorkerHello, WorkerStart } from './worker-protocol.js';
 
 const { id, options } = workerData as { id: string; options: Record<string, unknown> };
 
+/** Milliseconds for which a wait for the caller holds up what else the task does (timers, sockets). */
+const shortWait = 20;
+
+writeAtOnce(process.stdout, 1);
+writeAtOnce(process.stderr, 2);
 try {
   const env = await makeEnv(id, options);
   const { observationSize, actionSize, actionLow, actionHigh } = env;
-  parentPort?.once('message', ({ memory, states }: WorkerStart) => {
-    takeTurns(env, new SharedStep(memory, env), states);
-  });
   const givenOptions = givenOptionsOf(env);
+  parentPort?.once('message', ({ memory, states }: WorkerStart) => {
+    void takeTurns(env, new SharedStep(memory, env), states);
+  });
   const spaces = { observationSize, actionSize, actionLow, actionHigh };
   const hello: WorkerHello = { ...spaces, givenOptions };
   parentPort?.postMessage(hello);
@@ -25,47 +32,57 @@ try {
 }
 
 /** Do what is asked until the environment is closed. */
-function takeTurns(env: Environment, shared: SharedStep, states: MessagePort): void {
+async function takeTurns(env: Environment, shared: SharedStep, states: MessagePort): Promise<void> {
   const { control } = shared;
-  process.once('exit', (code) => {
-    // The caller would wait for an answer that does not come.
-    if (Atomics.load(control, 0) !== turn.worker) return;
-    control[3] = 1;
-    tell(
-      `${env.id} ended its worker thread (exit code ${code}). Does it call process.exit()?`,
-      shared,
-    );
-    giveTurn(shared);
-  });
+  const pause = new Pause(shortWait);
+  tellOfTheEnd(env, shared);
+  // Nothing else keeps the thread alive while the event loop waits.
+  const alive = setInterval(() => {}, 2 ** 30);
   for (let open = true; open;) {
-    Atomics.wait(control, 0, turn.caller);
-    control[2] = 0;
+    // A short wait costs less than to be woken by way of the event loop.
+    if (!shared.wait(turn.caller, shortWait)) await shared.waitMeanwhile(turn.caller);
+    control[at.textLength] = 0;
     try {
       open = answer(env, shared, states);
     } catch (error) {
-      control[4] = Number(error instanceof InvalidValueError);
+      control[at.isInvalidValue] = Number(error instanceof InvalidValueError);
       tell(messageOf(error), shared);
     }
-    giveTurn(shared);
+    shared.give(turn.caller);
+    if (open && Atomics.load(control, at.leave) === 1) {
+      env.close();
+      open = false;
+    }
+    if (pause.due) await pause.take();
   }
+  clearInterval(alive);
   states.close();
   parentPort?.close();
 }
 
-function tell(message: string, { control, text }: SharedStep): void {
-  const { written } = new TextEncoder().encodeInto(message, text);
-  control[2] = Math.max(written, 1);
+/** Have the caller know when the thread ends: it would wait for an answer that does not come. */
+function tellOfTheEnd(env: Environment, shared: SharedStep): void {
+  let reason = 'Does it call process.exit()?';
+  process.once('uncaughtExceptionMonitor', (error) => {
+    reason = `An error that nothing caught: ${messageOf(error)}`;
+  });
+  process.once('exit', (code) => {
+    shared.control[at.isInvalidValue] = 0;
+    tell(`${env.id} ended its worker thread (exit code ${code}). ${reason}`, shared);
+    Atomics.store(shared.control, at.ended, 1);
+    if (Atomics.load(shared.control, at.turn) === turn.worker) shared.give(turn.caller);
+  });
 }
 
-function giveTurn({ control }: SharedStep): void {
-  Atomics.store(control, 0, turn.caller);
-  Atomics.notify(control, 0);
+function tell(message: string, { control, text }: SharedStep): void {
+  const { written } = new TextEncoder().encodeInto(message, text);
+  control[at.textLength] = Math.max(written, 1);
 }
 
 /** One answer; false when it was the last. */
 function answer(env: Environment, shared: SharedStep, states: MessagePort): boolean {
   const { control, action, scalars } = shared;
-  switch (control[1]) {
+  switch (control[at.command]) {
     case command.step: {
       const result = env.step(action);
       show(env, result.observation, shared);

@@ -1,14 +1,13 @@
 /**
  * An environment in a thread of its own: it steps while the caller does something else, such as an
  * update of the networks.
- *
- * Both sides share one block of memory and take turns by a number in it. A message between threads
- * would cost more than most steps do, and could not arrive while the caller is busy.
  */
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { checkObject, InvalidValueError, invalidValue, RunError } from '../errors.js';
 import type { Environment, EnvironmentState, StepResult } from './environment.js';
+import { at, command, SharedStep, turn } from './worker-protocol.js';
+import type { WorkerHello, WorkerStart } from './worker-protocol.js';
 
 /** An environment whose steps can be begun and finished apart. */
 export interface OverlappedEnvironment extends Environment {
@@ -16,71 +15,21 @@ export interface OverlappedEnvironment extends Environment {
   begin(action: ArrayLike<number>): void;
   /** Wait for the step that was begun. */
   finish(): StepResult;
-}
-
-/** What the worker says when its environment is made. */
-export interface WorkerHello {
-  observationSize: number;
-  actionSize: number;
-  actionLow: Float32Array;
-  actionHigh: Float32Array;
-  givenOptions: Readonly<Record<string, unknown>> | undefined;
-}
-
-/** What the worker gets when its environment is made. */
-export interface WorkerStart {
-  memory: SharedArrayBuffer;
-  /** States of the environment go through it, whose size nobody knows beforehand. */
-  states: MessagePort;
-}
-
-/** Whose turn it is: the first number of the shared memory. */
-export const turn = { caller: 0, worker: 1 } as const;
-
-/** What the worker is asked for: the second number. */
-export const command = {
-  step: 0,
-  reset: 1,
-  seededReset: 2,
-  close: 3,
-  state: 4,
-  restore: 5,
-} as const;
-
-/** What caller and worker share. */
-export class SharedStep {
+  /** Begin an episode, as `reset()` does; it is finished by `finishReset()`. */
+  beginReset?(options?: { seed?: number }): void;
+  /** Wait for the reset that was begun: the first observation. */
+  finishReset?(): Float64Array;
   /**
-   * [turn, command, length of the error's text or 0, whether the worker has ended, whether the error
-   * is of a value that was passed]
+   * For callers whose event loop is to run: a promise that resolves when the wait for what was begun
+   * is over, or undefined where it is or soon will be.
    */
-  readonly control: Int32Array;
-  readonly action: Float64Array;
-  readonly observation: Float64Array;
-  /** [reward, terminated, truncated, seed] */
-  readonly scalars: Float64Array;
-  readonly text: Uint8Array;
-
-  constructor(
-    readonly memory: SharedArrayBuffer,
-    { observationSize, actionSize }: Pick<WorkerHello, 'observationSize' | 'actionSize'>,
-  ) {
-    const numbers = 8 * (actionSize + observationSize + 4);
-    this.control = new Int32Array(memory, 0, 6);
-    this.action = new Float64Array(memory, 24, actionSize);
-    this.observation = new Float64Array(memory, 24 + 8 * actionSize, observationSize);
-    this.scalars = new Float64Array(memory, 24 + 8 * (actionSize + observationSize), 4);
-    this.text = new Uint8Array(memory, 24 + numbers, textLength);
-  }
-
-  static allocate(sizes: Pick<WorkerHello, 'observationSize' | 'actionSize'>): SharedStep {
-    const numbers = 8 * (sizes.actionSize + sizes.observationSize + 4);
-    return new SharedStep(new SharedArrayBuffer(24 + numbers + textLength), sizes);
-  }
+  settled?(): Promise<void> | undefined;
 }
 
-const textLength = 2048;
-/** A step that takes longer than this has failed. */
+/** Milliseconds after which what was asked for has failed. */
 const patience = 60_000;
+/** Milliseconds for which a wait may hold up the caller's event loop. */
+const shortWait = 20;
 
 export class WorkerEnvironment implements OverlappedEnvironment {
   readonly observationSize: number;
@@ -92,6 +41,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   readonly #shared: SharedStep;
   readonly #states: MessagePort;
   #pending = false;
+  #askedAt = 0;
   #closed = false;
 
   /** Use `WorkerEnvironment.create(id, options)`. */
@@ -144,7 +94,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   }
 
   finish(): StepResult {
-    this.#wait();
+    this.#take();
     const { observation, scalars } = this.#shared;
     return {
       observation: Float64Array.from(observation),
@@ -162,11 +112,31 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   }
 
   reset(options: { seed?: number } = {}): Float64Array {
+    this.beginReset(options);
+    return this.finishReset();
+  }
+
+  beginReset(options: { seed?: number } = {}): void {
     checkObject('the options of reset', options);
     this.#shared.scalars[3] = options.seed ?? 0;
     this.#ask(options.seed === undefined ? command.reset : command.seededReset);
-    this.#wait();
+  }
+
+  finishReset(): Float64Array {
+    this.#take();
     return Float64Array.from(this.#shared.observation);
+  }
+
+  settled(): Promise<void> | undefined {
+    // A short wait costs less than to be woken by way of the event loop.
+    return this.#shared.wait(turn.worker, shortWait) ? undefined : this.#settle();
+  }
+
+  async #settle(): Promise<void> {
+    // Only the worker keeps the process alive meanwhile.
+    this.#worker.ref();
+    await this.#shared.waitMeanwhile(turn.worker, this.#patienceLeft);
+    this.#worker.unref();
   }
 
   /**
@@ -176,7 +146,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
    */
   state(): EnvironmentState | undefined {
     this.#ask(command.state);
-    this.#wait();
+    this.#take();
     return receiveMessageOnPort(this.#states)?.message as EnvironmentState | undefined;
   }
 
@@ -194,15 +164,22 @@ export class WorkerEnvironment implements OverlappedEnvironment {
       throw notForWorkers('state', state, cause);
     }
     this.#ask(command.restore);
-    this.#wait();
+    this.#take();
   }
 
+  /** Close the environment once it has done what was begun; it is not waited for. */
   close(): void {
     if (this.#closed) return;
-    if (this.#pending) this.#wait();
-    this.#ask(command.close);
+    const { control } = this.#shared;
+    Atomics.store(control, at.leave, 1);
+    if (Atomics.load(control, at.turn) === turn.caller) {
+      this.#pending = false;
+      this.#ask(command.close);
+    }
     this.#closed = true;
     this.#states.close();
+    this.#worker.unref();
+    setTimeout(() => void this.#worker.terminate(), patience).unref();
   }
 
   #checkFree(): void {
@@ -213,31 +190,43 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   #ask(what: number): void {
     this.#checkFree();
     const { control } = this.#shared;
-    control[1] = what;
+    control[at.command] = what;
     this.#pending = true;
-    Atomics.store(control, 0, turn.worker);
-    Atomics.notify(control, 0);
+    this.#askedAt = performance.now();
+    this.#shared.give(turn.worker);
+    // A worker that has ended by itself meanwhile answers nothing.
+    if (Atomics.load(control, at.ended) === 1) this.#shared.give(turn.caller);
   }
 
-  #wait(): void {
+  get #patienceLeft(): number {
+    return Math.max(0, patience - (performance.now() - this.#askedAt));
+  }
+
+  /** Wait for the answer, which may be an error. */
+  #take(): void {
     if (!this.#pending) throw new RunError('Call begin(action) before finish()');
     const { control, text } = this.#shared;
-    if (Atomics.wait(control, 0, turn.worker, patience) === 'timed-out') {
+    if (!this.#shared.wait(turn.worker, this.#patienceLeft)) {
       void this.#worker.terminate();
       this.#closed = true;
       throw new RunError(`${this.id} did not answer for ${patience / 1000} s in its worker thread`);
     }
     this.#pending = false;
-    if (control[3] === 1) this.#closed = true;
-    const length = control[2] ?? 0;
+    if (control[at.ended] === 1) this.#closed = true;
+    const length = control[at.textLength] ?? 0;
     if (length === 0) return;
     const message = new TextDecoder().decode(text.slice(0, length));
-    throw control[4] === 1 ? new InvalidValueError(message) : new RunError(message);
+    throw control[at.isInvalidValue] === 1 ? new InvalidValueError(message) : new RunError(message);
   }
 }
 
+/**
+ * Start the worker by way of a module in a URL: it inherits the options of this process, of which
+ * --input-type allows no file, and only modules have those of --import run before them.
+ */
 function startWorker(id: string, options: Readonly<Record<string, unknown>>): Worker {
-  const url = new URL('./environment-worker.js', import.meta.url);
+  const file = new URL('./environment-worker.js', import.meta.url).href;
+  const url = new URL(`data:text/javascript,import ${encodeURIComponent(JSON.stringify(file))}`);
   try {
     return new Worker(url, { workerData: { id, options } });
   } catch (cause) {

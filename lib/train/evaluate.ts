@@ -3,7 +3,7 @@ import type { Environment } from '../envs/environment.js';
 import { RunError, checkInteger, checkObject } from '../errors.js';
 import { checkAgent, checkEnvironment, checkFits, checkSignal, hasMethods } from './check.js';
 import { Random, randomStreams } from '../random.js';
-import { Pause } from './pause.js';
+import { Pause } from '../pause.js';
 import type { TrainableAgent } from './trainable.js';
 
 /** Options of `evaluate`. */
