@@ -77,7 +77,10 @@ export class MujocoEnvironment<
     this.options = resolveOptions(definition.id, definition.defaults, options);
     this.givenOptions = differingOptions(this.options, definition.defaults);
     this.maxEpisodeSteps = this.options.maxEpisodeSteps;
-    const simulation = new Simulation(mujoco, this.options.model);
+    const simulation = new Simulation(mujoco, this.options.model, (text) => {
+      // As MuJoCo itself does outside of WebAssembly.
+      console.error(`WARNING: ${this.id}: ${text}`);
+    });
     try {
       checkModel(this.id, simulation.model, mujoco.mjtJoint, definition.needs);
       this.#simulation = simulation;

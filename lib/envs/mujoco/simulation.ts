@@ -10,6 +10,7 @@ import loadMujoco from '@mujoco/mujoco';
 import type { MainModule, MjData, MjModel } from '@mujoco/mujoco';
 import { InvalidValueError, RunError, invalidValue } from '../../errors.js';
 import { concatenate } from './numerics.js';
+import { WarningWatch } from './warnings.js';
 
 let engine: Promise<MainModule> | undefined;
 
@@ -98,18 +99,21 @@ export class Simulation {
   readonly bodyMass: Float64Array;
   readonly #mujoco: MainModule;
   readonly #data: MjData;
+  readonly #warnings: WarningWatch;
   #views: Views;
 
   /**
    * @param mujoco what `loadEngine()` resolved to
    * @param mjcf the model as MJCF text
+   * @param warn called with each kind of warning that MuJoCo gives, once
    * @throws InvalidValueError with MuJoCo's own message when the text is no valid model
    * @internal
    */
-  constructor(mujoco: MainModule, mjcf: string) {
+  constructor(mujoco: MainModule, mjcf: string, warn: (text: string) => void) {
     this.#mujoco = mujoco;
     this.model = compile(mujoco, mjcf);
     this.#data = newData(mujoco, this.model);
+    this.#warnings = new WarningWatch(mujoco, this.#data, warn);
     this.#views = fetchViews(this.#data);
     this.timestep = this.model.opt.timestep;
     this.initialQpos = Float64Array.from(this.model.qpos0 as Float64Array);
@@ -166,8 +170,11 @@ export class Simulation {
     const mujoco = this.#mujoco;
     const { model } = this;
     const data = this.#data;
+    const timeBefore = data.time;
     this.views.ctrl.set(control);
+    this.#warnings.beforeSteps(control);
     for (let i = 0; i < count; i++) mujoco.mj_step(model, data);
+    this.#warnings.afterSteps(timeBefore);
   }
 
   /** Compute `cfrcExt`. It costs time and changes nothing else, so only tasks that need it ask. */
@@ -177,6 +184,7 @@ export class Simulation {
 
   /** Back to the model's initial state, time and solver included. */
   clear(): void {
+    this.#warnings.look();
     this.#mujoco.mj_resetData(this.model, this.#data);
   }
 
@@ -186,6 +194,9 @@ export class Simulation {
     views.qpos.set(qpos);
     views.qvel.set(qvel);
     this.#mujoco.mj_forward(this.model, this.#data);
+    for (const values of [qpos, qvel, this.#data.qacc as Float64Array]) {
+      this.#warnings.beforeSteps(values);
+    }
   }
 
   /** Undefined where bodies may sleep: what MuJoCo then keeps of them cannot be had. */
@@ -234,6 +245,7 @@ export class Simulation {
   /** Free model and data; they must not be used after. */
   close(): void {
     if (this.model.isDeleted()) return;
+    this.#warnings.look();
     this.#data.delete();
     this.model.delete();
   }
