@@ -45,7 +45,7 @@ export class Random {
 
   /** Go on exactly where the source that gave `state` stood. */
   static fromState(state: RandomState): Random {
-    checkState(state);
+    checkRandomState('state', state);
     const random = new Random(0);
     random.#generator = xoroshiro128plusFromState(state.words);
     random.#spareNormal = state.spareNormal;
@@ -112,19 +112,24 @@ function checkInterval(low: unknown, high: unknown): never {
   throw invalidValue('high', expected, high);
 }
 
-function checkState(state: RandomState): void {
-  const words: unknown = state?.words;
+/**
+ * Check that `state` is what `state()` of a source returned.
+ *
+ * @param name what the message calls it
+ */
+export function checkRandomState(name: string, state: unknown): void {
+  const { words, spareNormal } = (state ?? {}) as Partial<Record<keyof RandomState, unknown>>;
   const valid =
     Array.isArray(words) &&
     words.length === 4 &&
     words.every((word) => word === (word as number) >> 0);
   if (!valid || words.every((word) => word === 0)) {
     throw invalidValue(
-      'state.words',
+      `${name}.words`,
       'an array of four 32-bit integers, not all zero',
       words,
       'Pass what random.state() returned.',
     );
   }
-  if (state.spareNormal !== null) checkNumber('state.spareNormal', state.spareNormal);
+  if (spareNormal !== null) checkNumber(`${name}.spareNormal`, spareNormal);
 }

@@ -1,6 +1,7 @@
 // A task of one's own: push a point mass through the plane to a target and stop it there.
 //
-// All that training needs is an object like this one: sizes and ranges, reset, step, close.
+// All that training needs is an object like this one: sizes and ranges, reset, step, close; and for
+// runs that are resumed in the middle of an episode, state and restore.
 import { Random } from 'rnm-td3';
 
 const dt = 0.05; // seconds of one step
@@ -47,6 +48,30 @@ export class PointMass {
       truncated: this.#steps >= maxEpisodeSteps, // only cut off: values are still bootstrapped
       info: { distance },
     };
+  }
+
+  /** Optional: all that is needed to go on from here, for runs that are resumed. */
+  state() {
+    return {
+      position: [...this.#position],
+      velocity: [...this.#velocity],
+      target: [...this.#target],
+      steps: this.#steps,
+      random: this.#random.state(),
+    };
+  }
+
+  /** Go on from what `state()` returned. What can fail comes first, so that a bad state changes nothing. */
+  restore({ position, velocity, target, steps, random }) {
+    const numbers = [...position, ...velocity, ...target];
+    if (numbers.length !== 6 || !numbers.every(Number.isFinite)) {
+      throw new TypeError('Expected the state of a PointMass to have three finite vectors');
+    }
+    this.#random = Random.fromState(random);
+    this.#position = [...position];
+    this.#velocity = [...velocity];
+    this.#target = [...target];
+    this.#steps = steps;
   }
 
   close() {}

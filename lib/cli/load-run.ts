@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { Td3Agent } from '../td3/agent.js';
 import type { Td3Options } from '../td3/config.js';
 import { RunError } from '../errors.js';
-import { RunFolder, fromPlainData, readCheckpointFile } from '../train/index.js';
+import { RunFolder, readCheckpointFile } from '../train/index.js';
 import type { Checkpoint, EvaluationRecord, TrainResult } from '../train/index.js';
 import { paint, print } from './terminal.js';
 import type { Terminal } from './terminal.js';
@@ -47,7 +47,7 @@ export function loadRun(
     folder,
     agent,
     env: String(env),
-    envOptions: fromPlainData(envOptions ?? {}) as Record<string, unknown>,
+    envOptions: (envOptions ?? {}) as Record<string, unknown>,
     steps: agent.steps,
     evaluation: evaluationAt(agent.steps, folder, note),
   };

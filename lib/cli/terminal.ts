@@ -1,4 +1,5 @@
 /** Where a command writes, and how it marks up text for people. */
+import { stringifyJson } from '../json.js';
 
 /** The part of a stream that commands use. */
 export type Output = Pick<NodeJS.WriteStream, 'write'> & { isTTY?: boolean; columns?: number };
@@ -43,5 +44,5 @@ export function print(output: Output, line = ''): void {
 
 /** Write one value as a line of JSON. */
 export function printJson(output: Output, value: unknown): void {
-  print(output, JSON.stringify(value));
+  print(output, stringifyJson(value));
 }

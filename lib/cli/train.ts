@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidValueError, invalidValue } from '../errors.js';
+import { readNumbers } from '../json.js';
 import { listOptions, parseOptions } from '../options.js';
 import {
   agentConfigSchema,
@@ -116,7 +117,7 @@ interface FileOptions {
 /** Options from a config file, or from the config.json of a run, to do it again. */
 async function readOptions(path: string): Promise<FileOptions> {
   const config = await readConfigFile(path);
-  if ('format' in config) return optionsOfRun(path, config);
+  if ('format' in config) return optionsOfRun(path, readNumbers(config));
   checkKeys(path, config, Object.keys(runConfigSchema.shape));
   return { chosen: config };
 }
@@ -173,10 +174,9 @@ async function runTraining(
 ): Promise<TrainResult> {
   const { makeEnv, WorkerEnvironment } = await import('../envs/index.js');
   const { Td3Agent } = await import('../td3/agent.js');
-  const { fromPlainData, train } = await import('../train/index.js');
+  const { train } = await import('../train/index.js');
   const { batchNeed, checkMemory, replayNeed } = await import('../td3/memory.js');
-  const envOptions = fromPlainData(config.envOptions) as RunConfig['envOptions'];
-  const { steps, seed, envSeed = seed, out, overlap, envs, preset, chosen } = config;
+  const { envOptions, steps, seed, envSeed = seed, out, overlap, envs, preset, chosen } = config;
   const { evalInterval, evalEpisodes, logInterval, checkpointInterval } = config;
   const { keepCheckpoints, saveReplay, stopAtReturn, patience } = config;
   const workers = overlap || envs > 1 ? envs : 0;

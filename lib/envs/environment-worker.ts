@@ -1,80 +1,88 @@
 /** The worker's side of `WorkerEnvironment`: makes the environment, then takes its turns. */
-import { setImmediate } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
-import { RunError, invalidValue } from '../errors.js';
+import { InvalidValueError, invalidValue, RunError } from '../errors.js';
+import { Pause } from '../pause.js';
 import type { Environment, EnvironmentState } from './environment.js';
+import { givenOptionsOf } from './given-options.js';
 import { makeEnv } from './registry.js';
-import { command, SharedStep, turn } from './worker-environment.js';
-import type { WorkerHello } from './worker-environment.js';
+import { writeAtOnce } from './worker-output.js';
+import { at, command, SharedStep, turn } from './worker-protocol.js';
+import type { WorkerHello, WorkerStart } from './worker-protocol.js';
 
-const { id, options, port } = workerData as {
-  id: string;
-  options: Record<string, unknown>;
-  port: MessagePort;
-};
+const { id, options } = workerData as { id: string; options: Record<string, unknown> };
 
-/** Milliseconds after which the event loop has its turn: what a task prints goes on its way there. */
-const longestAway = 20;
+/** Milliseconds for which a wait for the caller holds up what else the task does (timers, sockets). */
+const shortWait = 20;
 
+writeAtOnce(process.stdout, 1);
+writeAtOnce(process.stderr, 2);
 try {
   const env = await makeEnv(id, options);
   const { observationSize, actionSize, actionLow, actionHigh } = env;
-  parentPort?.once('message', (memory: SharedArrayBuffer) => {
-    void takeTurns(env, new SharedStep(memory, env));
+  const givenOptions = givenOptionsOf(env);
+  parentPort?.once('message', ({ memory, states }: WorkerStart) => {
+    void takeTurns(env, new SharedStep(memory, env), states);
   });
-  const { givenOptions = options } = env;
-  const hello: WorkerHello = { observationSize, actionSize, actionLow, actionHigh, givenOptions };
+  const spaces = { observationSize, actionSize, actionLow, actionHigh };
+  const hello: WorkerHello = { ...spaces, givenOptions };
   parentPort?.postMessage(hello);
 } catch (error) {
   parentPort?.postMessage({ error: messageOf(error) });
 }
 
 /** Do what is asked until the environment is closed. */
-async function takeTurns(env: Environment, shared: SharedStep): Promise<void> {
+async function takeTurns(env: Environment, shared: SharedStep, states: MessagePort): Promise<void> {
   const { control } = shared;
-  process.once('exit', (code) => {
-    control[3] = 1;
-    tell(
-      `${env.id} ended its worker thread (exit code ${code}). Does it call process.exit()?`,
-      shared,
-    );
-    // The caller may be waiting for an answer that does not come.
-    giveTurn(shared);
-  });
-  let lastThere = performance.now();
+  const pause = new Pause(shortWait);
+  tellOfTheEnd(env, shared);
+  // Nothing else keeps the thread alive while the event loop waits.
+  const alive = setInterval(() => {}, 2 ** 30);
   for (let open = true; open;) {
-    const waited = Atomics.wait(control, 0, turn.caller, longestAway);
-    if (waited === 'timed-out' || performance.now() - lastThere > longestAway) {
-      await setImmediate();
-      lastThere = performance.now();
-      if (waited === 'timed-out') continue;
-    }
-    control[2] = 0;
+    // A short wait costs less than to be woken by way of the event loop.
+    if (!shared.wait(turn.caller, shortWait)) await shared.waitMeanwhile(turn.caller);
+    control[at.textLength] = 0;
     try {
-      open = answer(env, shared);
+      open = answer(env, shared, states);
     } catch (error) {
+      control[at.isInvalidValue] = Number(error instanceof InvalidValueError);
       tell(messageOf(error), shared);
     }
-    giveTurn(shared);
+    shared.give(turn.caller);
+    if (open && Atomics.load(control, at.leave) === 1) {
+      env.close();
+      open = false;
+    }
+    if (pause.due) await pause.take();
   }
+  clearInterval(alive);
+  states.close();
   parentPort?.close();
+}
+
+/** Have the caller know when the thread ends: it would wait for an answer that does not come. */
+function tellOfTheEnd(env: Environment, shared: SharedStep): void {
+  let reason = 'Does it call process.exit()?';
+  process.once('uncaughtExceptionMonitor', (error) => {
+    reason = `An error that nothing caught: ${messageOf(error)}`;
+  });
+  process.once('exit', (code) => {
+    shared.control[at.isInvalidValue] = 0;
+    tell(`${env.id} ended its worker thread (exit code ${code}). ${reason}`, shared);
+    Atomics.store(shared.control, at.ended, 1);
+    if (Atomics.load(shared.control, at.turn) === turn.worker) shared.give(turn.caller);
+  });
 }
 
 function tell(message: string, { control, text }: SharedStep): void {
   const { written } = new TextEncoder().encodeInto(message, text);
-  control[2] = Math.max(written, 1);
-}
-
-function giveTurn({ control }: SharedStep): void {
-  Atomics.store(control, 0, turn.caller);
-  Atomics.notify(control, 0);
+  control[at.textLength] = Math.max(written, 1);
 }
 
 /** One answer; false when it was the last. */
-function answer(env: Environment, shared: SharedStep): boolean {
+function answer(env: Environment, shared: SharedStep, states: MessagePort): boolean {
   const { control, action, scalars } = shared;
-  switch (control[1]) {
+  switch (control[at.command]) {
     case command.step: {
       const result = env.step(action);
       show(env, result.observation, shared);
@@ -90,21 +98,22 @@ function answer(env: Environment, shared: SharedStep): boolean {
       show(env, env.reset({ seed: scalars[3] ?? 0 }), shared);
       return true;
     case command.state:
-      port.postMessage(env.state?.());
+      states.postMessage(env.state?.());
       return true;
     case command.restore:
-      restore(env, receiveMessageOnPort(port)?.message as EnvironmentState);
+      restore(env, receiveMessageOnPort(states)?.message as EnvironmentState);
       return true;
     default:
       env.close();
-      port.close();
       return false;
   }
 }
 
 function restore(env: Environment, state: EnvironmentState): void {
-  if (env.restore !== undefined) return env.restore(state);
-  throw new RunError(`${env.id} cannot go on from a state: it has no restore()`);
+  if (env.restore === undefined) {
+    throw new RunError(`${env.id} has no restore(): it cannot go on in the middle of an episode`);
+  }
+  env.restore(state);
 }
 
 /** A shorter one would leave values of the last one behind it. */

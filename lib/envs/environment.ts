@@ -34,12 +34,15 @@ export interface Environment {
   readonly actionLow: Float32Array;
   /** Greatest value of each action component, length `actionSize`. */
   readonly actionHigh: Float32Array;
+  /**
+   * Options that make the same environment again, by default those that `makeEnv` was given: a run
+   * writes them down, and is evaluated with them. Plain data.
+   */
+  readonly givenOptions?: Readonly<Record<string, unknown>> | undefined;
   /** Begin an episode. With a seed, start the task's random numbers anew from it. */
   reset(options?: { seed?: number }): Float64Array;
   /** Apply an action of length `actionSize` for one step. */
   step(action: ArrayLike<number>): StepResult;
-  /** Options that it was made with and that are not the task's defaults, for a run's config.json. */
-  readonly givenOptions?: Readonly<Record<string, unknown>>;
   /** All that is needed to go on from here; undefined where it cannot be had. */
   state?(): EnvironmentState | undefined;
   /**

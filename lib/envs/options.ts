@@ -3,6 +3,7 @@
  * against them, name by name and type by type.
  */
 import { InvalidValueError, checkInteger, checkNumber, invalidValue } from '../errors.js';
+import { readNumber } from '../json.js';
 import { findNearest } from '../nearest.js';
 
 /** Lower and upper end; either may be infinite. */
@@ -78,7 +79,7 @@ function checkFrameSkip(name: string, value: unknown): number {
 
 function checkRange(name: string, value: unknown): Range {
   if (Array.isArray(value) && value.length === 2) {
-    const [low, high] = value as [unknown, unknown];
+    const [low, high] = value.map(readNumber);
     if (typeof low === 'number' && typeof high === 'number' && low <= high) return [low, high];
   }
   throw invalidValue(name, 'two numbers [low, high] with low <= high', value);

@@ -2,6 +2,7 @@
 import { InvalidValueError, invalidValue } from '../errors.js';
 import { findNearest } from '../nearest.js';
 import type { Environment } from './environment.js';
+import { rememberOptions } from './given-options.js';
 import { MujocoEnvironment } from './mujoco/engine.js';
 import { loadEngine } from './mujoco/simulation.js';
 import { tasks } from './mujoco/tasks/index.js';
@@ -58,7 +59,9 @@ export async function makeEnv(
 ): Promise<Environment> {
   const factory = factories.get(id);
   if (factory === undefined) throw unknownEnvironment(id);
-  return factory(options);
+  const env = await factory(options);
+  rememberOptions(env, options);
+  return env;
 }
 
 function unknownEnvironment(id: unknown): Error {

@@ -1,93 +1,46 @@
 /**
  * An environment in a thread of its own: it steps while the caller does something else, such as an
  * update of the networks.
- *
- * Both sides share one block of memory and take turns by a number in it. A message between threads
- * would cost more than most steps do, and could not arrive while the caller is busy.
  */
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
-import { checkObject, invalidValue, RunError } from '../errors.js';
+import { checkObject, InvalidValueError, invalidValue, RunError } from '../errors.js';
 import type { Environment, EnvironmentState, StepResult } from './environment.js';
+import { at, command, SharedStep, turn } from './worker-protocol.js';
+import type { WorkerHello, WorkerStart } from './worker-protocol.js';
 
 /** An environment whose steps can be begun and finished apart. */
 export interface OverlappedEnvironment extends Environment {
   /** Begin a step. Until `finish()` nothing else may be asked of the environment. */
   begin(action: ArrayLike<number>): void;
-  /** Wait at most so long; true once `finish()` will not have to wait. Without it, it never has to. */
-  isDone?(milliseconds: number): boolean;
   /** Wait for the step that was begun. */
   finish(): StepResult;
+  /** Begin an episode, as `reset()` does; it is finished by `finishReset()`. */
+  beginReset?(options?: { seed?: number }): void;
+  /** Wait for the reset that was begun: the first observation. */
+  finishReset?(): Float64Array;
+  /**
+   * For callers whose event loop is to run: a promise that resolves when the wait for what was begun
+   * is over, or undefined where it is or soon will be.
+   */
+  settled?(): Promise<void> | undefined;
 }
 
-/** What the worker says when its environment is made. */
-export interface WorkerHello {
-  observationSize: number;
-  actionSize: number;
-  actionLow: Float32Array;
-  actionHigh: Float32Array;
-  givenOptions: Readonly<Record<string, unknown>>;
-}
-
-/** Whose turn it is: the first number of the shared memory. */
-export const turn = { caller: 0, worker: 1 } as const;
-
-/** What the worker is asked for: the second number. */
-export const command = {
-  step: 0,
-  reset: 1,
-  seededReset: 2,
-  close: 3,
-  state: 4,
-  restore: 5,
-} as const;
-
-/** What caller and worker share. */
-export class SharedStep {
-  /** [turn, command, length of the error's text or 0, whether the worker has ended] */
-  readonly control: Int32Array;
-  readonly action: Float64Array;
-  readonly observation: Float64Array;
-  /** [reward, terminated, truncated, seed] */
-  readonly scalars: Float64Array;
-  readonly text: Uint8Array;
-
-  constructor(
-    readonly memory: SharedArrayBuffer,
-    { observationSize, actionSize }: Pick<WorkerHello, 'observationSize' | 'actionSize'>,
-  ) {
-    const numbers = 8 * (actionSize + observationSize + 4);
-    this.control = new Int32Array(memory, 0, 4);
-    this.action = new Float64Array(memory, 16, actionSize);
-    this.observation = new Float64Array(memory, 16 + 8 * actionSize, observationSize);
-    this.scalars = new Float64Array(memory, 16 + 8 * (actionSize + observationSize), 4);
-    this.text = new Uint8Array(memory, 16 + numbers, textLength);
-  }
-
-  static allocate(sizes: Pick<WorkerHello, 'observationSize' | 'actionSize'>): SharedStep {
-    const numbers = 8 * (sizes.actionSize + sizes.observationSize + 4);
-    return new SharedStep(new SharedArrayBuffer(16 + numbers + textLength), sizes);
-  }
-}
-
-const textLength = 2048;
-/** A step that takes longer than this has failed. */
+/** Milliseconds after which what was asked for has failed. */
 const patience = 60_000;
-/** And one that takes longer than this is not waited for where nobody wants it any more. */
-const closingPatience = 200;
+/** Milliseconds for which a wait may hold up the caller's event loop. */
+const shortWait = 20;
 
 export class WorkerEnvironment implements OverlappedEnvironment {
   readonly observationSize: number;
   readonly actionSize: number;
   readonly actionLow: Float32Array;
   readonly actionHigh: Float32Array;
-  readonly givenOptions: Readonly<Record<string, unknown>>;
+  readonly givenOptions: Readonly<Record<string, unknown>> | undefined;
   readonly #worker: Worker;
   readonly #shared: SharedStep;
-  /** For what does not fit the shared memory. */
-  readonly #port: MessagePort;
+  readonly #states: MessagePort;
   #pending = false;
-  /** When the worker was asked. */
   #askedAt = 0;
   #closed = false;
 
@@ -96,7 +49,6 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     readonly id: string,
     worker: Worker,
     hello: WorkerHello,
-    port: MessagePort,
   ) {
     this.observationSize = hello.observationSize;
     this.actionSize = hello.actionSize;
@@ -104,9 +56,11 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     this.actionHigh = hello.actionHigh;
     this.givenOptions = hello.givenOptions;
     this.#worker = worker;
-    this.#port = port;
     this.#shared = SharedStep.allocate(hello);
-    worker.postMessage(this.#shared.memory);
+    const { port1, port2 } = new MessageChannel();
+    this.#states = port1;
+    const start: WorkerStart = { memory: this.#shared.memory, states: port2 };
+    worker.postMessage(start, [port2]);
   }
 
   /**
@@ -120,8 +74,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     id: string,
     options: Readonly<Record<string, unknown>> = {},
   ): Promise<WorkerEnvironment> {
-    const { port1: port, port2 } = new MessageChannel();
-    const worker = startWorker(id, options, port2);
+    const worker = startWorker(id, options);
     const hello = await firstMessage(id, worker);
     if ('error' in hello) {
       await worker.terminate();
@@ -129,8 +82,7 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     }
     // Waiting for its turn must not keep the process alive.
     worker.unref();
-    port.unref();
-    return new WorkerEnvironment(id, worker, hello, port);
+    return new WorkerEnvironment(id, worker, hello);
   }
 
   begin(action: ArrayLike<number>): void {
@@ -141,13 +93,8 @@ export class WorkerEnvironment implements OverlappedEnvironment {
     this.#ask(command.step);
   }
 
-  isDone(milliseconds: number): boolean {
-    if (!this.#pending) return true;
-    return Atomics.wait(this.#shared.control, 0, turn.worker, milliseconds) !== 'timed-out';
-  }
-
   finish(): StepResult {
-    this.#wait();
+    this.#take();
     const { observation, scalars } = this.#shared;
     return {
       observation: Float64Array.from(observation),
@@ -165,118 +112,135 @@ export class WorkerEnvironment implements OverlappedEnvironment {
   }
 
   reset(options: { seed?: number } = {}): Float64Array {
+    this.beginReset(options);
+    return this.finishReset();
+  }
+
+  beginReset(options: { seed?: number } = {}): void {
     checkObject('the options of reset', options);
     this.#shared.scalars[3] = options.seed ?? 0;
     this.#ask(options.seed === undefined ? command.reset : command.seededReset);
-    this.#wait();
+  }
+
+  finishReset(): Float64Array {
+    this.#take();
     return Float64Array.from(this.#shared.observation);
   }
 
-  /** As the task in the worker has it; undefined where that cannot tell. */
+  settled(): Promise<void> | undefined {
+    // A short wait costs less than to be woken by way of the event loop.
+    return this.#shared.wait(turn.worker, shortWait) ? undefined : this.#settle();
+  }
+
+  async #settle(): Promise<void> {
+    // Only the worker keeps the process alive meanwhile.
+    this.#worker.ref();
+    await this.#shared.waitMeanwhile(turn.worker, this.#patienceLeft);
+    this.#worker.unref();
+  }
+
+  /**
+   * What `state()` of the environment returns.
+   *
+   * @returns undefined also where it has no such method
+   */
   state(): EnvironmentState | undefined {
     this.#ask(command.state);
-    this.#wait();
-    return receiveMessageOnPort(this.#port)?.message as EnvironmentState | undefined;
+    this.#take();
+    return receiveMessageOnPort(this.#states)?.message as EnvironmentState | undefined;
   }
 
-  /** @throws RunError with the task's own message when the state does not fit */
+  /**
+   * Have the environment go on from a state of it.
+   *
+   * @throws InvalidValueError when it does not fit, RunError when the environment has no `restore()`
+   */
   restore(state: EnvironmentState): void {
-    checkObject('state', state, 'what state() of an environment returned');
-    this.#port.postMessage(state);
+    checkObject('state', state);
+    this.#checkFree();
+    try {
+      this.#states.postMessage(state);
+    } catch (cause) {
+      throw notForWorkers('state', state, cause);
+    }
     this.#ask(command.restore);
-    this.#wait();
+    this.#take();
   }
 
+  /** Close the environment once it has done what was begun; it is not waited for. */
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
-    if (this.#hasEnded || (this.#pending && !this.isDone(closingPatience))) {
-      void this.#worker.terminate();
-      return;
+    const { control } = this.#shared;
+    Atomics.store(control, at.leave, 1);
+    if (Atomics.load(control, at.turn) === turn.caller) {
+      this.#pending = false;
+      this.#ask(command.close);
     }
-    this.#give(command.close);
+    this.#closed = true;
+    this.#states.close();
+    this.#worker.unref();
+    setTimeout(() => void this.#worker.terminate(), patience).unref();
   }
 
-  /** The task, or what it imports, has ended the worker. */
-  get #hasEnded(): boolean {
-    return Atomics.load(this.#shared.control, 3) === 1;
+  #checkFree(): void {
+    if (this.#closed) throw new RunError(`${this.id} was closed: make a new environment`);
+    if (this.#pending) throw new RunError('Call finish() for the step that was begun first');
   }
 
   #ask(what: number): void {
-    if (this.#closed) throw new RunError(`${this.id} was closed: make a new environment`);
-    if (this.#pending) throw new RunError('Call finish() for the step that was begun first');
-    if (this.#hasEnded) this.#fail();
+    this.#checkFree();
+    const { control } = this.#shared;
+    control[at.command] = what;
     this.#pending = true;
     this.#askedAt = performance.now();
-    this.#give(what);
+    this.#shared.give(turn.worker);
+    // A worker that has ended by itself meanwhile answers nothing.
+    if (Atomics.load(control, at.ended) === 1) this.#shared.give(turn.caller);
   }
 
-  #give(what: number): void {
-    const { control } = this.#shared;
-    control[1] = what;
-    Atomics.store(control, 0, turn.worker);
-    Atomics.notify(control, 0);
+  get #patienceLeft(): number {
+    return Math.max(0, patience - (performance.now() - this.#askedAt));
   }
 
-  #wait(): void {
+  /** Wait for the answer, which may be an error. */
+  #take(): void {
     if (!this.#pending) throw new RunError('Call begin(action) before finish()');
-    const { control } = this.#shared;
-    const left = Math.max(0, patience - (performance.now() - this.#askedAt));
-    if (Atomics.wait(control, 0, turn.worker, left) === 'timed-out') {
+    const { control, text } = this.#shared;
+    if (!this.#shared.wait(turn.worker, this.#patienceLeft)) {
       void this.#worker.terminate();
       this.#closed = true;
       throw new RunError(`${this.id} did not answer for ${patience / 1000} s in its worker thread`);
     }
     this.#pending = false;
-    this.#fail();
-  }
-
-  /** Throw what the worker says went wrong, if it says so. */
-  #fail(): void {
-    const { control, text } = this.#shared;
-    if (this.#hasEnded) this.#closed = true;
-    const length = control[2] ?? 0;
-    if (length > 0) throw new RunError(new TextDecoder().decode(text.slice(0, length)));
+    if (control[at.ended] === 1) this.#closed = true;
+    const length = control[at.textLength] ?? 0;
+    if (length === 0) return;
+    const message = new TextDecoder().decode(text.slice(0, length));
+    throw control[at.isInvalidValue] === 1 ? new InvalidValueError(message) : new RunError(message);
   }
 }
 
-function startWorker(
-  id: string,
-  options: Readonly<Record<string, unknown>>,
-  port: MessagePort,
-): Worker {
-  const url = new URL('./environment-worker.js', import.meta.url);
+/**
+ * Start the worker by way of a module in a URL: it inherits the options of this process, of which
+ * --input-type allows no file, and only modules have those of --import run before them.
+ */
+function startWorker(id: string, options: Readonly<Record<string, unknown>>): Worker {
+  const file = new URL('./environment-worker.js', import.meta.url).href;
+  const url = new URL(`data:text/javascript,import ${encodeURIComponent(JSON.stringify(file))}`);
   try {
-    return new Worker(url, {
-      workerData: { id, options, port },
-      transferList: [port],
-      execArgv: inheritedFlags(process.execArgv),
-    });
+    return new Worker(url, { workerData: { id, options } });
   } catch (cause) {
-    const { name, message } = cause as Error;
-    if (name !== 'DataCloneError') throw cause;
-    const error = invalidValue(
-      `the options of ${id}`,
-      'data that a worker can get',
-      options,
-      message,
-    );
-    error.cause = cause;
-    throw error;
+    throw notForWorkers(`the options of ${id}`, options, cause);
   }
 }
 
-/** Flags that say what the process itself runs: a worker runs a file of its own. */
-const flagsOfTheProgram =
-  /^(-e|--eval|-p|--print|-pe|-c|--check|-i|--interactive|--input-type(=.*)?)$/;
-/** Those of them whose value is the next argument. */
-const flagsWithValue = /^(-e|--eval|-p|--print|-pe|--input-type)$/;
-
-/** Node's flags that hold for a worker too, such as `--import`. */
-export function inheritedFlags(flags: readonly string[]): string[] {
-  return flags.filter((flag, i) => {
-    return !flagsOfTheProgram.test(flag) && !flagsWithValue.test(flags[i - 1] ?? '');
-  });
+/** The error for a value that could not be sent to a worker. */
+function notForWorkers(what: string, value: unknown, cause: unknown): unknown {
+  const { name, message } = cause as Error;
+  if (name !== 'DataCloneError') return cause;
+  const error = invalidValue(what, 'data that a worker can get', value, message);
+  error.cause = cause;
+  return error;
 }
 
 function firstMessage(id: string, worker: Worker): Promise<WorkerHello | { error: string }> {

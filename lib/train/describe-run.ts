@@ -1,6 +1,6 @@
 /** How a run is named and written down. */
+import { givenOptionsOf } from '../envs/given-options.js';
 import { packageVersion } from './package-version.js';
-import { toPlainData } from './plain-data.js';
 import type { TrainSettings } from './train-options.js';
 
 /** What `format` is in a run's `config.json`. */
@@ -16,11 +16,9 @@ export function describeRun(settings: TrainSettings): Record<string, unknown> {
   const { keepCheckpoints, saveReplay, stopAtReturn, patience } = settings;
   return {
     chosen: Object.keys(agent.config),
-    ...(env.givenOptions !== undefined && {
-      envOptions: toPlainData('envOptions', env.givenOptions),
-    }),
+    ...describeTask(settings),
     // What describes the run itself comes from the run.
-    ...(toPlainData('config', settings.config ?? {}) as object),
+    ...definedMembers(settings.config),
     format: runFormat,
     version: packageVersion,
     env: env.id,
@@ -42,4 +40,17 @@ export function describeRun(settings: TrainSettings): Record<string, unknown> {
 function valuesInEffect(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const keys = Object.getOwnPropertyNames(config);
   return Object.fromEntries(keys.map((key) => [key, config[key]]));
+}
+
+/** How the task was made and stepped, where the caller does not say it: in the command line's words. */
+function describeTask({ env, overlapped = [] }: TrainSettings): Record<string, unknown> {
+  return {
+    envOptions: givenOptionsOf(env) ?? {},
+    overlap: overlapped.length > 0,
+    envs: Math.max(1, overlapped.length),
+  };
+}
+
+function definedMembers(config: TrainSettings['config'] = {}): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }

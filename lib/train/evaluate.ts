@@ -4,7 +4,7 @@ import { RunError, checkInteger, checkObject } from '../errors.js';
 import { extentOf } from '../extent.js';
 import { checkAgent, checkEnvironment, checkFits, checkSignal, hasMethods } from './check.js';
 import { Random, randomStreams } from '../random.js';
-import { Pause } from './pause.js';
+import { Pause } from '../pause.js';
 import type { TrainableAgent } from './trainable.js';
 
 /** Options of `evaluate`. */

@@ -13,7 +13,6 @@ export type { CurvePoint, CurveSeries, LearningCurveOptions } from './learning-c
 export { train } from './loop.js';
 export type { MetricRecord, MetricWriter } from './metrics.js';
 export { packageVersion } from './package-version.js';
-export { fromPlainData } from './plain-data.js';
 export { encodePolicy, evaluationOrigin, policyMetadata } from './policy.js';
 export type { PolicyOrigin } from './policy.js';
 export { resumableOptions } from './resume.js';

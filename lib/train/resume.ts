@@ -1,5 +1,6 @@
 /** Going on with a run where its last checkpoint left it. */
 import { InvalidValueError, RunError, invalidValue } from '../errors.js';
+import { stringifyJson } from '../json.js';
 import { describeRun } from './describe-run.js';
 import type { RunFolder } from './run-folder.js';
 import type { ReplaySegments } from './replay-segments.js';
@@ -102,11 +103,15 @@ function hasFinished(folder: RunFolder): boolean {
 function checkSameRun(before: Record<string, unknown>, now: Record<string, unknown>): void {
   const [was, is] = [flatten(before), flatten(now)];
   for (const name of new Set([...Object.keys(was), ...Object.keys(is)])) {
-    if (isFree(name) || JSON.stringify(was[name]) === JSON.stringify(is[name])) continue;
-    const expected = `${JSON.stringify(was[name])}, as in the run to go on with,`;
+    if (isFree(name) || shown(was[name]) === shown(is[name])) continue;
+    const expected = `${shown(was[name])}, as in the run to go on with,`;
     const remedy = `What may change is ${resumableOptions.join(', ')}`;
     throw invalidValue(name, expected, is[name], remedy);
   }
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'left out' : stringifyJson(value);
 }
 
 function isFree(name: string): boolean {

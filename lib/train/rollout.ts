@@ -20,14 +20,11 @@ interface Lane<E extends Environment> {
 /** What the training loop needs of it. */
 export interface Rollout {
   /** Begin the first episodes. */
-  start(seed: number, nextSeed: () => number): void;
-  /**
-   * Gather at most `limit` transitions, with one update for each once the agent is ready. A promise where a task
-   * keeps it waiting, so that signals can end the wait.
-   */
-  advance(limit: number, signal?: AbortSignal): void | Promise<void>;
+  start(seed: number, nextSeed: () => number): Promise<void>;
+  /** Gather at most `limit` transitions, with one update for each once the agent is ready. */
+  advance(limit: number): Promise<void> | undefined;
   /** An environment served elsewhere: if it is one of these, its episode is dropped and begun anew. */
-  restart(env: Environment, nextSeed: () => number): void;
+  restart(env: Environment, nextSeed: () => number): Promise<void>;
   /** Where the episodes are, between two calls of `advance`. */
   state(): LaneState[];
   /**
@@ -36,7 +33,7 @@ export interface Rollout {
    * @returns which environments did, by their place
    * @throws InvalidValueError when there were more or fewer of them
    */
-  restore(states: readonly LaneState[], nextSeed: () => number): number[];
+  restore(states: readonly LaneState[], nextSeed: () => number): Promise<number[]>;
 }
 
 abstract class Lanes<E extends Environment> implements Rollout {
@@ -52,17 +49,17 @@ abstract class Lanes<E extends Environment> implements Rollout {
     });
   }
 
-  start(seed: number, nextSeed: () => number): void {
+  async start(seed: number, nextSeed: () => number): Promise<void> {
     // An agent that has been trained before may be in the middle of episodes.
     this.agent.cutEpisode?.();
-    this.lanes.forEach((lane, i) => {
-      lane.observation = copyOf(lane.env.reset({ seed: i === 0 ? seed : nextSeed() }));
-    });
+    for (const [i, lane] of this.lanes.entries()) {
+      await this.reset(lane, { seed: i === 0 ? seed : nextSeed() });
+    }
   }
 
-  restart(env: Environment, nextSeed: () => number): void {
+  async restart(env: Environment, nextSeed: () => number): Promise<void> {
     const lane = this.lanes.find((each) => each.env === env);
-    if (lane !== undefined) this.#beginAnew(lane, nextSeed());
+    if (lane !== undefined) await this.#beginAnew(lane, nextSeed());
   }
 
   state(): LaneState[] {
@@ -71,26 +68,33 @@ abstract class Lanes<E extends Environment> implements Rollout {
     });
   }
 
-  restore(states: readonly LaneState[], nextSeed: () => number): number[] {
+  async restore(states: readonly LaneState[], nextSeed: () => number): Promise<number[]> {
     if (states.length !== this.lanes.length) {
       const expected = `${states.length} environments, as in the run to go on with,`;
       throw invalidValue('overlapped (envs)', expected, this.lanes.length);
     }
     const begunAnew = this.lanes.filter((lane, i) => !restoreLane(lane, states[i]));
-    for (const lane of begunAnew) this.#beginAnew(lane, nextSeed());
+    for (const lane of begunAnew) await this.#beginAnew(lane, nextSeed());
     return begunAnew.map(({ source }) => source);
   }
 
-  #beginAnew(lane: Lane<E>, seed: number): void {
+  async #beginAnew(lane: Lane<E>, seed: number): Promise<void> {
     lane.episode.drop();
     this.agent.cutEpisode?.(lane.source);
-    lane.observation = copyOf(lane.env.reset({ seed }));
+    await this.reset(lane, { seed });
   }
 
-  abstract advance(limit: number, signal?: AbortSignal): void | Promise<void>;
+  abstract advance(limit: number): Promise<void> | undefined;
 
-  /** The agent remembers what a step brought, and the lane goes on from there. */
-  protected take(lane: Lane<E>, action: Float32Array, result: StepResult): void {
+  /** Begin an episode. */
+  protected abstract reset(lane: Lane<E>, options?: { seed?: number }): Promise<void> | undefined;
+
+  /**
+   * The agent remembers what a step brought, and the lane goes on from there.
+   *
+   * @returns whether that was the end of an episode
+   */
+  protected take(lane: Lane<E>, action: Float32Array, result: StepResult): boolean {
     const { reward, terminated, truncated } = result;
     // A task may fill the same array at every step.
     const nextObservation = copyOf(result.observation);
@@ -99,10 +103,9 @@ abstract class Lanes<E extends Environment> implements Rollout {
     this.agent.observe({ ...step, source });
     lane.episode.add(reward);
     lane.observation = nextObservation;
-    if (terminated || truncated) {
-      lane.episode.end();
-      lane.observation = copyOf(lane.env.reset());
-    }
+    const isOver = terminated || truncated;
+    if (isOver) lane.episode.end();
+    return isOver;
   }
 }
 
@@ -119,42 +122,19 @@ function restoreLane(lane: Lane<Environment>, state: LaneState | undefined): boo
   return true;
 }
 
-/** Milliseconds that a step may take before signals get their turn. */
-const shortWait = 500;
-/** And those until it has failed, which `finish` says. */
-const longWait = 60_000;
-
-function isDone(env: OverlappedEnvironment, milliseconds: number): boolean {
-  return env.isDone?.(milliseconds) ?? true;
-}
-
-/** @throws RunError when the signal ends the wait: what is under way is lost then */
-async function waitFor(
-  lanes: readonly Lane<OverlappedEnvironment>[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const deadline = performance.now() + longWait;
-  for (const { env } of lanes) {
-    while (!isDone(env, 0) && performance.now() < deadline) {
-      if (signal?.aborted === true) {
-        throw new RunError(
-          `A step of ${env.id} was under way that does not end, so that it was given up`,
-        );
-      }
-      await setTimeout(20);
-    }
-  }
-}
-
 /** Act, step, remember, learn: the order of the algorithm. */
 export class SerialRollout extends Lanes<Environment> {
-  advance(): void {
+  advance(): undefined {
     const [lane] = this.lanes;
     if (lane === undefined) return;
     const action = this.agent.act(lane.observation, { explore: true });
     // A task may change the array that it is given.
-    this.take(lane, action, lane.env.step(action.slice()));
+    if (this.take(lane, action, lane.env.step(action.slice()))) this.reset(lane);
     if (this.agent.ready) this.agent.learn();
+  }
+
+  protected reset(lane: Lane<Environment>, options?: { seed?: number }): undefined {
+    lane.observation = copyOf(lane.env.reset(options));
   }
 }
 
@@ -163,7 +143,20 @@ export class SerialRollout extends Lanes<Environment> {
  * transitions that are under way, so that every action comes from a policy one round earlier.
  */
 export class OverlappedRollout extends Lanes<OverlappedEnvironment> {
-  advance(limit: number, signal?: AbortSignal): void | Promise<void> {
+  readonly #signal: AbortSignal | undefined;
+
+  /** @param signal ends a wait for an environment that takes its time */
+  constructor(
+    agent: TrainableAgent,
+    envs: readonly OverlappedEnvironment[],
+    episodes: EpisodeLog,
+    signal?: AbortSignal,
+  ) {
+    super(agent, envs, episodes);
+    this.#signal = signal;
+  }
+
+  async advance(limit: number): Promise<void> {
     const lanes = this.lanes.slice(0, limit);
     const actions = lanes.map(({ env, observation }) => {
       const action = this.agent.act(observation, { explore: true });
@@ -171,12 +164,53 @@ export class OverlappedRollout extends Lanes<OverlappedEnvironment> {
       return action;
     });
     for (let i = 0; i < lanes.length && this.agent.ready; i++) this.agent.learn();
-    const takeAll = (): void => {
-      lanes.forEach((lane, i) => {
-        this.take(lane, actions[i] ?? new Float32Array(0), lane.env.finish());
-      });
-    };
-    if (lanes.every(({ env }) => isDone(env, shortWait))) return takeAll();
-    return waitFor(lanes, signal).then(takeAll);
+    for (const [i, lane] of lanes.entries()) {
+      const settled = lane.env.settled?.();
+      if (settled !== undefined) await this.#waitFor(lane.env, settled);
+      const isOver = this.take(lane, actions[i] ?? new Float32Array(0), lane.env.finish());
+      if (isOver) await this.reset(lane);
+    }
   }
+
+  protected async reset(
+    lane: Lane<OverlappedEnvironment>,
+    options: { seed?: number } = {},
+  ): Promise<void> {
+    const { env } = lane;
+    if (env.beginReset === undefined || env.finishReset === undefined) {
+      lane.observation = copyOf(env.reset(options));
+      return;
+    }
+    env.beginReset(options);
+    const settled = env.settled?.();
+    if (settled !== undefined) await this.#waitFor(env, settled);
+    lane.observation = copyOf(env.finishReset());
+  }
+
+  /** Wait for an environment; once the signal is there, no longer than `lastWait`. */
+  async #waitFor({ id }: OverlappedEnvironment, settled: Promise<void>): Promise<void> {
+    const over = new AbortController();
+    const hasSettled = settled.then(() => true);
+    try {
+      if (await Promise.race([hasSettled, aborted(this.#signal, over.signal)])) return;
+      const timeIsUp = setTimeout(lastWait, false, { signal: over.signal });
+      if (await Promise.race([hasSettled, timeIsUp])) return;
+    } finally {
+      over.abort();
+    }
+    throw new RunError(
+      `${id} was still busy in its worker thread ${lastWait / 1000} s after it was to stop`,
+    );
+  }
+}
+
+/** Milliseconds that a step under way has when the run is to stop. */
+const lastWait = 1000;
+
+/** Resolves to false when `signal` comes; until `over` it is listened to. */
+function aborted(signal: AbortSignal | undefined, over: AbortSignal): Promise<false> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) resolve(false);
+    else signal?.addEventListener('abort', () => resolve(false), { once: true, signal: over });
+  });
 }

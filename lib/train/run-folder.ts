@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { RunError, invalidValue } from '../errors.js';
+import { readNumbers, stringifyJson } from '../json.js';
 import { isTemporaryName, writeFileAtomic } from './atomic-file.js';
 import type { FileContent } from './atomic-file.js';
 import { readCheckpointFile } from './checkpoint.js';
@@ -322,7 +323,9 @@ function readJson(path: string): Record<string, unknown> {
   const text = new TextDecoder().decode(readBytes(path));
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+    if (typeof value === 'object' && value !== null) {
+      return readNumbers(value) as Record<string, unknown>;
+    }
   } catch {
     // Told below.
   }
@@ -333,5 +336,5 @@ function readJson(path: string): Record<string, unknown> {
 }
 
 function json(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${stringifyJson(value, 2)}\n`;
 }

@@ -13,7 +13,7 @@ import { encodeSafetensors } from './formats/safetensors.js';
 import { DivergedError, healthyMetrics } from './health.js';
 import { renderLearningCurve } from './learning-curve.js';
 import type { MetricFiles, MetricLog } from './metrics.js';
-import { Pause } from './pause.js';
+import { Pause } from '../pause.js';
 import { encodePolicy, evaluationOrigin } from './policy.js';
 import { ReplayKeeper } from './replay-keeper.js';
 import type { RunFolder } from './run-folder.js';
@@ -81,19 +81,20 @@ export class Session {
     this.#evaluationSeed = this.#nextSeed();
     this.#rollout =
       overlapped.length > 0
-        ? new OverlappedRollout(agent, overlapped, this.#episodes)
+        ? new OverlappedRollout(agent, overlapped, this.#episodes, settings.signal)
         : new SerialRollout(agent, [env], this.#episodes);
   }
 
   /** Train until the last step or the signal, save everything, and say what came out. */
   async run(): Promise<TrainResult> {
-    const { agent, steps, signal } = this.#settings;
+    const { agent, steps } = this.#settings;
     const pause = new Pause();
     await this.#begin();
     while (this.#stopReason() === undefined) {
       const before = agent.steps;
-      const late = this.#rollout.advance(steps - before, signal);
-      if (late !== undefined) await late;
+      const round = this.#rollout.advance(steps - before);
+      // To wait where there is nothing to wait for would cost time at every step.
+      if (round !== undefined) await round;
       if (!this.#learning && agent.updates > this.#updatesBefore) this.#beginLearning();
       await this.#atIntervals(before);
       if (pause.due) {
@@ -114,16 +115,16 @@ export class Session {
   async #begin(): Promise<void> {
     const { seed } = this.#settings;
     if (this.#resumed === undefined) {
-      this.#rollout.start(seed, () => this.#nextSeed());
+      await this.#rollout.start(seed, () => this.#nextSeed());
       // From the first step on there is a checkpoint to fall back on, and a disk that takes one.
       this.#saveCheckpoint();
       return;
     }
-    this.#restore(this.#resumed);
+    await this.#restore(this.#resumed);
     if (this.#evaluationDue) await this.#evaluate();
   }
 
-  #restore(state: RunState): void {
+  async #restore(state: RunState): Promise<void> {
     const { agent, env, overlapped = [] } = this.#settings;
     this.#learning = state.learning;
     this.#loggedStep = state.loggedStep;
@@ -133,7 +134,7 @@ export class Session {
     this.#evaluations.push(...state.evaluations);
     for (const notice of state.notices) this.#notices.push(notice);
     this.#seeds = Random.fromState(state.seeds);
-    const begunAnew = this.#rollout.restore(state.lanes, () => this.#nextSeed());
+    const begunAnew = await this.#rollout.restore(state.lanes, () => this.#nextSeed());
     if (begunAnew.length === 0) return;
     const { id } = overlapped[0] ?? env;
     this.notify(
@@ -247,7 +248,7 @@ export class Session {
     }
     this.#evaluationDue = false;
     this.#lanesBefore = undefined;
-    this.#rollout.restart(evalEnv, () => this.#nextSeed());
+    await this.#rollout.restart(evalEnv, () => this.#nextSeed());
   }
 
   #write(values: Record<string, number>): void {

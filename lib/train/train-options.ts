@@ -1,5 +1,6 @@
 /** What `train` takes and what it gives. */
 import type { Environment } from '../envs/environment.js';
+import { givenOptionsOf } from '../envs/given-options.js';
 import type { OverlappedEnvironment } from '../envs/worker-environment.js';
 import {
   checkBoolean,
@@ -19,9 +20,9 @@ import {
   checkSignal,
   hasMethods,
 } from './check.js';
+import { checkJson } from '../json.js';
 import type { Evaluation } from './evaluate.js';
 import type { MetricWriter } from './metrics.js';
-import { toPlainData } from './plain-data.js';
 import type { StopReason } from './stop-rule.js';
 import type { TrainableAgent } from './trainable.js';
 
@@ -228,6 +229,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   checkWriters(options.writers);
   checkFolders(options);
   checkConfig(options.config);
+  checkGivenOptions(env, options.config);
   const { stopAtReturn, patience, saveReplay = true } = options;
   return {
     ...options,
@@ -305,5 +307,13 @@ function checkFolders({ out, resume }: TrainOptions): void {
 function checkConfig(config: TrainOptions['config']): void {
   if (config === undefined) return;
   checkObject('config', config);
-  toPlainData('config', config);
+  checkJson('config', config);
+}
+
+/** What cannot be written down cannot be evaluated or done again. */
+function checkGivenOptions(env: Environment, config: TrainOptions['config']): void {
+  if (config?.['envOptions'] !== undefined) return;
+  const remedy =
+    'config.json is to have the options of the task: give those that it can hold as config.envOptions';
+  checkJson(`the options of ${env.id}`, givenOptionsOf(env) ?? {}, remedy);
 }

@@ -444,7 +444,7 @@ describe('train, when something fails', () => {
       [{ overlapped: 3 as never }, /overlapped to be an array of environments but received 3/],
       [{ overlapped: [null as never] }, /overlapped\[0\] to be an environment/],
       [{ signal: {} as never }, /signal to be an AbortSignal/],
-      [{ config: { big: 1n } }, /config to be plain data.*BigInt/],
+      [{ config: { big: 1n } }, /config\.big to be data that JSON can hold.*bigint/],
       [
         { env: larger, evalEnv: larger },
         /the agent's observationSize to be 3, as in env, but rec.* 2/,

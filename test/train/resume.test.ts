@@ -210,7 +210,7 @@ describe('resuming', () => {
     await expect(resumeWith({ out: 'x' })).rejects.toThrow(/out to be left out/);
     await expect(resumeWith({ config: { envOptions: { x: 1 } } })).rejects.toThrow(/envOptions/);
     const { overlapped } = optionsOf('two overlapped environments');
-    await expect(resumeWith({ overlapped })).rejects.toThrow(/overlapped \(envs\)/);
+    await expect(resumeWith({ overlapped })).rejects.toThrow(/overlap to be false, as in the run/);
     expect(readFileSync(RunFolder.open(out).checkpointPath).equals(before)).toBe(true);
     expect(await resumeWith({})).toMatchObject({ finished: true, steps: 160 });
   });

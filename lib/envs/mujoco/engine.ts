@@ -2,16 +2,17 @@
  * One environment class for all MuJoCo tasks: it keeps the episode, checks what callers pass and
  * leaves to a small task object what differs between tasks (reset, observation, reward).
  */
-import { createHash, randomInt } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
+import { randomInt } from 'node:crypto';
 import type { MainModule } from '@mujoco/mujoco';
 import { RunError, checkInteger, checkObject, invalidValue } from '../../errors.js';
 import { Random } from '../../random.js';
 import type { RandomState } from '../../random.js';
 import type { Environment, EnvironmentState, StepResult } from '../environment.js';
-import { decodeNumbers, encodeNumbers } from '../exact-numbers.js';
+import { differingOptions } from '../given-options.js';
 import { resolveOptions } from '../options.js';
 import type { MujocoOptions } from '../options.js';
+import { decodeState, encodeState, fingerprint } from './episode-state.js';
+import type { Fingerprint } from './episode-state.js';
 import { checkModel } from './model-needs.js';
 import type { ModelNeeds } from './model-needs.js';
 import { Simulation } from './simulation.js';
@@ -52,7 +53,7 @@ export class MujocoEnvironment<
   readonly actionHigh: Float32Array;
   /** Every option as it is in force. */
   readonly options: Readonly<Options>;
-  /** Those of them that are not the task's defaults. */
+  /** The options that differ from the task's defaults. */
   readonly givenOptions: Readonly<Partial<Options>>;
   /** Seconds of one environment step. */
   readonly dt: number;
@@ -61,8 +62,7 @@ export class MujocoEnvironment<
   readonly #simulation: Simulation;
   readonly #task: Task;
   readonly #action: Float32Array;
-  /** Of every option, the model's text among them. */
-  readonly #fingerprint: string;
+  readonly #fingerprint: Fingerprint;
   #random: Random | undefined;
   #elapsedSteps = 0;
   #closed = false;
@@ -75,10 +75,12 @@ export class MujocoEnvironment<
   ) {
     this.id = definition.id;
     this.options = resolveOptions(definition.id, definition.defaults, options);
-    this.givenOptions = different(this.options, definition.defaults);
-    this.#fingerprint = fingerprintOf(this.options);
+    this.givenOptions = differingOptions(this.options, definition.defaults);
     this.maxEpisodeSteps = this.options.maxEpisodeSteps;
-    const simulation = new Simulation(mujoco, this.options.model, this.id);
+    const simulation = new Simulation(mujoco, this.options.model, (text) => {
+      // As MuJoCo itself does outside of WebAssembly.
+      console.error(`WARNING: ${this.id}: ${text}`);
+    });
     try {
       checkModel(this.id, simulation.model, mujoco.mjtJoint, definition.needs);
       this.#simulation = simulation;
@@ -90,6 +92,7 @@ export class MujocoEnvironment<
       this.actionLow = Float32Array.from({ length: this.actionSize }, (_, i) => range[2 * i]!);
       this.actionHigh = Float32Array.from({ length: this.actionSize }, (_, i) => range[2 * i + 1]!);
       this.#action = new Float32Array(this.actionSize);
+      this.#fingerprint = fingerprint(this.id, this.options);
     } catch (error) {
       simulation.close();
       throw error;
@@ -173,38 +176,41 @@ export class MujocoEnvironment<
     return this.#task.observe();
   }
 
-  /** All that is needed to go on from here to the bit, as plain data: see `Environment.state`. */
-  state(): EnvironmentState {
-    return {
-      task: this.id,
-      options: this.#fingerprint,
-      elapsedSteps: this.#elapsedSteps,
+  /**
+   * All that is needed to go on from here, to the bit: physics, derived values that lag it, steps of
+   * the episode, random numbers.
+   *
+   * @returns plain data for JSON; undefined where the physics cannot go on (a number that is not
+   *   finite) or cannot be had (a model whose bodies may sleep)
+   */
+  state(): EnvironmentState | undefined {
+    this.#checkOpen();
+    const simulation = this.#simulation.state();
+    if (simulation === undefined) return undefined;
+    return encodeState({
+      ...this.#fingerprint,
+      // A step after the limit is truncated like the one that reached it.
+      elapsedSteps: Math.min(this.#elapsedSteps, this.maxEpisodeSteps),
       random: this.#random?.state() ?? null,
-      physics: encodeNumbers(this.simulation.state()),
-    };
+      ...simulation,
+    });
   }
 
   /**
-   * Go on from what `state()` of an environment with the same options returned.
+   * Go on from what `state()` returned in an environment of the same task and options.
    *
-   * @throws InvalidValueError when it does not fit; nothing has changed then
+   * @throws InvalidValueError for a state of another task, model or options, or a damaged one;
+   *   nothing has changed then
    */
   restore(state: EnvironmentState): void {
     this.#checkOpen();
-    checkObject('state', state, 'what state() of an environment returned');
-    const { task, options, elapsedSteps, random, physics } = state;
-    const remedy = 'Make the environment with the same options as the one of the state';
-    if (task !== this.id) throw invalidValue('state.task', `"${this.id}"`, task, remedy);
-    if (options !== this.#fingerprint) {
-      throw invalidValue('state.options', `"${this.#fingerprint}"`, options, remedy);
-    }
-    const steps = checkInteger('state.elapsedSteps', elapsedSteps, 0, this.maxEpisodeSteps);
-    const source = random === null ? undefined : Random.fromState(random as RandomState);
-    const numbers = decodeNumbers('state.physics', physics, this.#simulation.stateSize);
-    checkVector('state.physics', numbers, numbers.length);
-    this.#simulation.restore(numbers);
-    this.#elapsedSteps = steps;
-    this.#random = source;
+    const { maxEpisodeSteps } = this;
+    const sizes = this.#simulation.stateSizes;
+    const decoded = decodeState(state, { ...this.#fingerprint, ...sizes, maxEpisodeSteps });
+    const random = decoded.random === null ? undefined : Random.fromState(decoded.random);
+    this.#simulation.restore(decoded);
+    this.#random = random;
+    this.#elapsedSteps = decoded.elapsedSteps;
   }
 
   /** State of the random numbers behind `reset`, for a checkpoint; undefined before the first. */
@@ -240,22 +246,6 @@ export class MujocoEnvironment<
     }
     return checked;
   }
-}
-
-/** Options that differ from their defaults. */
-function different<Options extends object>(options: Options, defaults: Options): Partial<Options> {
-  const given = Object.entries(options).filter(([name, value]) => {
-    return !isDeepStrictEqual(value, defaults[name as keyof Options]);
-  });
-  return Object.fromEntries(given) as Partial<Options>;
-}
-
-/** A hash, since a model is a long text. JSON has no infinity. */
-function fingerprintOf(options: object): string {
-  const text = JSON.stringify(options, (_, value: unknown) => {
-    return typeof value === 'number' ? String(value) : value;
-  });
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 function checkVector(name: string, values: ArrayLike<number>, length: number): void {

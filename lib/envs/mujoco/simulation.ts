@@ -7,8 +7,10 @@
  * again only when they were found detached.
  */
 import loadMujoco from '@mujoco/mujoco';
-import type { DoubleBuffer, MainModule, MjData, MjModel, MjWarningStatVec } from '@mujoco/mujoco';
+import type { MainModule, MjData, MjModel } from '@mujoco/mujoco';
 import { InvalidValueError, RunError, invalidValue } from '../../errors.js';
+import { concatenate } from './numerics.js';
+import { WarningWatch } from './warnings.js';
 
 let engine: Promise<MainModule> | undefined;
 
@@ -67,17 +69,19 @@ function fetchViews(data: MjData): Views {
   };
 }
 
-/** Arrays that lag behind the state: what a task reads of them is of the last physics step. */
-const lagging = [
-  'xpos',
-  'xipos',
-  'siteXpos',
-  'cinert',
-  'cvel',
-  'cfrcExt',
-  'qfrcActuator',
-  'qfrcConstraint',
-] as const satisfies readonly (keyof Views)[];
+/** Arrays of `mjData` that go from one step to the next but that MuJoCo's own states leave out. */
+const carriedOver = ['flexvert_conage', 'flexvert_lambda'] as const;
+
+/** All that the next step and what tasks read depend on. */
+export interface SimulationState {
+  /** What MuJoCo calls the integration state: time, positions, velocities, controls, warm start, ... */
+  physics: Float64Array;
+  /**
+   * What derives from an earlier state, one physics step behind: computed anew from `physics` it
+   * would be of another moment.
+   */
+  lagging: Float64Array;
+}
 
 /** A model and its state. Free it with `close()`: it lives outside the garbage collector's reach. */
 export class Simulation {
@@ -95,29 +99,22 @@ export class Simulation {
   readonly bodyMass: Float64Array;
   readonly #mujoco: MainModule;
   readonly #data: MjData;
-  /** Room for the physics' own state, outside of JavaScript. */
-  readonly #buffer: DoubleBuffer;
-  readonly #warnings: MjWarningStatVec;
-  readonly #told = new Set<number>();
-  /** What warnings call it. */
-  readonly #name: string;
+  readonly #warnings: WarningWatch;
   #views: Views;
 
   /**
    * @param mujoco what `loadEngine()` resolved to
    * @param mjcf the model as MJCF text
-   * @param name the task's, for warnings
+   * @param warn called with each kind of warning that MuJoCo gives, once
    * @throws InvalidValueError with MuJoCo's own message when the text is no valid model
    * @internal
    */
-  constructor(mujoco: MainModule, mjcf: string, name: string) {
-    this.#name = name;
+  constructor(mujoco: MainModule, mjcf: string, warn: (text: string) => void) {
     this.#mujoco = mujoco;
     this.model = compile(mujoco, mjcf);
     this.#data = newData(mujoco, this.model);
+    this.#warnings = new WarningWatch(mujoco, this.#data, warn);
     this.#views = fetchViews(this.#data);
-    this.#buffer = new mujoco.DoubleBuffer(mujoco.mj_stateSize(this.model, this.#kind));
-    this.#warnings = this.#data.warning;
     this.timestep = this.model.opt.timestep;
     this.initialQpos = Float64Array.from(this.model.qpos0 as Float64Array);
     this.bodyMass = Float64Array.from(this.model.body_mass as Float64Array);
@@ -173,61 +170,11 @@ export class Simulation {
     const mujoco = this.#mujoco;
     const { model } = this;
     const data = this.#data;
+    const timeBefore = data.time;
     this.views.ctrl.set(control);
-    const before = data.time;
+    this.#warnings.beforeSteps(control);
     for (let i = 0; i < count; i++) mujoco.mj_step(model, data);
-    // MuJoCo begins anew, at time 0, where the physics have blown up.
-    if (data.time < before + (count - 0.5) * this.timestep) this.#tellWarnings();
-  }
-
-  /** MuJoCo counts what goes wrong in an episode, and says nothing by itself: the first of each kind is told. */
-  #tellWarnings(): void {
-    const stats = this.#warnings;
-    for (let kind = 0; kind < stats.size(); kind++) {
-      const stat = stats.get(kind);
-      if (stat !== undefined && stat.number > 0 && !this.#told.has(kind)) {
-        this.#told.add(kind);
-        const text = this.#mujoco.mju_warningText(kind, stat.lastinfo);
-        console.error(`WARNING: ${text} (MuJoCo, in ${this.#name}; told once)`);
-      }
-      stat?.delete();
-    }
-  }
-
-  get #kind(): number {
-    return this.#mujoco.mjtState.mjSTATE_INTEGRATION.value;
-  }
-
-  /**
-   * Every number that the next steps depend on, and what is observed now: MuJoCo's integration state (time,
-   * positions, velocities, activations, warm start, controls, forces), then the arrays that lag behind it.
-   */
-  state(): Float64Array {
-    this.#mujoco.mj_getState(this.model, this.#data, this.#buffer, this.#kind);
-    const physics = this.#buffer.GetView() as Float64Array;
-    const { views } = this;
-    return Float64Array.from(
-      [physics, ...lagging.map((name) => views[name])].flatMap((v) => [...v]),
-    );
-  }
-
-  /** How many numbers `state()` has. */
-  get stateSize(): number {
-    const { views } = this;
-    const own = this.#mujoco.mj_stateSize(this.model, this.#kind);
-    return lagging.reduce((sum, name) => sum + views[name].length, own);
-  }
-
-  /** Go on from what `state()` of a simulation of the same model returned. */
-  restore(state: Float64Array): void {
-    const own = this.#mujoco.mj_stateSize(this.model, this.#kind);
-    this.#mujoco.mj_setState(this.model, this.#data, [...state.subarray(0, own)], this.#kind);
-    const { views } = this;
-    let at = own;
-    for (const name of lagging) {
-      views[name].set(state.subarray(at, at + views[name].length));
-      at += views[name].length;
-    }
+    this.#warnings.afterSteps(timeBefore);
   }
 
   /** Compute `cfrcExt`. It costs time and changes nothing else, so only tasks that need it ask. */
@@ -237,7 +184,7 @@ export class Simulation {
 
   /** Back to the model's initial state, time and solver included. */
   clear(): void {
-    this.#tellWarnings();
+    this.#warnings.look();
     this.#mujoco.mj_resetData(this.model, this.#data);
   }
 
@@ -247,12 +194,58 @@ export class Simulation {
     views.qpos.set(qpos);
     views.qvel.set(qvel);
     this.#mujoco.mj_forward(this.model, this.#data);
+    for (const values of [qpos, qvel, this.#data.qacc as Float64Array]) {
+      this.#warnings.beforeSteps(values);
+    }
+  }
+
+  /** Undefined where bodies may sleep: what MuJoCo then keeps of them cannot be had. */
+  state(): SimulationState | undefined {
+    const { mjtEnableBit } = this.#mujoco;
+    if ((this.model.opt.enableflags & mjtEnableBit.mjENBL_SLEEP.value) !== 0) return undefined;
+    const { physics: length } = this.stateSizes;
+    const buffer = new this.#mujoco.DoubleBuffer(length);
+    try {
+      this.#mujoco.mj_getState(this.model, this.#data, buffer, this.#stateKind);
+      const physics = Float64Array.from(buffer.GetView() as Float64Array);
+      return { physics, lagging: concatenate(...this.#laggingViews()) };
+    } finally {
+      buffer.delete();
+    }
+  }
+
+  /** How many numbers the parts of a state have. */
+  get stateSizes(): { physics: number; lagging: number } {
+    const physics = this.#mujoco.mj_stateSize(this.model, this.#stateKind);
+    const lagging = this.#laggingViews().reduce((sum, { length }) => sum + length, 0);
+    return { physics, lagging };
+  }
+
+  /** Go on from a state whose parts have the lengths of `stateSizes`. */
+  restore({ physics, lagging }: SimulationState): void {
+    this.clear();
+    this.#mujoco.mj_setState(this.model, this.#data, Array.from(physics), this.#stateKind);
+    let start = 0;
+    for (const view of this.#laggingViews()) {
+      view.set(lagging.subarray(start, start + view.length));
+      start += view.length;
+    }
+  }
+
+  get #stateKind(): number {
+    return this.#mujoco.mjtState.mjSTATE_INTEGRATION.value;
+  }
+
+  #laggingViews(): Float64Array[] {
+    const { qpos: _, qvel: _v, ctrl: _c, qaccWarmstart: _w, ...lagging } = this.views;
+    const others = carriedOver.map((name) => this.#data[name] as Float64Array);
+    return [...Object.values(lagging), ...others] as Float64Array[];
   }
 
   /** Free model and data; they must not be used after. */
   close(): void {
     if (this.model.isDeleted()) return;
-    this.#buffer.delete();
+    this.#warnings.look();
     this.#data.delete();
     this.model.delete();
   }
