@@ -19,7 +19,7 @@ async function installPackage(folder: string): Promise<void> {
   const installed = join(folder, 'node_modules', 'rnm-td3');
   mkdirSync(installed, { recursive: true });
   copyFileSync(join(root, 'package.json'), join(installed, 'package.json'));
-  for (const name of ['build', 'node_modules'])
+  for (const name of ['build', 'fonts', 'native', 'node_modules'])
     symlinkSync(join(root, name), join(installed, name));
   const compiler = join(root, 'node_modules', '.bin', 'tsc');
   await run(compiler, ['-p', 'tsconfig.build.json', '--outDir', join(installed, 'dist')], {

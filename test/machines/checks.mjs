@@ -112,7 +112,7 @@ function checkBuild() {
       cpSync(join(root, name), join(install, name), { recursive: true });
     }
     symlinkSync(join(root, 'node_modules'), join(install, 'node_modules'));
-    run([process.execPath, join(install, 'native', 'install.mjs')], { cwd: install });
+    run([process.execPath, join(install, 'native', 'install.mjs')], { cwd: install, minutes: 30 });
     expectSame('a build elsewhere', smokeIn('run', { install }), reference);
   });
 }

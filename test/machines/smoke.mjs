@@ -18,14 +18,13 @@ export function withFolder(use) {
 }
 
 /** Run a command; what it wrote on standard output. Throws with all that it said if it fails. */
-export function run(command, { cwd, env = {}, input } = {}) {
+export function run(command, { cwd, env = {}, minutes = 5 } = {}) {
   const [program, ...args] = command;
   const { status, signal, error, stdout, stderr } = spawnSync(program, args, {
     cwd,
     env: { ...process.env, ...env },
-    input,
     encoding: 'utf8',
-    timeout: 300_000,
+    timeout: minutes * 60_000,
   });
   if (status === 0) return stdout;
   const ending = error?.message ?? signal ?? `code ${status}`;
