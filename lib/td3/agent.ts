@@ -543,7 +543,7 @@ export class Td3Agent {
    */
   state(options: StateOptions = {}): AgentState {
     checkOptions('the options of state', options, ['replay']);
-    checkBoolean('replay', options.replay ?? false);
+    if (options.replay !== 'apart') checkBoolean('replay', options.replay ?? false);
     const counters = {
       steps: this.#steps,
       updates: this.#updates,
