@@ -176,8 +176,9 @@ function nativeSpec(options: MlpOptions): NativeNetworkSpec {
   checkOneOf('initialScale', initialScale, initialScales);
   checkOneOf('newMoment', newMoment, newMoments);
   if (outputRange !== undefined) {
+    const { low, high } = (outputRange as typeof outputRange | null) ?? {};
+    checkRanges(low as Float32Array, high as Float32Array, sizes.at(-1) ?? 0);
     checkOptions('outputRange', outputRange, ['low', 'high']);
-    checkRanges(outputRange.low, outputRange.high, sizes.at(-1) ?? 0);
   }
   return {
     sizes,

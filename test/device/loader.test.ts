@@ -34,7 +34,10 @@ function barePackage(): string {
   for (const file of [
     'package.json',
     'dist/device/loader.js',
+    'dist/device/guard.js',
+    'dist/device/native-error.js',
     'dist/errors.js',
+    'dist/nearest.js',
     'native/package-manager.mjs',
   ]) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });

@@ -267,7 +267,7 @@ describe("a task of one's own in a worker", () => {
       const [code, signal] = (await once(child, 'close')) as [number, string | null];
       expect({ code, signal }).toEqual({ code: 1, signal: null });
       expect(error).toMatch(/Own-v0 was still busy in its worker thread 1 s after it was to stop/);
-      expect(error).toMatch(/checkpoint \(step 140\) is kept .* resume \(--resume run\)/);
+      expect(error).toMatch(/resume run \(train --resume\)\. .*checkpoint \(step 140\) is kept/);
       expect(RunFolder.open(join(folder, 'run')).readCheckpoint().checkpoint.steps).toBe(140);
     },
     60_000,
